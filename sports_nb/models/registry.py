@@ -84,6 +84,7 @@ def example_inputs(
     model: nn.Module, # a model with `.config` and `.task`
     batch: int = 3, # number of windows or clips
     frames: int = 4, # length of the clips
+    size: int = 64, # side of the frames, px
     seed: int = 0,
 ) -> dict[str, Tensor]: # keyword arguments of the model's forward
     "Random inputs of the shape that a model takes."
@@ -94,15 +95,15 @@ def example_inputs(
         drift = 0.02 * torch.randn(batch, 1, k, dims, generator=g) * torch.arange(c.history)[None, :, None, None]
         return dict(history=start + drift, visible=torch.ones(batch, c.history, k, dtype=torch.bool))
     if model.task == "recognise_and_estimate":
-        return dict(frames=torch.rand(batch, frames, 3, c.size, c.size, generator=g), frame_mask=torch.ones(batch, frames, dtype=torch.bool))
+        return dict(frames=torch.rand(batch, frames, 3, size, size, generator=g), frame_mask=torch.ones(batch, frames, dtype=torch.bool))
     raise ValueError(f"model {getattr(model, 'name', type(model).__name__)!r} has task {model.task!r}; it must be 'forecast' or 'recognise_and_estimate'")
 
 # %% ../../nbs/30_models.registry.ipynb #08beb92b
-def _flat(output):
-    "All tensors of an output as {name: tensor}."
-    if isinstance(output, Tensor): return {"prediction": output}
-    blocks = {f"block {i} {part}": x for i, pair in enumerate(output["blocks"]) for part, x in zip(("keypoints", "maps"), pair)}
-    return {k: v for k, v in output.items() if isinstance(v, Tensor)} | blocks
+def _flat(output, name=""):
+    "All tensors of an output as {name: tensor}, those inside lists and dicts too."
+    if isinstance(output, Tensor): return {name or "prediction": output}
+    items = output.items() if isinstance(output, dict) else enumerate(output)
+    return {n: x for key, part in items for n, x in _flat(part, f"{name}.{key}" if name else str(key)).items()}
 
 def _same(a, b, tolerance):
     "Name of the first output that differs, or None."
@@ -114,13 +115,12 @@ def _require(ok, name, promise):
 # %% ../../nbs/30_models.registry.ipynb #503768f3
 def _check_output(model, inputs, out, name):
     c = model.config
-    k = get_skeleton(c.skeleton).n
     if model.task == "forecast":
-        b, _, _, d = inputs["history"].shape
+        b, _, k, d = inputs["history"].shape
         want = {"prediction": (b, c.horizon, k, d)}
     else:
-        b, t = inputs["frames"].shape[:2]
-        want = {"keypoints": (b, t, k, 2), "confidence": (b, t, k), "action_logits": (b, len(c.actions))}
+        (b, t), k = inputs["frames"].shape[:2], c.n_keypoints
+        want = {"keypoints": (b, t, k, 2), "confidence": (b, t, k), "action_logits": (b, c.n_actions)}
         _require(out["maps"].shape[:3] == (b, t, k) and out["maps"].ndim == 5, name, f"maps are (b, t, k, h, w), got {tuple(out['maps'].shape)}")
         sums = out["maps"].sum((-1, -2))
         _require(torch.allclose(sums, torch.ones_like(sums), atol=1e-4), name, "each probability map sums to 1")
@@ -145,9 +145,12 @@ def _check_missing(model, inputs, name):
         before = model(frames, frame_mask=mask)
         frames[:, -1] = torch.rand(frames[:, -1].shape, generator=torch.Generator().manual_seed(1))
         after = model(frames, frame_mask=mask)
-        pick = lambda o: {"keypoints": o["keypoints"][:, :-1], "confidence": o["confidence"][:, :-1], "action_logits": o["action_logits"]}
-        bad = _same(pick(before), pick(after), 1e-5)
+        poses = lambda out: {part: out[part][:, :-1] for part in ("keypoints", "confidence", "maps")}
+        bad = _same(poses(before) | {"action_logits": before["action_logits"]}, poses(after) | {"action_logits": after["action_logits"]}, 1e-5)
         _require(bad is None, name, f"frames outside frame_mask have no influence (they change {bad})")
+        if getattr(model.config, "causal", False):
+            bad = _same(poses(model(inputs["frames"])), poses(model(frames)), 1e-5)
+            _require(bad is None, name, f"a causal model's frame sees nothing later than itself (a later frame changes {bad})")
 
 # %% ../../nbs/30_models.registry.ipynb #593ff1f3
 def _check_gradients(model, inputs, name):
