@@ -1,3 +1,33 @@
 """Estimate, recognise and predict sports motion from video, in a notebook."""
 
+from importlib import import_module as _import_module
+
 __version__ = "0.1.0"
+
+# The few verbs that a sports scientist needs; each is loaded when it is first asked for.
+_VERBS = {
+    "Clip": "data.video:Clip",
+    "load": "data.analysis:Analysis.open",
+    "analyse": "analysis.pipeline:analyse",
+    "report": "analysis.report:report",
+    "explore": "widgets.explorer:explore",
+    "create_model": "models.registry:create_model",
+    "list_models": "models.registry:list_models",
+    "fit": "train.fit:fit",
+}
+__all__ = [*_VERBS]
+
+
+def __getattr__(name):
+    if name not in _VERBS:
+        raise AttributeError(f"sports_nb has no {name!r}; it has {', '.join(_VERBS)}")
+    module, _, path = _VERBS[name].partition(":")
+    value = _import_module(f"sports_nb.{module}")
+    for part in path.split("."):
+        value = getattr(value, part)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted([*globals(), *_VERBS])

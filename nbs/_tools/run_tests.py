@@ -1,0 +1,142 @@
+"""Run the notebooks as nbdev_test does, but each in a process of its own, so that a failure, a crash or a hang has a name.
+
+python nbs/_tools/run_tests.py [NOTEBOOK ...] [--flags slow] [--only ui] [--workers 2] [--limit 600]
+Cells flagged `data` run where SPORTS_NB_DATA names a folder. The last lines say what failed and what was skipped.
+"""
+import argparse
+import faulthandler
+import json
+import multiprocessing as mp
+import os
+import re
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")  # two workers share the cores; set before numpy and torch load
+os.environ["IN_TEST"] = "1"
+
+import torch  # noqa: E402, F401  forked workers start with the slowest import behind them
+from execnb.shell import CaptureShell  # noqa: E402
+from fastcore.xtras import str2bool  # noqa: E402
+from nbdev.config import get_config  # noqa: E402
+from nbdev.doclinks import nbglob  # noqa: E402
+from nbdev.frontmatter import FrontmatterProc  # noqa: E402
+from nbdev.process import NBProcessor  # noqa: E402
+
+
+def cell_flags(path, flags):
+    "How many cells of a notebook carry each flag"
+    cells = (c for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code")
+    lines = [set(re.findall(r"(?m)^\s*#\s*\|\s*(\w+)\s*$", "".join(c["source"]))) & set(flags) for c in cells]
+    return Counter(flag for found in lines for flag in found)
+
+
+def run(path, skip, log):
+    "Run one notebook in this process; its exit status is 0 when every cell ran"
+    with open(log, "w", encoding="utf-8") as out:
+        os.dup2(out.fileno(), 1), os.dup2(out.fileno(), 2)
+        faulthandler.enable()
+        sys.path.insert(0, str(get_config().config_path))
+        os.chdir(path.parent)
+        nb = NBProcessor(path, procs=FrontmatterProc, process=True).nb
+        if str2bool(getattr(nb, "frontmatter_", {}).get("skip_exec", False)):
+            print("skipped: the whole notebook (skip_exec)")
+            os._exit(0)
+
+        def not_now(cell):
+            directives = getattr(cell, "directives_", None) or {}
+            never = directives.get("eval:", [""])[0].lower() == "false"
+            return cell.cell_type != "code" or never or "nbdev_export" + "(" in cell.source or skip & directives.keys()
+
+        shell = CaptureShell(path)
+        try:
+            shell.run_all(nb, exc_stop=True, preproc=not_now)
+            status = 0
+        except BaseException:  # a cell may raise anything, SystemExit too
+            print(shell.prettytb(fname=path))
+            status = 1
+        for cell in nb.cells:  # a lesson that cannot run here prints "skipped: why"
+            text = "".join("".join(o.get("text", "")) for o in cell.get("outputs", []) if o["output_type"] == "stream")
+            print(*re.findall(r"(?m)^skipped: .*$", text), sep="\n", end="")
+        sys.stdout.flush()
+        os._exit(status)  # without waiting for threads that a notebook left
+
+
+def run_all(notebooks, skip, workers, limit):
+    "Run the notebooks, longest file first; yields (path, problem or '', seconds, log)"
+    context = mp.get_context("fork" if sys.platform == "linux" else "spawn")
+    waiting, running = sorted(notebooks, key=lambda p: p.stat().st_size), {}
+    with tempfile.TemporaryDirectory() as logs:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                path = waiting.pop()
+                log = Path(logs) / f"{len(waiting)}.log"
+                process = context.Process(target=run, args=(path, skip, log))
+                process.start()
+                running[process] = path, log, time.monotonic()
+            time.sleep(0.05)
+            for process, (path, log, start) in list(running.items()):
+                seconds = time.monotonic() - start
+                if process.is_alive() and seconds < limit:
+                    continue
+                problem = ""
+                if process.is_alive():
+                    process.kill()
+                    problem = f"took longer than {limit} s"
+                process.join()
+                if not problem and process.exitcode:
+                    problem = "an error" if process.exitcode == 1 else f"crashed (exit status {process.exitcode})"
+                del running[process]
+                yield path, problem, seconds, log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("notebooks", nargs="*", help="parts of names; all notebooks if none is given")
+    parser.add_argument("--flags", default="", help="run the cells with these flags too")
+    parser.add_argument("--only", help="only notebooks with cells of this flag, and those cells run")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--limit", type=float, default=600, help="seconds for one notebook")
+    args = parser.parse_args()
+    config = get_config()
+    flags, forced = config.tst_flags.split(), {*args.flags.split(), *([args.only] if args.only else [])}
+    if unknown := forced - set(flags):
+        parser.error(f"unknown flag {', '.join(sorted(unknown))}; settings.ini has {', '.join(flags)}")
+    if os.environ.get("SPORTS_NB_DATA"):
+        forced.add("data")
+    skip = set(flags) - forced
+    notebooks = [Path(p).absolute() for p in nbglob(config.nbs_path, as_path=True)]
+    notebooks = [p for p in notebooks if not args.notebooks or any(n in p.stem for n in args.notebooks)]
+    flagged = {p: cell_flags(p, flags) for p in notebooks}
+    if args.only:
+        notebooks = [p for p in notebooks if flagged[p][args.only]]
+    if not notebooks:
+        parser.error("no notebook to run")
+
+    failed, skips, start = [], [], time.monotonic()
+    for path, problem, seconds, log in run_all(notebooks, skip, args.workers, args.limit):
+        name = str(path.relative_to(config.nbs_path))
+        print(f"{'FAIL' if problem else 'ok':4} {seconds:6.1f} s  {name}", flush=True)
+        skips += [f"{line} ({name})" for line in re.findall(r"(?m)^skipped: .*$", log)]
+        if problem:
+            print(log, flush=True)
+            failed.append((name, problem))
+    print(f"{time.monotonic() - start:.0f} s in all, {args.workers} workers")
+    for flag in flags if not args.only else ():
+        where = {p.stem: flagged[p][flag] for p in notebooks if flag in skip and flagged[p][flag]}
+        if where:
+            cure = "set SPORTS_NB_DATA" if flag == "data" else f"--flags {flag}"
+            skips.append(f"skipped: {sum(where.values())} {flag} cells in {', '.join(where)} ({cure})")
+    print(*skips, sep="\n")
+    for name, problem in failed:
+        print(f"FAILED {name}: {problem}")
+    print(f"{args.only or 'notebooks'}: {len(notebooks) - len(failed)} passed, {len(failed)} failed")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,3 @@
+from sports_nb.cli import main
+
+main()
