@@ -174,7 +174,7 @@ def butterworth(
 def one_euro(
     ds:xr.Dataset, # poses
     min_cutoff:float=1.5, # cutoff of a joint at rest, Hz
-    beta:float=.01, # Hz added per unit of speed (per px/s, or per m/s: then larger)
+    beta:float=.05, # Hz added per unit of speed (px/s; for metres per second take some 200 times as much)
     d_cutoff:float=1., # cutoff for the speed itself, Hz
 ) -> xr.Dataset: # smoothed poses; NaN stays NaN
     "Causal smoothing: a value depends on itself and on earlier ones only"
