@@ -229,7 +229,8 @@ def wheel():
             yield f"the wheel does not build: {done.stderr.strip()[-400:]}"
             return
         held = {n for n in zipfile.ZipFile(next(there.glob("*.whl"))).namelist() if ".dist-info/" not in n}
-    wanted = {str(p.relative_to(ROOT)) for p in [*modules(), *(p for d in ("static", "weights") for p in (ROOT / "sports_nb" / d).iterdir())]}
+    kept = [p for p in files() if p.parent in (ROOT / "sports_nb/static", ROOT / "sports_nb/weights")]
+    wanted = {str(p.relative_to(ROOT)) for p in [*modules(), *kept]}
     yield from (f"the wheel lacks {name}" for name in sorted(wanted - held))
     yield from (f"the wheel holds {name}" for name in sorted(held - wanted))
 

@@ -35,8 +35,8 @@ def cell_flags(path, flags):
     return Counter(flag for found in lines for flag in found)
 
 
-def run(path, skip, log):
-    "Run one notebook in this process; its exit status is 0 when every cell ran"
+def run(path, skip, log, save=None):
+    "Run one notebook in this process; its exit status is 0 when every cell ran. Where asked, save it with its outputs"
     with open(log, "w", encoding="utf-8") as out:
         os.dup2(out.fileno(), 1), os.dup2(out.fileno(), 2)
         faulthandler.enable()
@@ -62,11 +62,17 @@ def run(path, skip, log):
         for cell in nb.cells:  # a lesson that cannot run here prints "skipped: why"
             text = "".join("".join(o.get("text", "")) for o in cell.get("outputs", []) if o["output_type"] == "stream")
             print(*re.findall(r"(?m)^skipped: .*$", text), sep="\n", end="")
+        if save:
+            plain, outputs = json.loads(path.read_text(encoding="utf-8")), {c["id"]: c.get("outputs", []) for c in nb.cells if "id" in c}
+            for cell in (c for c in plain["cells"] if c["cell_type"] == "code"):
+                cell["outputs"] = outputs.get(cell["id"], [])
+            save.parent.mkdir(parents=True, exist_ok=True)
+            save.write_text(json.dumps(plain), encoding="utf-8")
         sys.stdout.flush()
         os._exit(status)  # without waiting for threads that a notebook left
 
 
-def run_all(notebooks, skip, workers, limit):
+def run_all(notebooks, skip, workers=2, limit=600, save=None):
     "Run the notebooks, longest file first; yields (path, problem or '', seconds, log)"
     context = mp.get_context("fork" if sys.platform == "linux" else "spawn")
     waiting, running = sorted(notebooks, key=lambda p: p.stat().st_size), {}
@@ -75,7 +81,7 @@ def run_all(notebooks, skip, workers, limit):
             while waiting and len(running) < workers:
                 path = waiting.pop()
                 log = Path(logs) / f"{len(waiting)}.log"
-                process = context.Process(target=run, args=(path, skip, log))
+                process = context.Process(target=run, args=(path, skip, log, save and save / path.relative_to(get_config().nbs_path)))
                 process.start()
                 running[process] = path, log, time.monotonic()
             time.sleep(0.05)

@@ -1,0 +1,218 @@
+"""Train HICNN-PSTA small for pose on single images: LSPET 1-8000, drawn people, and crops without a person.
+
+    SPORTS_NB_DATA=... python nbs/_tools/train_hicnn_psta.py --out build/hicnn_psta
+
+Resolution grows with the epochs (64, 96, 128 px): a small map costs a quarter of the time of a large one, and the network is
+convolutional. Validation is LSPET 8001-9000, never trained on. Stop it at any time; run it again and it goes on at the last epoch.
+"""
+import argparse, io, json, math, os, queue, threading, time, zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from sports_nb.models.hicnn_psta import hicnn_psta_small
+
+LSP = [9, 8, 10, 7, 11, 6, 3, 2, 4, 1, 5, 0]  # LSP14 columns of body13's joints after the head
+FLIP = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11]
+
+
+def read_lspet(root):
+    d = np.load(Path(root)/"lspet/crops128_joints.npz")
+    keys = {k: d[k] for k in d.files}
+    z = zipfile.ZipFile(Path(root)/"lspet/crops128.zip")
+    names = sorted(n for n in z.namelist() if n.endswith(".jpg"))
+    frames = np.stack([cv2.cvtColor(cv2.imdecode(np.frombuffer(z.read(n), np.uint8), 1), cv2.COLOR_BGR2RGB) for n in names])
+    return names, frames, keys
+
+
+def body13(joints, visible):
+    head = joints[:, 12:14].mean(1, keepdims=True)
+    return np.concatenate([head, joints[:, LSP]], 1).astype(np.float32), np.concatenate([visible[:, 12:14].all(1, keepdims=True), visible[:, LSP]], 1)
+
+
+def free_square(joints, visible, size=128):
+    "The largest corner square of the crop that stays 8 px clear of the person's joints (x, y, side); None if it is too small"
+    p = joints[visible]
+    if len(p) < 8: return None
+    (x0, y0), (x1, y1) = p.min(0) - 8, p.max(0) + 8
+    side, right, low = max((max(mx, my), right, low) for mx, right in [(x0, 0), (size - x1, 1)] for my, low in [(y0, 0), (size - y1, 1)])
+    side = int(min(side, size))
+    return ((size - side)*right, (size - side)*low, side) if side >= 24 else None
+
+
+def background(rng, frame, joints, visible, size):
+    "A crop without a person: a free corner of a real image, blown up, or its tiles shuffled, or a drawn background"
+    kind = rng.random()
+    if kind < .45 and (sq := free_square(joints, visible)) is not None:
+        x, y, s = sq
+        out = cv2.resize(frame[y:y+s, x:x+s], (size, size))
+        return out[:, ::-1] if rng.random() < .5 else out
+    if kind < .75:
+        n = int(rng.choice([3, 4, 5, 6]))
+        s = 128//n
+        tiles = [frame[i*s:(i+1)*s, j*s:(j+1)*s] for i in range(n) for j in range(n)]
+        tiles = [np.rot90(tiles[k], rng.integers(4)) for k in rng.permutation(n*n)]
+        return cv2.resize(np.vstack([np.hstack(tiles[i*n:(i+1)*n]) for i in range(n)]), (size, size))
+    if draw is not None: return draw.random_background(rng, size)
+    low = rng.integers(0, 255, (int(rng.integers(2, 9)),)*2 + (3,), dtype=np.uint8)
+    return cv2.resize(low, (size, size), interpolation=cv2.INTER_CUBIC)
+
+
+def colour(rng, x):
+    x = x.astype(np.float32)
+    x = (x - 128)*rng.uniform(.6, 1.4) + 128 + rng.uniform(-35, 35)
+    if rng.random() < .15: x[:] = x.mean(-1, keepdims=True)
+    else: x *= rng.uniform(.8, 1.2, 3).astype(np.float32)
+    if rng.random() < .25: x += rng.normal(0, rng.uniform(2, 12), x.shape).astype(np.float32)
+    return np.clip(x, 0, 255).astype(np.uint8)
+
+
+def warp(rng, frame, joints, visible, size, behind=None):
+    "Rotation, scale, shift and flip in one warp over the image `behind`; joints that leave the crop become invisible"
+    h = frame.shape[0]
+    a = np.deg2rad(rng.normal(0, 22) if rng.random() < .9 else rng.uniform(-180, 180))
+    s = np.exp(rng.uniform(np.log(.65), np.log(1.3)))*size/h
+    t = rng.uniform(-.14, .14, 2)*size
+    flip = rng.random() < .5
+    r = s*np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
+    if flip: r = r @ np.diag([-1, 1])
+    m = np.c_[r, size/2 + t - r @ [h/2, h/2]]
+    mode = [cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_TRANSPARENT][rng.choice(3, p=[.25, .25, .5])]
+    fill = tuple(int(v) for v in rng.integers(0, 255, 3))
+    dst = None if behind is None or mode != cv2.BORDER_TRANSPARENT else np.ascontiguousarray(behind)
+    if dst is None and mode == cv2.BORDER_TRANSPARENT: mode = cv2.BORDER_REPLICATE
+    out = cv2.warpAffine(frame, m, (size, size), dst=dst, flags=cv2.INTER_LINEAR if s > .6 else cv2.INTER_AREA, borderMode=mode, borderValue=fill)
+    p = joints @ m[:, :2].T + m[:, 2]
+    if flip: p, visible = p[FLIP], visible[FLIP]
+    if rng.random() < .3:
+        w, hh = (rng.uniform(.1, .35, 2)*size).astype(int)
+        x, y = rng.integers(0, size - w), rng.integers(0, size - hh)
+        out[y:y+hh, x:x+w] = rng.integers(0, 255, 3)
+        visible = visible & ~((p > (x, y)) & (p < (x + w, y + hh))).all(1)
+    return out, p.astype(np.float32), visible & ((p >= 0) & (p < size)).all(1)
+
+
+def make_batch(rng, data, idx, size):
+    frames, joints, visible = data
+    xs, ps, vs = [], [], []
+    for i in idx:
+        kind = rng.random()
+        if kind < .08:
+            x, p, v = background(rng, frames[i], joints[i], visible[i], size), np.zeros((13, 2), np.float32), np.zeros(13, bool)
+        elif kind < .20 and draw is not None:
+            f, q, w = draw.random_pose_image(rng, size=128)
+            x, p, v = warp(rng, f, q, w, size)
+        else:
+            j = rng.integers(len(frames))
+            x, p, v = warp(rng, frames[i], joints[i], visible[i], size, background(rng, frames[j], joints[j], visible[j], size))
+        xs.append(colour(rng, x)); ps.append((p + .5)/size); vs.append(v)
+    return torch.from_numpy(np.stack(xs)).permute(0, 3, 1, 2), torch.from_numpy(np.stack(ps)).float(), torch.from_numpy(np.stack(vs))
+
+
+def prefetch(make, items, depth=6):
+    q = queue.Queue(depth)
+    def run():
+        for it in items: q.put(make(it))
+        q.put(None)
+    threading.Thread(target=run, daemon=True).start()
+    while (b := q.get()) is not None: yield b
+
+
+def gaussian_maps(p, hw, sigma):
+    "Normalised Gaussians around p (b k 2 in [0, 1]), b k h w"
+    n = hw[-1]
+    c = (torch.arange(n) + .5)/n
+    g = lambda u: (-(c - u[..., None])**2/(2*(sigma/n)**2)).exp()
+    m = g(p[..., 1])[..., :, None]*g(p[..., 0])[..., None, :]
+    return m/m.sum((-1, -2), keepdim=True).clamp(min=1e-9)
+
+
+def loss_fn(out, p, v, sigma=1.2):
+    "Elastic net (eq. 7), map cross-entropy and confidence, for every prediction block"
+    total, vf = 0, v.float()
+    n = vf.sum().clamp(min=1)
+    for blk in out["blocks"]:
+        logits = blk["logits"][:, 0]
+        target = gaussian_maps(p, logits.shape, sigma)
+        ce = -(target*F.log_softmax(logits.flatten(-2), -1).view_as(logits)).sum((-1, -2))
+        d = blk["keypoints"][:, 0] - p
+        en = (d.abs() + d**2).sum(-1)
+        bce = F.binary_cross_entropy_with_logits(blk["confidence_logits"][:, 0], vf)
+        total = total + ((ce*.2 + en)*vf).sum()/n + .1*bce
+    return total
+
+
+def pck(pred, ref, vis, t=.2):
+    torso = np.linalg.norm(ref[:, 2] - ref[:, 7], axis=-1)
+    box = np.array([np.ptp(r[v], axis=0).max() if v.any() else np.nan for r, v in zip(ref, vis)])
+    torso = np.where(vis[:, 2] & vis[:, 7], torso, box/3)
+    d = np.linalg.norm(pred - ref, axis=-1)
+    return [float((d <= t*s[:, None])[vis].mean()*100) for s in (torso, box)]
+
+
+@torch.no_grad()
+def evaluate(model, data, size, rng):
+    model.eval()
+    frames, joints, visible = data
+    preds, conf, neg = [], [], []
+    for i in range(0, len(frames), 50):
+        x = np.stack([cv2.resize(f, (size, size), interpolation=cv2.INTER_AREA) for f in frames[i:i+50]])
+        o = model.estimate(torch.from_numpy(x).permute(0, 3, 1, 2)[:, None].float()/255)
+        preds.append(o["keypoints"][:, 0].numpy()); conf.append(o["confidence"][:, 0].mean(-1).numpy())
+        sq = [free_square(j, v) for j, v in zip(joints[i:i+50], visible[i:i+50])]
+        b = [cv2.resize(f[s[1]:s[1]+s[2], s[0]:s[0]+s[2]], (size, size)) for f, s in zip(frames[i:i+50], sq) if s is not None]
+        if b: neg.append(model.estimate(torch.from_numpy(np.stack(b)).permute(0, 3, 1, 2)[:, None].float()/255)["confidence"][:, 0].mean(-1).numpy())
+    pos, neg = np.concatenate(conf), np.concatenate(neg)
+    auc = float((pos[:, None] > neg[None]).mean())
+    return (*pck(np.concatenate(preds)*128 - .5, joints, visible), auc, len(neg))
+
+
+if __name__ == "__main__":
+    ap = argparse.ArgumentParser()
+    ap.add_argument("--out", required=True); ap.add_argument("--sizes", default="64x12,96x18,128x5")
+    ap.add_argument("--lr", type=float, default=2.5e-3); ap.add_argument("--batch", type=int, default=32)
+    ap.add_argument("--threads", type=int, default=2); ap.add_argument("--seed", type=int, default=0)
+    a = ap.parse_args()
+    try: from sports_nb.data import synthetic as draw; draw.random_pose_image, draw.random_background
+    except (ImportError, AttributeError): draw = None
+    torch.manual_seed(a.seed); torch.set_num_threads(a.threads); cv2.setNumThreads(1)
+    out = Path(a.out); out.mkdir(parents=True, exist_ok=True)
+    names, frames, keys = read_lspet(os.environ["SPORTS_NB_DATA"])
+    joints, visible = body13(keys["joints"][..., :2], keys["joints"][..., 2] > 0)
+    train, valid = (tuple(x[s] for x in (frames, joints, visible)) for s in (slice(0, 8000), slice(8000, 9000)))
+    mean = np.stack([joints[:8000, k][visible[:8000, k]].mean(0) for k in range(13)])
+    print("mean pose PCK@0.2 torso, box:", pck(np.repeat(mean[None], 1000, 0), valid[1], valid[2]), "drawn people:", draw is not None, flush=True)
+    sizes = [int(s.split("x")[0]) for s in a.sizes.split(",") for _ in range(int(s.split("x")[1]))]
+    model = hicnn_psta_small()
+    ema = hicnn_psta_small(); ema.load_state_dict(model.state_dict())
+    decay = [p for p in model.parameters() if p.ndim > 1]; other = [p for p in model.parameters() if p.ndim <= 1]
+    opt = torch.optim.AdamW([dict(params=decay, weight_decay=.02), dict(params=other, weight_decay=0)], lr=a.lr)
+    steps, start, step = 8000//a.batch, 0, 0
+    total = steps*len(sizes)
+    if (out/"last.pt").exists():
+        s = torch.load(out/"last.pt", weights_only=True)
+        model.load_state_dict(s["model"]); ema.load_state_dict(s["ema"]); opt.load_state_dict(s["opt"]); start = s["epoch"]; step = start*steps
+        print("resumed at epoch", start, flush=True)
+    for epoch in range(start, len(sizes)):
+        rng, size, t0, run = np.random.default_rng([a.seed, epoch]), sizes[epoch], time.time(), 0.
+        model.train()
+        order = rng.permutation(8000).reshape(steps, a.batch)
+        for x, p, v in prefetch(lambda idx: make_batch(rng, train, idx, size), order):
+            lr = a.lr*min(1, (step + 1)/400)*(.5 + .5*math.cos(math.pi*step/total)) + 1e-6
+            for g in opt.param_groups: g["lr"] = lr
+            loss = loss_fn(model.estimate(x[:, None].float()/255), p, v, sigma=1.2 if size > 64 else 1.)
+            opt.zero_grad(); loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 5.)
+            opt.step(); step += 1; run += loss.item()
+            with torch.no_grad():
+                m = min(.998, (1 + step)/(10 + step))
+                for e, q in zip(ema.state_dict().values(), model.state_dict().values()):
+                    e.lerp_(q, 1 - m) if e.is_floating_point() else e.copy_(q)
+        pk = evaluate(ema, valid, size, rng)
+        print(json.dumps(dict(epoch=epoch + 1, size=size, loss=round(run/steps, 4), pck_torso=round(pk[0], 2), pck_box=round(pk[1], 2), auc=round(pk[2], 4),
+                              n_background=pk[3], seconds=round(time.time() - t0))), flush=True)
+        tmp = out/"last.tmp"
+        torch.save(dict(model=model.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), epoch=epoch + 1), tmp); os.replace(tmp, out/"last.pt")

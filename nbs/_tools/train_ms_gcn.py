@@ -1,0 +1,190 @@
+"""Train MS-GCN for body13 on the labels of Penn Action (2D poses of 15 sports actions), and score it beside the naive forecasts.
+
+    SPORTS_NB_DATA=... python nbs/_tools/train_ms_gcn.py --out FOLDER [--resume]
+
+FOLDER lies outside the repository: it gets the log and the checkpoints. Validation is every fifth training video; the test videos
+are read only by `--test`, which scores the best checkpoint.
+"""
+import argparse, json, math, os, sys, time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from sports_nb.core.skeleton import get_skeleton
+from sports_nb.models.ms_gcn import frame_of_reference, fill_missing
+from sports_nb.models.registry import create_model
+
+HISTORY, HORIZON, SCORED = 10, 10, 8   # poses in, poses learnt (400 ms), poses of the protocol
+BODY = get_skeleton("body13")
+LIMBS = torch.tensor(BODY.limbs)
+
+
+def read_penn():
+    "Penn Action labels: positions (n 13 2) px, visible (n 13), first frame of each video, and the videos of each part"
+    z = np.load(Path(os.environ["SPORTS_NB_DATA"])/"penn_action_labels"/"penn_action_labels.npz")
+    assert tuple(z["joint_names"]) == BODY.keypoints
+    training, test = np.flatnonzero(z["train"] == 1), np.flatnonzero(z["train"] == -1)
+    val = training[4::5]
+    return torch.from_numpy(z["xy"]), torch.from_numpy(z["visibility"].astype(bool)), z["offsets"], dict(train=np.setdiff1d(training, val), val=val, test=test)
+
+
+class Windows:
+    "All windows of HISTORY + SCORED poses inside the videos; the last poses up to HORIZON are marked not visible where the video ends"
+    def __init__(self, position, visible, offsets, videos, step=1):
+        self.position, self.visible = position, visible
+        starts = [np.arange(offsets[v], offsets[v + 1] - HISTORY - SCORED + 1, step) for v in videos]
+        self.starts = np.concatenate(starts)
+        self.ends = np.concatenate([np.full(len(s), offsets[v + 1]) for s, v in zip(starts, videos)])
+        # nobody seen in the history, or fewer than 4 joints: nothing to learn from
+        seen = visible.numpy().sum(1)
+        self.keep = np.array([seen[s:s + HISTORY].max() >= 4 for s in self.starts])
+        self.starts, self.ends = self.starts[self.keep], self.ends[self.keep]
+
+    def __len__(self): return len(self.starts)
+
+    def __getitem__(self, i):
+        index = self.starts[i][:, None] + np.arange(HISTORY + HORIZON)
+        inside = torch.from_numpy(index < self.ends[i][:, None])
+        index = torch.from_numpy(np.minimum(index, self.ends[i][:, None] - 1))
+        return self.position[index], self.visible[index] & inside[..., None]
+
+
+def augment(position, visible, g):
+    "Mirror, reversed time, rotation, uneven scale: the same for history and target"
+    b = len(position)
+    rand = lambda *size: torch.rand(*size, generator=g)
+    mirror = rand(b) < 0.5
+    position = torch.where(mirror[:, None, None, None], position[:, :, BODY.flip]*torch.tensor([-1., 1.]), position)
+    visible = torch.where(mirror[:, None, None], visible[:, :, BODY.flip], visible)
+    # reversed windows are the HISTORY + SCORED poses that surely lie inside the video
+    n = HISTORY + SCORED
+    back = (rand(b) < 0.3)[:, None, None]
+    order = torch.cat([torch.arange(n).flip(0), torch.arange(n, HISTORY + HORIZON)])
+    late = torch.arange(HISTORY + HORIZON)[None, :, None] >= n
+    position = torch.where(back[..., None], position[:, order], position)
+    visible = torch.where(back, visible[:, order] & ~late, visible)
+    angle = (rand(b) - 0.5)*math.radians(40)
+    stretch = torch.exp((rand(b) - 0.5)*0.5)
+    c, s = angle.cos(), angle.sin()
+    turn = torch.stack([torch.stack([c*stretch, -s], -1), torch.stack([s*stretch, c], -1)], -2)
+    return torch.einsum("bde,btke->btkd", turn, position), visible
+
+
+def disturb(history, visible, size, g):
+    "What an estimator does to a history: jitter, a few wild joints, joints that are missing, joints that are guessed"
+    b, t, k, _ = history.shape
+    rand = lambda *s: torch.rand(*s, generator=g)
+    randn = lambda *s: torch.randn(*s, generator=g)
+    noisy = rand(b, 1, 1, 1) < 0.3
+    jitter = randn(b, t, k, 2)*0.02*rand(b, 1, 1, 1) + randn(b, 1, k, 2)*0.015*rand(b, 1, 1, 1)
+    wild = (rand(b, t, k, 1) < 0.01)*randn(b, t, k, 2)*0.15
+    history = history + torch.where(noisy, (jitter + wild)*size, torch.zeros(()))
+    # some callers know no visibility: then guesses of hidden joints count as seen
+    kept = visible | (rand(b, 1, 1) < 0.25)
+    missing = (rand(b, 1, 1) < 0.3) & ((rand(b, t, k) < 0.1) | (rand(b, 1, k) < 0.04))
+    kept = kept & ~missing
+    return history, torch.where(kept.any(2).any(1)[:, None, None], kept, visible)
+
+
+def loss_of(prediction, target, visible, size, limb_weight):
+    "Eq. (12) with the distance as norm, over visible joints, plus the chord between the directions of the limbs"
+    distance = ((prediction - target)/size).square().sum(-1).add(1e-8).sqrt()
+    loss = (distance*visible).sum()/visible.sum().clamp(min=1)
+    if not limb_weight: return loss
+    i, j = LIMBS.T
+    unit = lambda p: (v := (p[..., j, :] - p[..., i, :])/size)/v.square().sum(-1, keepdim=True).add(4e-4).sqrt()
+    chord = (unit(prediction) - unit(target)).square().sum(-1).add(1e-6).sqrt()
+    both = visible[..., i] & visible[..., j]
+    return loss + limb_weight*(chord*both).sum()/both.sum().clamp(min=1)
+
+
+def scores(prediction, target, visible):
+    "Figures at 2, 4 and 8 frames: PCK@0.05 of the box of visible joints (percent) and limb-angle norm (radians)"
+    out = {}
+    i, j = LIMBS.T
+    for f in (2, 4, 8):
+        p, r, v = prediction[:, f - 1], target[:, f - 1], visible[:, f - 1]
+        box = (r.masked_fill(~v[..., None], -torch.inf).amax(1) - r.masked_fill(~v[..., None], torch.inf).amin(1)).amax(-1)
+        hit = (p - r).norm(dim=-1) <= 0.05*box[:, None]
+        a, b = p[:, j] - p[:, i], r[:, j] - r[:, i]
+        d = torch.atan2(a[..., 1], a[..., 0]) - torch.atan2(b[..., 1], b[..., 0])
+        d = torch.atan2(d.sin(), d.cos())
+        both = v[:, i] & v[:, j]
+        n = both.sum(1)
+        norm = ((d.square()*both).sum(1)*len(LIMBS)/n.clamp(min=1)).sqrt()[n > 0].mean()
+        out[f] = dict(pck=100*hit[v].float().mean().item(), norm=norm.item())
+    return out
+
+
+@torch.no_grad()
+def forecast(model, windows, batch=256):
+    "Forecasts, references and their visibility for all windows"
+    model.eval()
+    parts = []
+    for i in np.array_split(np.arange(len(windows)), max(1, len(windows)//batch)):
+        p, v = windows[i]
+        parts.append((model(p[:, :HISTORY], visible=v[:, :HISTORY], horizon=SCORED), p[:, HISTORY:HISTORY + SCORED], v[:, HISTORY:HISTORY + SCORED]))
+    return [torch.cat(x) for x in zip(*parts)]
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("--out", required=True); a.add_argument("--model", default="ms_gcn_small")
+    a.add_argument("--epochs", type=int, default=20); a.add_argument("--batch", type=int, default=128); a.add_argument("--lr", type=float, default=2e-3)
+    a.add_argument("--limb-weight", type=float, default=0.05); a.add_argument("--seed", type=int, default=0); a.add_argument("--resume", action="store_true")
+    a.add_argument("--override", default="{}", help="JSON of config fields to change")
+    o = a.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(o.seed)
+    out = Path(o.out); out.mkdir(parents=True, exist_ok=True)
+    position, visible, offsets, videos = read_penn()
+    train, val = (Windows(position, visible, offsets, videos[part], step) for part, step in (("train", 1), ("val", 3)))
+    model = create_model(o.model, **{**dict(horizon=HORIZON), **json.loads(o.override)})
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.998))
+    plain = [p for n, p in model.named_parameters() if p.ndim < 2 or n.split(".")[-1] in ("M", "B")]
+    matrices = [p for p in model.parameters() if not any(p is q for q in plain)]
+    optimiser = torch.optim.AdamW([dict(params=matrices, weight_decay=0.02), dict(params=plain, weight_decay=0.)], lr=o.lr)
+    steps = o.epochs*(len(train)//o.batch)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: min(1, (s + 1)/300)*0.5*(1 + math.cos(math.pi*min(1, s/steps))))
+    first, best = 0, -1.
+    if o.resume and (out/"last.pt").exists():
+        state = torch.load(out/"last.pt", weights_only=True)
+        model.load_state_dict(state["model"]); average.load_state_dict(state["average"]); optimiser.load_state_dict(state["optimiser"])
+        schedule.load_state_dict(state["schedule"]); first, best = state["epoch"], state["best"]
+    log = open(out/"log.jsonl", "a")
+    def say(**line): print(json.dumps(line), file=log, flush=True)
+    say(argv=sys.argv[1:], windows=len(train), val=len(val), parameters=sum(p.numel() for p in model.parameters()), config=asdict(model.config))
+    for epoch in range(first, o.epochs):
+        # a generator for each epoch, so that a resumed run sees what an unbroken one would
+        g = torch.Generator().manual_seed(1000*o.seed + epoch)
+        order = torch.randperm(len(train), generator=g).numpy()
+        began, total = time.time(), 0.
+        model.train()
+        for n, i in enumerate(order[:len(order)//o.batch*o.batch].reshape(-1, o.batch)):
+            p, v = augment(*train[i], g)
+            known = fill_missing(p[:, :HISTORY], v[:, :HISTORY])
+            _, size = frame_of_reference(known, v[:, :HISTORY])
+            history, seen = disturb(p[:, :HISTORY], v[:, :HISTORY], size, g)
+            loss = loss_of(model(history, visible=seen), p[:, HISTORY:], v[:, HISTORY:], size, o.limb_weight)
+            optimiser.zero_grad(); loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.)
+            optimiser.step(); schedule.step(); average.update_parameters(model)
+            total += loss.item()
+            if n == 100: say(epoch=epoch, first_100_steps=total/(n + 1), seconds=time.time() - began)
+        figures = scores(*forecast(average.module, val))
+        say(epoch=epoch, loss=total/(n + 1), val=figures, damping=model.damping.item(), lr=schedule.get_last_lr()[0], seconds=time.time() - began)
+        quality = figures[4]["pck"] + figures[8]["pck"] - 20*(figures[4]["norm"] + figures[8]["norm"])
+        if quality > best or epoch == first:
+            best = quality
+            save_file({k: x.contiguous() for k, x in average.module.state_dict().items()}, out/"best.tmp"); os.replace(out/"best.tmp", out/"best.safetensors")
+            (out/"best.json").write_text(json.dumps(dict(epoch=epoch, val=figures, config=asdict(model.config), argv=sys.argv[1:])))
+        torch.save(dict(model=model.state_dict(), average=average.state_dict(), optimiser=optimiser.state_dict(), schedule=schedule.state_dict(), epoch=epoch + 1, best=best), out/"last.tmp")
+        os.replace(out/"last.tmp", out/"last.pt")
+
+
+if __name__ == "__main__": main()
