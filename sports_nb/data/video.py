@@ -18,11 +18,14 @@ from pathlib import Path
 import av
 import numpy as np
 from av.stream import Disposition
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 # %% ../../nbs/10_data.video.ipynb #5a37aeef
 class ClipError(ValueError):
     "A clip cannot be read; the message names the cause and the cure."
+
+
+_CUT_OFF = "the file holds less than it promises, so recording or copying stopped early. Copy it from the camera again."
 
 
 def _open(
@@ -33,19 +36,23 @@ def _open(
         raise ClipError(f"{path}: there is no such file. Check the name; relative names start at {Path.cwd()}.")
     if path.is_dir():
         raise ClipError(f"{path} is a folder. Give the path of one video file in it.")
-    if path.stat().st_size == 0:
+    size = path.stat().st_size
+    if size == 0:
         raise ClipError(f"{path} is empty (0 bytes). Copy it from the camera again.")
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head[:4] == b"RIFF" and int.from_bytes(head[4:], "little") + 8 > size:
+        raise ClipError(f"{path} is cut off: {_CUT_OFF}")
     try:
         container = av.open(str(path))
     except (av.FFmpegError, OSError) as error:
-        with path.open("rb") as file:
-            is_mp4 = file.read(8)[4:] == b"ftyp"
-        cause = (
-            "begins like an MP4 or MOV but its index is missing, so recording or copying was cut off. Copy it again"
-            if is_mp4
-            else "is not a video that can be read. Convert it to MP4 (H.264)"
-        )
-        raise ClipError(f"{path} {cause}. (FFmpeg says: {error.strerror})") from error
+        cause = "is not a video that can be read. Convert it to MP4 (H.264)."
+        if head[4:] == b"ftyp":  # an MP4 or MOV whose index never followed
+            cause = f"is cut off: {_CUT_OFF}"
+        raise ClipError(f"{path} {cause} (FFmpeg says: {error.strerror})") from error
+    if max((e.pos + e.size for s in container.streams.video for e in s.index_entries), default=0) > size:
+        container.close()
+        raise ClipError(f"{path} is cut off: {_CUT_OFF}")
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:
         kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
@@ -57,28 +64,32 @@ def _open(
 # %% ../../nbs/10_data.video.ipynb #35769974
 def _frame_table(
     path: Path,  # a video file
-):  # (stamps (n,) int64 in order of showing; key-frame stamps (m,), None without stamps; time base, s; mean frames/s)
-    "List the presentation time stamps of all shown frames without decoding them."
+):  # stamps (n,) int64, key frames (m, 2) as (stamp, decoding stamp), times (n,) s, time base s, mean frames/s
+    "List the presentation stamps of all shown frames, in order of showing, without decoding them."
     container, stream = _open(path)
     with container:
-        promised = max((e.pos + e.size for e in stream.index_entries), default=0)
         try:
-            packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and not p.is_discard]
+            packets = [(p.pts, p.dts, p.is_keyframe, p.is_discard) for p in container.demux(stream) if p.size]
         except av.FFmpegError as error:
             raise ClipError(f"{path} is damaged ({error.strerror}). Copy it from the camera again.") from error
-        no_stamps = container.format.name == "avi"
-        missing = stream.frames - len(packets) if no_stamps else 0
+        has_stamps = container.format.name not in ("avi", "mpeg")
         rate, base = stream.average_rate or Fraction(25), stream.time_base
-    if promised > path.stat().st_size or missing > 0:
-        raise ClipError(
-            f"{path} is cut off: its index promises more pictures than the file holds. Copy it from the camera again."
-        )
-    stamps = [pts for pts, _ in packets]
-    if no_stamps or None in stamps or len(set(stamps)) < len(stamps):
-        container, stream = _open(path)
-        with container:
-            return np.arange(sum(1 for _ in container.decode(stream))), None, 1 / rate, rate
-    return np.sort(np.array(stamps)), np.sort(np.array([p for p, key in packets if key])), base, rate
+    stamps = [pts for pts, *_, hidden in packets if not hidden]
+    if has_stamps and None not in stamps and len(set(stamps)) == len(stamps):
+        stamps = np.sort(np.array(stamps, np.int64))
+        keys = sorted((pts, pts if dts is None else dts) for pts, dts, key, _ in packets if key)
+        return stamps, np.array(keys, np.int64).reshape(-1, 2), _seconds(stamps, base), base, rate
+    container, stream = _open(path)
+    with container:
+        stamps = np.arange(sum(1 for _ in container.decode(stream)))
+    slots = [dts for _, dts, *_ in packets]
+    if None in slots or len(slots) != len(stamps):
+        slots, base = stamps, 1 / rate
+    return stamps, None, _seconds(np.sort(slots), base), base, rate
+
+
+def _seconds(stamps, base):  # integers first, one division last: the same float64 whatever the time base
+    return stamps * base.numerator / base.denominator
 
 # %% ../../nbs/10_data.video.ipynb #10d45989
 def _upright(
@@ -100,26 +111,27 @@ class Clip:
         path: str | os.PathLike,  # a video file in any container and codec that FFmpeg reads
     ):
         self.path = Path(path)
-        self._stamps, self._keys, self._base, rate = _frame_table(self.path)
+        self._stamps, self._keys, self.times, self._base, rate = _frame_table(self.path)
         self._opened = self._reader = None
         container, stream = _open(self.path)
         with container:
-            self.codec = stream.codec_context.name
+            self.codec = stream.codec_context.codec.canonical_name
+            shape = stream.sample_aspect_ratio or 1
+            shape = shape if abs(shape - 1) > 0.02 else 1  # encoders round to values like 256/255
             try:
                 first = next(container.decode(stream))  # only a decoded picture tells its size and turn
             except (av.FFmpegError, StopIteration) as error:
                 cause = f"{self.path} holds no picture that can be decoded. Copy it from the camera again."
                 raise ClipError(cause) from error
         if self._keys is not None:  # a file cut from a longer one may begin with pictures that cannot be decoded
-            self._stamps = self._stamps[self._stamps >= first.pts]
-        self._stored, self._matrix = (first.width, first.height), (1, 0, 0, 1)
+            shown = self._stamps >= first.pts
+            self._stamps, self.times = self._stamps[shown], self.times[shown]
+        self._stored, self._matrix = (round(first.width * shape), first.height), (1, 0, 0, 1)
         for side in first.side_data:
             if side.type.name == "DISPLAYMATRIX":
                 self._matrix = tuple(np.frombuffer(bytes(side), np.int32)[[0, 1, 3, 4]].tolist())
         self.rotation = -first.rotation % 360
         self.width, self.height = self._turned(self._stored)
-        # integers first and one division last: the same float64 whatever the container's time base
-        self.times = self._stamps * self._base.numerator / self._base.denominator
         # Dropped frames lower the mean rate but not the median; millisecond stamps blur the median but not the mean.
         median = 1 / np.median(np.diff(self.times)) if len(self) > 1 else float(rate)
         self.fps = float(rate if abs(median / rate - 1) < 0.05 else median)
@@ -148,8 +160,8 @@ class Clip:
         if self._keys is None:
             numbered = enumerate(frames)
         else:
-            for key in self._keys[self._keys <= self._stamps[start]][::-1]:
-                container.seek(int(key), stream=stream)
+            for stamp in self._keys[self._keys[:, 0] <= self._stamps[start]][::-1].flat:
+                container.seek(int(stamp), stream=stream)
                 frames = container.decode(stream)
                 first = next(frames, None)
                 if first is not None and first.pts is not None and first.pts <= self._stamps[start]:
@@ -227,7 +239,7 @@ class Clip:
         if self._keys is None or index == self._next:
             return True
         here, there = self._stamps[self._next], self._stamps[index]
-        return not np.any((self._keys > here) & (self._keys <= there))
+        return not np.any((self._keys[:, 0] > here) & (self._keys[:, 0] <= there))
 
     def close(self):
         "Close the file that `clip[i]` keeps open; it is opened again when needed."
@@ -284,30 +296,42 @@ def write_video(
 ) -> Path:  # the written file
     "Write an H.264 MP4 that browsers play; an unfinished file never stands under its name."
     path = Path(path)
-    if (fps is None) == (times is None):
-        raise ValueError("give either fps (evenly spaced frames) or times (seconds of each frame)")
-    rate = Fraction(fps or 1 / np.median(np.diff(times)) if fps or len(times) > 1 else 25).limit_denominator(1001)
-    stamps = itertools.count() if times is None else [round(float(t) / time_base) for t in times]
-    base = 1 / rate if times is None else time_base
-    if times is not None and np.any(np.diff(stamps) < 1):
-        raise ValueError("times do not rise from frame to frame by at least one time base; sort them, drop repeats")
+    if (fps is None) == (times is None) or (fps is not None and fps <= 0):
+        raise ValueError("give either fps (evenly spaced frames, above 0) or times (seconds of each frame)")
+    if times is None:
+        stamps, base = None, 1 / Fraction(fps).limit_denominator(1001)
+    else:
+        stamps, base = [round(float(t) / time_base) for t in times], time_base
+        if np.any(np.diff(stamps) < 1):
+            raise ValueError("times must rise by a time base or more from frame to frame: sort them, drop repeats")
+        fps = 1 / np.median(np.diff(times)) if len(stamps) > 1 else 25
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp.mp4")
     try:
         with av.open(str(temporary), "w", options={"movflags": "+faststart"}) as container:
-            stream = None
-            for stamp, image in zip(stamps, frames):
-                image = np.pad(image, [(0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)], "edge")
-                if stream is None:
-                    stream = container.add_stream("libx264", rate=rate)
-                    stream.height, stream.width = image.shape[:2]
-                    stream.pix_fmt, stream.gop_size, stream.max_b_frames = "yuv420p", gop, 0
-                    stream.options = {"crf": str(crf), "preset": "veryfast"}
-                    stream.codec_context.time_base = base
+            stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+            stream.pix_fmt, stream.gop_size, stream.max_b_frames = "yuv420p", gop, 0
+            stream.options = {"crf": str(crf), "preset": "veryfast"}
+            stream.codec_context.time_base = base
+            # said in the file, else browsers guess the colour matrix from the height of the picture
+            stream.codec_context.colorspace, stream.codec_context.color_range = Colorspace.ITU601, ColorRange.MPEG
+            count = 0
+            for image in frames:
+                if count == 0:
+                    shape = image.shape
+                    stream.height, stream.width = (side + side % 2 for side in shape[:2])
+                if image.shape != shape:
+                    raise ValueError(f"frame {count} is {image.shape}, the first is {shape}; give all one size")
+                if stamps is not None and count == len(stamps):
+                    raise ValueError(f"more frames than the {count} times; give one time for each frame")
+                image = np.pad(image, [(0, shape[0] % 2), (0, shape[1] % 2), (0, 0)], "edge")
                 frame = av.VideoFrame.from_ndarray(image, "rgb24")
-                frame.pts, frame.time_base = stamp, base
+                frame.pts, frame.time_base = count if stamps is None else stamps[count], base
                 container.mux(stream.encode(frame))
-            if stream is None:
+                count += 1
+            if count == 0:
                 raise ValueError(f"no frames to write to {path}")
+            if stamps is not None and count < len(stamps):
+                raise ValueError(f"only {count} frames for {len(stamps)} times; give one time for each frame")
             container.mux(stream.encode())
         os.replace(temporary, path)
     finally:
