@@ -121,6 +121,8 @@ def _check_output(model, inputs, out, name):
     else:
         (b, t), k = inputs["frames"].shape[:2], c.n_keypoints
         want = {"keypoints": (b, t, k, 2), "confidence": (b, t, k), "action_logits": (b, c.n_actions)}
+        want |= {f"blocks.0.{part}": shape for part, shape in {"keypoints": (b, t, k, 2), "logits": tuple(out["maps"].shape), "confidence_logits": (b, t, k)}.items()}
+        for part in want: _require(part in out, name, f"the output holds {part}")
         _require(out["maps"].shape[:3] == (b, t, k) and out["maps"].ndim == 5, name, f"maps are (b, t, k, h, w), got {tuple(out['maps'].shape)}")
         sums = out["maps"].sum((-1, -2))
         _require(torch.allclose(sums, torch.ones_like(sums), atol=1e-4), name, "each probability map sums to 1")
