@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 
 from ..core.skeleton import get_skeleton
-from .datasets import apply_affine,invert_affine
+from .sample import apply_affine,invert_affine
 
 # %% ../../nbs/14_data.augment.ipynb #d3a06f52
 def flip(
-    sample:dict, # as in `data.datasets`
+    sample:dict, # as in `data.sample`
     rng, # np.random.Generator
     p:float=.5, # probability of a mirror image
 )->dict: # the sample or its mirror image
@@ -32,7 +32,7 @@ def flip(
 
 # %% ../../nbs/14_data.augment.ipynb #c93c0b24
 def warp(
-    sample:dict, # as in `data.datasets`
+    sample:dict, # as in `data.sample`
     matrix, # (2, 3) new crop pixels to old crop pixels
     size:int=None, # side of the new crop, px; None keeps the old width
 )->dict: # the sample seen through the map, black outside the old crop
@@ -50,7 +50,7 @@ def warp(
 
 # %% ../../nbs/14_data.augment.ipynb #884146e7
 def affine(
-    sample:dict, # as in `data.datasets`
+    sample:dict, # as in `data.sample`
     rng, # np.random.Generator
     rotation:float=30, # largest turn either way, degrees
     scale:float=.25, # largest change of size: the person grows or shrinks by up to 1 + scale
@@ -72,7 +72,7 @@ YIQ = np.array([[.299, .587, .114], [.596, -.274, -.322], [.211, -.523, .312]])
 
 
 def colour(
-    sample:dict, # as in `data.datasets`
+    sample:dict, # as in `data.sample`
     rng, # np.random.Generator
     brightness:float=.2, # largest change, part of full white
     contrast:float=.3, # largest relative change
@@ -90,7 +90,7 @@ def colour(
 
 # %% ../../nbs/14_data.augment.ipynb #a1016cc0
 def noise(
-    sample:dict, # as in `data.datasets`
+    sample:dict, # as in `data.sample`
     rng, # np.random.Generator
     gaussian:float=8, # largest standard deviation, grey levels of 255
     salt_pepper:float=.01, # largest part of pixels turned white or black
@@ -106,7 +106,7 @@ def noise(
 
 # %% ../../nbs/14_data.augment.ipynb #4a62abdf
 def occlude(
-    sample:dict, # as in `data.datasets`
+    sample:dict, # as in `data.sample`
     rng, # np.random.Generator
     n:int=2, # number of patches
     size=(.1, .3), # smallest and largest side, part of the crop's width
@@ -126,7 +126,7 @@ def occlude(
 
 # %% ../../nbs/14_data.augment.ipynb #768d6bb4
 def temporal_jitter(
-    sample:dict, # as in `data.datasets`, t frames
+    sample:dict, # as in `data.sample`, t frames
     rng, # np.random.Generator
     n:int=None, # frames to return; None for as many as there are
     speed=(.8, 1.25), # slowest and fastest tempo, frames of the clip per new frame
@@ -144,7 +144,7 @@ def temporal_jitter(
 
 # %% ../../nbs/14_data.augment.ipynb #ffa25818
 def background(
-    sample:dict, # as in `data.datasets`: a crop, or whole images (then there is more to choose from)
+    sample:dict, # as in `data.sample`: a crop, or whole images (then there is more to choose from)
     rng, # np.random.Generator
     size:int=None, # side of the new crop, px; None keeps the old width
     margin:float=.12, # half thickness of bones, part of the person's longer side
@@ -180,7 +180,7 @@ def background(
 
 # %% ../../nbs/14_data.augment.ipynb #a8b901f1
 def augment(
-    sample:dict, # as in `data.datasets`
+    sample:dict, # as in `data.sample`
     rng, # np.random.Generator
     rotation:float=30, # as in `affine`, degrees
     scale:float=.25, # as in `affine`
