@@ -10,7 +10,6 @@ import copy
 import itertools
 import operator
 import os
-import tempfile
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -21,17 +20,14 @@ from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 # %% ../../nbs/10_data.video.ipynb #5a37aeef
+_CUT_OFF = "the file holds less than it promises, so recording or copying stopped early. Copy it from the camera again."
+
 class ClipError(ValueError):
     "A clip cannot be read; the message names the cause and the cure."
 
 
-_CUT_OFF = "the file holds less than it promises, so recording or copying stopped early. Copy it from the camera again."
-
-
-def _open(
-    path: Path,  # a video file
-):  # (container, video stream), ready to decode with all cores
-    "Open the video stream of a file."
+def _open(path):
+    "Open a video file for decoding with all cores: (container, video stream)."
     if not path.exists():
         raise ClipError(f"{path}: there is no such file. Check the name; relative names start at {Path.cwd()}.")
     if path.is_dir():
@@ -62,41 +58,35 @@ def _open(
     return container, streams[0]
 
 # %% ../../nbs/10_data.video.ipynb #35769974
-def _frame_table(
-    path: Path,  # a video file
-):  # stamps (n,) int64, key frames (m, 2) as (stamp, decoding stamp), times (n,) s, time base s, mean frames/s
-    "List the presentation stamps of all shown frames, in order of showing, without decoding them."
-    container, stream = _open(path)
-    with container:
-        try:
+def _frame_table(path):
+    "Stamps (n,) in order of showing; key frames (m, 2) as (stamp, decoding stamp); times (n,) s; time base, s; mean rate."
+    try:
+        container, stream = _open(path)
+        with container:
             packets = [(p.pts, p.dts, p.is_keyframe, p.is_discard) for p in container.demux(stream) if p.size]
-        except av.FFmpegError as error:
-            raise ClipError(f"{path} is damaged ({error.strerror}). Copy it from the camera again.") from error
-        has_stamps = container.format.name not in ("avi", "mpeg")
-        rate, base = stream.average_rate or Fraction(25), stream.time_base
-    stamps = [pts for pts, *_, hidden in packets if not hidden]
-    if has_stamps and None not in stamps and len(set(stamps)) == len(stamps):
-        stamps = np.sort(np.array(stamps, np.int64))
-        keys = sorted((pts, pts if dts is None else dts) for pts, dts, key, _ in packets if key)
-        return stamps, np.array(keys, np.int64).reshape(-1, 2), _seconds(stamps, base), base, rate
-    container, stream = _open(path)
-    with container:
-        stamps = np.arange(sum(1 for _ in container.decode(stream)))
+            has_stamps = container.format.name not in ("avi", "mpeg")
+            rate, base = stream.average_rate or Fraction(25), stream.time_base
+        stamps = [pts for pts, *_, hidden in packets if not hidden]
+        if has_stamps and stamps and None not in stamps and len(set(stamps)) == len(stamps):
+            keys = sorted((p[0], p[0] if p[1] is None else p[1]) for p in packets if p[2] or p is packets[0])
+            stamps = np.sort(np.array(stamps, np.int64))
+            return stamps, np.array(keys, np.int64), _seconds(stamps, base), base, rate
+        container, stream = _open(path)
+        with container:
+            stamps = np.arange(sum(1 for _ in container.decode(stream)))
+    except av.FFmpegError as error:
+        raise ClipError(f"{path} is damaged ({error.strerror}). Copy it from the camera again.") from error
     slots = [dts for _, dts, *_ in packets]
     if None in slots or len(slots) != len(stamps):
         slots, base = stamps, 1 / rate
-    return stamps, None, _seconds(np.sort(slots), base), base, rate
-
+    return stamps, np.empty((0, 2), np.int64), _seconds(np.sort(slots), base), base, rate
 
 def _seconds(stamps, base):  # integers first, one division last: the same float64 whatever the time base
     return stamps * base.numerator / base.denominator
 
 # %% ../../nbs/10_data.video.ipynb #10d45989
-def _upright(
-    image: np.ndarray,  # (h, w, 3) picture as stored
-    matrix: tuple,  # (a, b, c, d), the display matrix: stored (x, y) is shown at (ax + cy, bx + dy)
-) -> np.ndarray:  # (h, w, 3) or (w, h, 3), as shown
-    "Turn and mirror a stored picture as its display matrix says."
+def _upright(image, matrix):
+    "Turn and mirror a stored picture (h, w, 3) as its display matrix (a, b, c, d) says."
     a, b, c, d = matrix
     if abs(b) > abs(a):
         image, a, d = image.swapaxes(0, 1), c, b
@@ -106,10 +96,7 @@ def _upright(
 class Clip:
     "A video file, or a stretch of one, with exact frames and exact times."
 
-    def __init__(
-        self,
-        path: str | os.PathLike,  # a video file in any container and codec that FFmpeg reads
-    ):
+    def __init__(self, path: str | os.PathLike):  # a video file in any container and codec that FFmpeg reads
         self.path = Path(path)
         self._stamps, self._keys, self.times, self._base, rate = _frame_table(self.path)
         self._opened = self._reader = None
@@ -121,9 +108,8 @@ class Clip:
             try:
                 first = next(container.decode(stream))  # only a decoded picture tells its size and turn
             except (av.FFmpegError, StopIteration) as error:
-                cause = f"{self.path} holds no picture that can be decoded. Copy it from the camera again."
-                raise ClipError(cause) from error
-        if self._keys is not None:  # a file cut from a longer one may begin with pictures that cannot be decoded
+                raise ClipError(f"{self.path} holds no picture that can be decoded. Copy it from the camera again.") from error
+        if len(self._keys) and first.pts is not None:  # a file cut from a longer one may begin with pictures that cannot be decoded
             shown = self._stamps >= first.pts
             self._stamps, self.times = self._stamps[shown], self.times[shown]
         self._stored, self._matrix = (round(first.width * shape), first.height), (1, 0, 0, 1)
@@ -156,36 +142,34 @@ class Clip:
 
     def _decode(self, container, stream, start):
         "Yield (index, decoded picture) for every frame from `start` on."
-        frames = container.decode(stream)
-        if self._keys is None:
-            numbered = enumerate(frames)
-        else:
-            for stamp in self._keys[self._keys[:, 0] <= self._stamps[start]][::-1].flat:
+        for stamp in self._keys[self._keys[:, 0] <= self._stamps[start]][::-1].flat:
+            try:
                 container.seek(int(stamp), stream=stream)
                 frames = container.decode(stream)
-                first = next(frames, None)
-                if first is not None and first.pts is not None and first.pts <= self._stamps[start]:
-                    frames = itertools.chain([first], frames)
-                    break
-            numbered = ((frame.pts, frame) for frame in frames)
+                first = next(frames)
+            except (av.FFmpegError, StopIteration):
+                continue
+            if first.pts is not None and first.pts <= self._stamps[start]:
+                frames = itertools.chain([first], frames)
+                break
+        else:  # nothing to seek by: from the beginning of the file
+            container, stream = _open(self.path)
+            frames = container.decode(stream)
+        numbered = ((frame.pts, frame) for frame in frames) if len(self._keys) else enumerate(frames)
         index = start
         while index < len(self):
             try:
                 stamp, frame = next(numbered)
-            except (av.FFmpegError, StopIteration) as error:
-                raise self._damaged(index) from error
+            except (av.FFmpegError, StopIteration):
+                stamp = np.inf
             if stamp is None or stamp < self._stamps[index]:
                 continue  # on the way from the key frame, or hidden by an edit list
             if stamp > self._stamps[index]:
-                raise self._damaged(index)
+                where = f"frame {index} ({self.times[index]:.3f} s)"
+                cure = "Copy it from the camera again, or leave that part out with clip.cut(start_s, stop_s)."
+                raise ClipError(f"{self.path} is damaged at or soon after {where} and cannot be decoded there. {cure}")
             yield index, frame
             index += 1
-
-    def _damaged(self, index):
-        return ClipError(
-            f"{self.path} is damaged at frame {index} ({self.times[index]:.3f} s), which cannot be decoded. "
-            "Copy it from the camera again, or leave that part out with clip.cut(start_s, stop_s)."
-        )
 
     def _image(self, frame, reformatter, size=None):
         width, height = self._turned(size) if size else self._stored
@@ -214,32 +198,26 @@ class Clip:
                 if index >= wanted[-1]:
                     return
 
-    def __getitem__(
-        self,
-        index: int,  # frame, negative from the end
-    ) -> np.ndarray:  # (h, w, 3) uint8 RGB
+    def __getitem__(self, index: int) -> np.ndarray:  # frame, negative from the end -> (h, w, 3) uint8 RGB
         index = operator.index(index)
         if not -len(self) <= index < len(self):
             raise IndexError(f"frame {index} of {self.path.name}, which has {len(self)} frames")
         index %= len(self)
-        if self._reader is None or not self._reaches(index):
-            if self._opened is None or self._keys is None:
-                self.close()
-                self._opened = *_open(self.path), VideoReformatter()
-            self._reader = self._decode(*self._opened[:2], index if self._keys is not None else 0)
-        for at, frame in self._reader:
-            self._next = at + 1
+        reader, self._reader = self._reader, None  # stays None where decoding fails
+        if reader is None or not self._reaches(index):
+            self._opened = self._opened or (*_open(self.path), VideoReformatter())
+            reader = self._decode(*self._opened[:2], index)
+        for at, frame in reader:
             if at == index:
+                self._reader, self._next = reader, at + 1
                 return self._image(frame, self._opened[2])
 
     def _reaches(self, index):
         "Whether decoding on from the last frame is the nearest way: no key frame lies in between."
-        if index < self._next:
-            return False
-        if self._keys is None or index == self._next:
-            return True
-        here, there = self._stamps[self._next], self._stamps[index]
-        return not np.any((self._keys[:, 0] > here) & (self._keys[:, 0] <= there))
+        if index <= self._next:
+            return index == self._next
+        keys = self._keys[:, 0]
+        return not np.any((keys > self._stamps[self._next]) & (keys <= self._stamps[index]))
 
     def close(self):
         "Close the file that `clip[i]` keeps open; it is opened again when needed."
@@ -247,11 +225,8 @@ class Clip:
             self._opened[0].close()
         self._opened = self._reader = None
 
-    def index_at(
-        self,
-        seconds: float,  # time on the clip's own clock
-    ) -> int:  # the frame that is shown then; the first or last one outside the clip
-        "Find the frame shown at a time."
+    def index_at(self, seconds: float) -> int:
+        "The frame shown at a time on the clip's own clock; outside the clip its first or last frame."
         return int(np.clip(np.searchsorted(self.times, seconds, "right") - 1, 0, len(self) - 1))
 
     def cut(
@@ -262,10 +237,8 @@ class Clip:
         "Take a stretch of the clip."
         kept = (self.times >= start_s) & (self.times < stop_s)
         if not kept.any():
-            raise ClipError(
-                f"no frame of {self.path.name} lies from {start_s} to {stop_s} s; "
-                f"its frames lie from {self.times[0]:.3f} to {self.times[-1]:.3f} s."
-            )
+            span = f"its frames lie from {self.times[0]:.3f} to {self.times[-1]:.3f} s"
+            raise ClipError(f"no frame of {self.path.name} lies from {start_s} to {stop_s} s; {span}.")
         part = copy.copy(self)
         part._stamps, part.times, part._opened, part._reader = self._stamps[kept], self.times[kept], None, None
         return part
