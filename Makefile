@@ -31,6 +31,7 @@ notebooks: $(VENV)/.dev ## run every notebook
 test-ui: $(VENV)/.dev ## the dashboards in headless Chromium; screenshots in build/screens
 	nbs/_tools/system.sh chromium
 	$(BIN)/python nbs/_tools/run_tests.py --only ui
+	$(BIN)/python nbs/_tools/ui_check.py --browser "$$(command -v chromium || command -v chromium-browser || command -v google-chrome)"
 
 lab: $(VENV)/.dev ## JupyterLab in nbs
 	$(BIN)/jupyter lab --notebook-dir nbs
