@@ -70,16 +70,18 @@ def _person(
     body, seen = convert(position, skeleton)
     opaque = convert(alpha[:, None], skeleton, visible=np.isfinite(position).all(-1))[0][:, 0]
     k = dict(zip(BODY13.keypoints, body))
-    middle = lambda name: np.nanmean([k[f"left_{name}"], k[f"right_{name}"]], 0) if np.isfinite([k[f"left_{name}"], k[f"right_{name}"]]).any() else np.full(2, np.nan)
+    def middle(name):
+        both = [p for p in (k[f"left_{name}"], k[f"right_{name}"]) if np.isfinite(p).all()]
+        return np.mean(both, 0) if both else np.full(2, np.nan)
     shoulders, hips = middle("shoulder"), middle("hip")
     extent = np.ptp(body[seen], 0).max() if seen.any() else 0
     size = max(np.nan_to_num(np.linalg.norm(shoulders - hips)), extent/4)
     if not size > 0: return []
     right, left = to_rgb(colour), to_rgb(tint(colour))
-    out, thin = [], .035*size
+    out, thin = [], .028*size
     def limb(a, b, ra, rb, rgb, opacity):
         if not np.isfinite([a, b]).all(): return
-        if dashed: out.extend((d, rgb, opacity) for d in _dashes(a, b, thin, .15*size))
+        if dashed: out.extend((d, rgb, opacity) for d in _dashes(a, b, thin, .17*size))
         else: out.append((_capsule(a, b, ra*size*weight, rb*size*weight), rgb, opacity))
     for name in ("left", "right"):
         rgb = left if name == "left" else right
@@ -147,7 +149,7 @@ def _paint(
     if x1 <= x0 or y1 <= y0: return out
     part = out[y0:y1, x0:x1]
     layer, cover = part.copy(), np.zeros(part.shape[:2], np.uint8)
-    rim = 2 if np.ptp(every, 0).max() > 180 else 1
+    rim = 2 if np.ptp(every, 0).max() > 300 else 1
     for outline, rgb, opacity in shapes:
         fixed = [np.round((outline - (x0, y0))*16).astype(np.int32)] # 1/16 px
         cv2.polylines(layer, fixed, True, [255*(.25*c + .75) for c in rgb], rim, cv2.LINE_AA, 4)
@@ -207,10 +209,9 @@ def plot_pose_strip(
     times = np.linspace(clock[0], clock[-1], n) if times is None else np.atleast_1d(times)
     read = [_at(ds, times) for ds in datasets]
     every = np.concatenate([p for p, _ in read])
-    known = np.isfinite(every).all((1, 2)) | np.isfinite(every).any((1, 2))
-    if not known.any(): raise ValueError("there is no pose at any of these times")
-    centre = np.nanmean(np.where(np.isfinite(every), every, np.nan)[known], axis=1)
-    reach = 1.25*np.nanmax(abs(every[known] - centre[:, None]), axis=(0, 1))
+    known = every[np.isfinite(every).any((1, 2))]
+    if not len(known): raise ValueError("there is no pose at any of these times")
+    reach = 1.25*np.nanmax(abs(known - np.nanmean(known, 1, keepdims=True)), axis=(0, 1))
     fig, axes = _figure(ncols=len(times), squeeze=False, figsize=(height*reach[0]/reach[1]*len(times), height), gridspec_kw=dict(wspace=.03, left=0, right=1, top=.9, bottom=0))
     for i, (t, ax) in enumerate(zip(times, axes[0])):
         here = np.stack([p[i] for p, _ in read]).reshape(-1, 2)
@@ -274,8 +275,10 @@ def contact_sheet(
     if not frames: raise ValueError("a contact sheet needs at least one picture")
     cols = cols or int(np.ceil(np.sqrt(len(frames)))); rows = -(-len(frames)//cols)
     tall = max(f.shape[0]/f.shape[1] for f in frames)
-    top = .18 if labels is not None else .02
-    fig, axes = _figure(nrows=rows, ncols=cols, squeeze=False, figsize=(cols*width, rows*(width*tall + top)), gridspec_kw=dict(left=0, right=1, bottom=0, top=1 - top/(rows*(width*tall + top)), wspace=.02, hspace=top/(width*tall)))
+    space = .18 if labels is not None else .02 # inches above each picture
+    height = rows*(width*tall + space)
+    fig, axes = _figure(nrows=rows, ncols=cols, squeeze=False, figsize=(cols*width, height),
+                        gridspec_kw=dict(left=0, right=1, bottom=0, top=1 - space/height, wspace=.02, hspace=space/(width*tall)))
     for i, ax in enumerate(axes.flat):
         ax.axis("off")
         if i >= len(frames): continue
