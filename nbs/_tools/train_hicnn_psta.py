@@ -73,9 +73,9 @@ def colour(rng, x):
 def warp(rng, frame, joints, visible, size, behind=None):
     "Rotation, scale, shift and flip in one warp over the image `behind`; joints that leave the crop become invisible"
     h = frame.shape[0]
-    a = np.deg2rad(rng.normal(0, 22) if rng.random() < .9 else rng.uniform(-180, 180))
-    s = np.exp(rng.uniform(np.log(.65), np.log(1.3)))*size/h
-    t = rng.uniform(-.14, .14, 2)*size
+    a = np.deg2rad(rng.normal(0, 15) if rng.random() < .95 else rng.uniform(-180, 180))
+    s = np.exp(rng.uniform(np.log(.75), np.log(1.25)))*size/h
+    t = rng.uniform(-.1, .1, 2)*size
     flip = rng.random() < .5
     r = s*np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
     if flip: r = r @ np.diag([-1, 1])
@@ -87,7 +87,7 @@ def warp(rng, frame, joints, visible, size, behind=None):
     out = cv2.warpAffine(frame, m, (size, size), dst=dst, flags=cv2.INTER_LINEAR if s > .6 else cv2.INTER_AREA, borderMode=mode, borderValue=fill)
     p = joints @ m[:, :2].T + m[:, 2]
     if flip: p, visible = p[FLIP], visible[FLIP]
-    if rng.random() < .3:
+    if rng.random() < .2:
         w, hh = (rng.uniform(.1, .35, 2)*size).astype(int)
         x, y = rng.integers(0, size - w), rng.integers(0, size - hh)
         out[y:y+hh, x:x+w] = rng.integers(0, 255, 3)
@@ -102,7 +102,7 @@ def make_batch(rng, data, idx, size):
         kind = rng.random()
         if kind < .08:
             x, p, v = background(rng, frames[i], joints[i], visible[i], size), np.zeros((13, 2), np.float32), np.zeros(13, bool)
-        elif kind < .20 and draw is not None:
+        elif kind < .17 and draw is not None:
             f, q, w = draw.random_pose_image(rng, size=128)
             x, p, v = warp(rng, f, q, w, size)
         else:
@@ -188,21 +188,25 @@ if __name__ == "__main__":
     sizes = [int(s.split("x")[0]) for s in a.sizes.split(",") for _ in range(int(s.split("x")[1]))]
     model = hicnn_psta_small()
     ema = hicnn_psta_small(); ema.load_state_dict(model.state_dict())
-    decay = [p for p in model.parameters() if p.ndim > 1]; other = [p for p in model.parameters() if p.ndim <= 1]
-    opt = torch.optim.AdamW([dict(params=decay, weight_decay=.02), dict(params=other, weight_decay=0)], lr=a.lr)
+    # attention learns more slowly: at the full rate its output grows to many times the features that it is added to
+    slow = {id(p) for p in model.attention.parameters()}
+    groups = {(p.ndim > 1, id(p) in slow): [] for p in model.parameters()}
+    for p in model.parameters(): groups[p.ndim > 1, id(p) in slow].append(p)
+    opt = torch.optim.AdamW([dict(params=ps, weight_decay=.02*matrix, scale=.2 if att else 1.) for (matrix, att), ps in groups.items()], lr=a.lr)
     steps, start, step = 8000//a.batch, 0, 0
     total = steps*len(sizes)
     if (out/"last.pt").exists():
         s = torch.load(out/"last.pt", weights_only=True)
-        model.load_state_dict(s["model"]); ema.load_state_dict(s["ema"]); opt.load_state_dict(s["opt"]); start = s["epoch"]; step = start*steps
+        model.load_state_dict(s["model"]); ema.load_state_dict(s["ema"]); start = s["epoch"]; step = start*steps
+        if "opt" in s: opt.load_state_dict(s["opt"])
         print("resumed at epoch", start, flush=True)
     for epoch in range(start, len(sizes)):
         rng, size, t0, run = np.random.default_rng([a.seed, epoch]), sizes[epoch], time.time(), 0.
         model.train()
         order = rng.permutation(8000).reshape(steps, a.batch)
         for x, p, v in prefetch(lambda idx: make_batch(rng, train, idx, size), order):
-            lr = a.lr*min(1, (step + 1)/400)*(.5 + .5*math.cos(math.pi*step/total)) + 1e-6
-            for g in opt.param_groups: g["lr"] = lr
+            lr = a.lr*min(1, (step - start*steps + 1)/300)*(.5 + .5*math.cos(math.pi*step/total)) + 1e-6
+            for g in opt.param_groups: g["lr"] = lr*g["scale"]
             loss = loss_fn(model.estimate(x[:, None].float()/255), p, v, sigma=1.2 if size > 64 else 1.)
             opt.zero_grad(); loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 5.)

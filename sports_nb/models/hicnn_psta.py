@@ -51,7 +51,12 @@ class HICNNPSTA(nn.Module):
         self.backbone = HICNN(cfg.backbone)
         self.attention = nn.ModuleList(PSTABlock(channels=widths[-1], heads=cfg.heads, paths=cfg.paths, scale=cfg.scale, causal=cfg.causal,
                                                  position=cfg.position) for _ in range(cfg.depth if cfg.attention else 0))
-        self.lateral = nn.ModuleList(nn.Conv2d(w, f, 1) for w in widths)
+        # a block starts as its shortcut, so that attention adds to the backbone's features rather than drown them
+        for block in self.attention:
+            for last in (block.psta.out, block.mlp[-1]): nn.init.zeros_(last.weight); nn.init.zeros_(last.bias)
+        self.norm = nn.LayerNorm(widths[-1])
+        # normalised, so that no stride outshouts the others in the sum
+        self.lateral = nn.ModuleList(conv_norm(w, f, act=False) for w in widths)
         self.fuse = nn.ModuleList(conv_norm(f, f, 3) for _ in widths[1:-1])
         self.blocks = nn.ModuleList(PredictionBlock(channels=f, n_keypoints=cfg.n_keypoints, last=i == cfg.n_blocks - 1) for i in range(cfg.n_blocks))
         self.action = ActionHead(n_actions=cfg.n_actions, n_keypoints=cfg.n_keypoints, n_appearance=f, n_scene=widths[-1], channels=cfg.action_channels)
@@ -70,6 +75,7 @@ class HICNNPSTA(nn.Module):
         hw = chi[-1].shape[-2:]
         x = rearrange(chi[-1], '(b t) c h w -> b t (h w) c', b=b)
         for block in self.attention: x = block(x, tuple(hw), frame_mask)
+        x = self.norm(x)
         top = rearrange(x, 'b t (h w) c -> (b t) c h w', h=hw[0])
         d = self.lateral[-1](top)
         for i in range(len(chi) - 2, -1, -1):
