@@ -90,7 +90,7 @@ class Analysis:
         b = self.box.values
         lost, whole = np.isnan(b).all(1), np.isfinite(b).all(1) & (b[:, 2] > b[:, 0]) & (b[:, 3] > b[:, 1])
         bad = np.flatnonzero(~lost & ~whole)
-        _require(not len(bad), f"box of frame {bad[:1]} must be x0 < x1, y0 < y1 in px, or all NaN where lost; found {b[bad[:1]]}.")
+        _require(not len(bad), f"box of frame {bad[:1].sum()} must be x0 < x1, y0 < y1 in px, or all NaN where lost; found {b[bad[:1]].tolist()}.")
 
     @property
     def action(self) -> str:  # the most probable action of the clip, "" where none was seen
@@ -138,7 +138,7 @@ class Analysis:
             cure = "Give a .nc file that save wrote; if it is one, copy it again, it is cut off or damaged"
             raise AnalysisError(f"{path} cannot be read as an analysis. {cure}. ({error})") from error
         _require(head.get("format") == FORMAT, f"{path} is not an analysis of sports_nb. Give a .nc file that save wrote.")
-        newer = f"{path} has version {head.get('version')!r} of the format, this sports_nb reads {VERSION}. Update sports_nb."
+        newer = f"{path} has version {head.get('version')} of the format, this sports_nb reads {VERSION}. Update sports_nb."
         _require(head.get("version") == VERSION, newer)
         lacks = [part for part in ("estimated", "predicted", "actions", "box") if part not in parts]
         lacks += [v for v in ("probability", "clip_probability") if not lacks and v not in parts["actions"]]
@@ -221,6 +221,6 @@ def _page(analysis):
     return (
         '<div style="max-width:640px;font-family:system-ui,sans-serif;font-size:13px;line-height:1.4">'
         f'<div style="font-size:20px;font-weight:600;text-align:left">{title}</div><div style="text-align:left;opacity:.8">{name} &middot; {analysis.duration:.2f} s{state}</div>'
-        f'<table style="width:100%;margin:8px 0">{"".join(curves)}</table>'
-        f'<details open><summary style="cursor:pointer">facts</summary><table style="margin:4px 0">{facts}</table></details></div>'
+        f'<table style="width:100%;margin:8px 0;color:inherit;font-size:inherit">{"".join(curves)}</table>'
+        f'<details open><summary style="cursor:pointer">facts</summary><table style="margin:4px 0;color:inherit;font-size:inherit">{facts}</table></details></div>'
     )
