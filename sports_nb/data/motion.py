@@ -6,13 +6,12 @@
 __all__ = ['RIG', 'RIG_TO_BODY13', 'GRAVITY', 'BALL_RADIUS', 'RIM_HEIGHT', 'RIM_RADIUS', 'SIDE', 'Athlete', 'make_athlete',
            'unit', 'two_bones', 'turn', 'pose_body', 'curve', 'ease', 'step_feet', 'fly', 'throw', 'push_down']
 
-# %% ../../nbs/12a_data.motion.ipynb #05d7a975
+# %% ../../nbs/12a_data.motion.ipynb #5026d63c
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
 from scipy.optimize import brentq
-from scipy.spatial.transform import Rotation
 
 # %% ../../nbs/12a_data.motion.ipynb #e9a17f9a
 RIG = ("pelvis", "neck", "head", "nose", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
@@ -81,8 +80,11 @@ def two_bones(
 def turn(
     angles:np.ndarray,  # (..., 3) yaw, pitch, roll in radians
 )->np.ndarray: # (..., 3, 3)
-    "Rotation matrices from yaw, pitch and roll"
-    return Rotation.from_euler("ZYX", angles.reshape(-1, 3)).as_matrix().reshape(angles.shape[:-1] + (3, 3))
+    "Rotation matrices from yaw, pitch and roll: first roll about x, then pitch about y, then yaw about z"
+    a, b, c, sa, sb, sc = (f(angles[..., i]) for f in (np.cos, np.sin) for i in range(3))
+    return np.stack([a*b, a*sb*sc - sa*c, a*sb*c + sa*sc,
+                     sa*b, sa*sb*sc + a*c, sa*sb*c - a*sc,
+                     -sb, b*sc, b*c], -1).reshape(angles.shape[:-1] + (3, 3))
 
 
 def pose_body(
@@ -123,7 +125,7 @@ def pose_body(
     gaze = unit(unit(look - rig[:, 1]) + 0.9*chest_turn[..., 0])
     up = unit(chest_turn[..., 2] + np.array([0, 0, 1.0]))
     up = unit(up - 0.6*(up*gaze).sum(-1, keepdims=True)*gaze)
-    rig[:, 2] = rig[:, 1] + up*0.118*h + gaze*0.018*h
+    rig[:, 2] = rig[:, 1] + up*0.110*h + gaze*0.018*h
     rig[:, 3] = rig[:, 2] + unit(gaze - 0.5*(up*gaze).sum(-1, keepdims=True)*up)*0.062*h
     return rig
 

@@ -7,6 +7,8 @@ __all__ = ['noise_texture', 'draw_crowd', 'random_background', 'court_texture', 
            'Lens']
 
 # %% ../../nbs/12d_data.scene.ipynb #5976a7cb
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -15,8 +17,8 @@ from .render import SKINS, Camera
 
 # %% ../../nbs/12d_data.scene.ipynb #ce3abc44
 def _tint(rng):  # a colour as cameras see them: mostly dull, sometimes bright
-    c = rng.integers(10, 246, 3).astype(float)
-    return tuple((c + (c.mean() - c)*rng.uniform(0.1, 0.95)).tolist())
+    c = rng.uniform(10, 246, 3)
+    return tuple((c + (c.mean() - c)*rng.uniform(0.1, 1)**0.5).tolist())
 
 
 def noise_texture(
@@ -97,8 +99,8 @@ def court_texture(
     if kind < 0.6: base = np.array([(196, 152, 104), (212, 172, 122), (172, 122, 78), (224, 190, 146)][rng.integers(4)], float)
     elif kind < 0.8: base = np.array(_tint(rng))
     else: base = np.full(3, rng.uniform(70, 150)) + rng.normal(0, 6, 3)
-    grain = rng.normal(0, 1, (n//6, n//60)) if kind < 0.6 else rng.normal(0, 1, (n//3, n//3))
-    grain = cv2.resize(grain.astype(np.float32), (n, n), interpolation=cv2.INTER_LINEAR if kind < 0.6 else cv2.INTER_NEAREST)
+    grain = rng.normal(0, 1, (n//6, n//60) if kind < 0.6 else (n//2, n//2)).astype(np.float32)
+    grain = cv2.resize(grain, (n, n), interpolation=cv2.INTER_LINEAR)
     floor = np.clip(base + grain[..., None]*rng.uniform(3, 9), 0, 255).astype(np.uint8)
     at = lambda x, y: (int((x + _HALF)*_SCALE), int((y + _HALF)*_SCALE))
     line, area = ((245, 245, 245) if rng.random() < 0.75 else _tint(rng)), _tint(rng)
@@ -157,15 +159,13 @@ class Room:
         plane = k @ np.stack([r @ self.right*30/640, r @ down, r @ (left - c)], 1)
         wall = cv2.warpPerspective(self.wall, plane, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         wall = cv2.convertScaleAbs(wall, alpha=self.dim)
-        edge, _ = camera.project((self.origin + np.array([[-40], [40]])*self.right)[None].repeat(i + 1, 0)) if False else (self._edge(camera, i), 0)
-        mask = np.zeros(size[::-1], np.uint8)
-        low = np.array([[edge[1][0], 9*size[1]], [edge[0][0], 9*size[1]]])
-        cv2.fillPoly(mask, [np.clip(np.concatenate([edge, low]), -30000, 30000).astype(np.int32)], 255)
+        a, b = ((self.origin + np.array([[-2], [2]])*self.right - c) @ r.T @ k.T)  # floor and wall meet in a straight line: two points tell where
+        a, b = a[:2]/a[2], b[:2]/b[2]
+        x = np.array([-1.0, size[0] + 1])
+        y = a[1] + (b[1] - a[1])/(b[0] - a[0])*(x - a[0])
+        mask, low = np.zeros(size[::-1], np.uint8), size[1] + 9
+        cv2.fillPoly(mask, [np.clip([[x[0], y[0]], [x[1], y[1]], [x[1], max(low, y[1])], [x[0], max(low, y[0])]], -2e4, 2e4).astype(np.int32)], 255)
         return cv2.copyTo(floor, mask, wall)
-
-    def _edge(self, camera, i):  # two pixels on the line between floor and wall
-        seen = (self.origin + np.array([[-30], [30]])*self.right - camera.place[i]) @ camera.rotation[i].T
-        return seen[:, :2]/np.maximum(seen[:, 2:], 0.1)*camera.focal + np.array(camera.centre)
 
 # %% ../../nbs/12d_data.scene.ipynb #de869b20
 def hoop_things(
@@ -256,16 +256,20 @@ def make_occluder(
     return image, mask
 
 
+@lru_cache(4)
+def _grain(h, w): return np.random.default_rng(7000).normal(0, 16, (h, w, 3)).round().astype(np.int16)  # sixteenths of a grey level
+
+
 class Lens:
     "Exposure, colour cast, softness, noise and compression, the same for all frames of a clip"
     def __init__(self, rng:np.random.Generator, hard:bool=False):
-        gain, gamma, cast = rng.uniform(0.75, 1.2), rng.uniform(0.8, 1.25), rng.normal(1, 0.05, 3)
+        gain, gamma, cast = rng.uniform(0.85, 1.2), rng.uniform(0.75, 1.15), rng.normal(1, 0.03, 3)
         if hard: gain, gamma = rng.uniform(0.45, 1.3), rng.uniform(0.65, 1.5)
         x = np.arange(256)/255
         self.table = np.clip(255*gain*cast*(x[:, None]**gamma), 0, 255).astype(np.uint8)[None]
         self.soft = rng.uniform(0.0, 0.6) if not hard else rng.uniform(0.4, 1.5)
         grain = rng.uniform(1, 5) if not hard else rng.uniform(4, 14)
-        self.grain = rng.normal(0, grain, (300, 300, 3)).round().astype(np.int16)
+        self.grain = grain
         self.quality = int(rng.integers(18, 60)) if hard and rng.random() < 0.7 else None
 
     def take(self,
@@ -276,8 +280,8 @@ class Lens:
         h, w = image.shape[:2]
         image = cv2.LUT(image, self.table)
         if self.soft > 0.3: image = cv2.GaussianBlur(image, (0, 0), self.soft*max(w, h)/256 + 0.1)
-        y, x = rng.integers(0, 300, 2)
-        grain = np.tile(np.roll(self.grain, (int(y), int(x)), (0, 1)), (-(-h//300), -(-w//300), 1))[:h, :w]
-        image = cv2.add(image, grain, dtype=cv2.CV_8U)
+        y, x = rng.integers(0, 128, 2)
+        grain = _grain(-(-h//256)*256 + 128, -(-w//256)*256 + 128)[y:y + h, x:x + w]
+        image = cv2.add(image, cv2.multiply(grain, np.array([self.grain/16]*4), dtype=cv2.CV_16S), dtype=cv2.CV_8U)
         if self.quality: image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self.quality])[1], cv2.IMREAD_COLOR)
         return image

@@ -154,6 +154,7 @@ def shooting(a:Athlete, rng:np.random.Generator)->Motion:
         strong_f = point([0.75, 0, 0.35])*(1 - cocked - wrist - relaxed)[:, None] + point([-0.55, 0, 0.8])*cocked[:, None] + point([0.8, 0, -0.75])*wrist[:, None] + point([0.2, 0, -1])*relaxed[:, None]
         weak_f = point([0.4, s*0.1, 0.8])*(1 - relaxed)[:, None] + point([0.2, 0, -1])*relaxed[:, None]
         lift_e = ease((times - bottom)/push)
+        lift_e = lift_e*(1 - ease((times - hold)/0.35))
         strong_e = point([-0.5, s*0.6, -0.6])*(1 - lift_e)[:, None] + point([0.8, s*0.35, -0.6])*lift_e[:, None]
         weak_e = point([-0.3, -s*0.8, -0.5])*one[:, None]
         order = (weak, strong) if a.right else (strong, weak)
@@ -272,9 +273,9 @@ def dunk(a:Athlete, rng:np.random.Generator)->Motion:
     if two_feet: plants[-foot] = [(plant + 0.07, leave, (stand_at(leave) + 0.16*h, -foot*0.09*h, 0.02*h), spring + 0.10*h)]
     for i in range(1, 9):
         foot, on = -foot, on - step*(1.15 if i == 1 else 1)
-        off = on + 0.19
+        off = on + 0.18
         drive = spring + 0.26*h if i == 1 and not two_feet else 0.11*h
-        plants[foot].insert(0, (on, min(off, plant + 0.05), (stand_at(on + 0.085) + 0.10*h, foot*0.05*h, 0.02*h), drive))
+        plants[foot].insert(0, (on, min(off, plant + 0.02), (stand_at(on + 0.085) + 0.10*h, foot*0.05*h, 0.02*h), drive))
     for q in (1.0, -1.0): plants[q].append(landed[0 if q > 0 else 1])
     push_t, back_t = gather - 0.62, gather - 0.08
     bounce = push_down(0.5*h, 0.56*h, back_t - push_t)
@@ -290,6 +291,15 @@ def dunk(a:Athlete, rng:np.random.Generator)->Motion:
         toe_off = ease((times - leave + 0.08)/0.08)*(1 - ease((times - land)/0.05))
         root = np.stack([x, 0.02*s*one*0, stand - 0.035*h*(1 - toe_off) + base + up], 1)
         feet = [step_feet(times, plants[q], 1.0) for q in (1.0, -1.0)]
+        # in the air the feet go with the body: the free knee drives up, the leg that pushed trails, both reach for the floor
+        for q, spot, off in ((-s, 0, leave), (s, 1, leave if two_feet else plant)):
+            j = 0 if q > 0 else 1
+            lead = spot == 1 and not two_feet
+            reach = curve(times, (plant - 0.05, (-0.30, -0.38)), (plant + 0.13, (-0.02, -0.31)), (leave, (0.17, -0.27)), (0.55*leave, (0.13, -0.30)), (0.0, (0.02, -0.40)), (land - 0.1, (0.08, -0.50))) if lead else \
+                curve(times, (leave, (-0.13, -0.53)), (leave + 0.18, (-0.19, -0.45)), (0.4*leave, (-0.17, -0.41)), (0.1, (-0.10, -0.44)), (land - 0.1, (0.07, -0.51)))
+            toe = root + h*np.stack([reach[:, 0] + 0.09, q*0.06*one, reach[:, 1] - 0.06], 1)
+            mix = (ease((times - off + 0.06)/0.12)*(1 - ease((times - land + 0.16)/0.15)))[:, None]
+            feet[j] = (feet[j][0]*(1 - mix) + toe*mix, feet[j][1]*(1 - mix[:, 0]) + mix[:, 0]*curve(times, (leave, 0.7), (0.5*leave, 0.9), (land - 0.1, 0.35)))
         air = ease((times - leave)/0.2)*(1 - ease((times - land + 0.15)/0.2))
         pitch = curve(times, (plant - 0.3, 0.2), (plant, 0.02), (leave, -0.02), (0.5*leave, -0.12 - 0.12*curl), (0.03, 0.18), (land, 0.1), (land + 0.22, 0.5), (land + 0.8, 0.1))
         beat = np.pi*(times - plant)/step
