@@ -132,18 +132,17 @@ class CodecFrames extends FrameCache {
 // <video>: seek to the middle of the frame, copy what is shown.
 class ElementFrames extends FrameCache {
   static async make(video, blob, onframe, onfail) {
-    const self = new ElementFrames(video.n, 32, 6, onframe);
-    const v = self.video = document.createElement("video");
-    self.times = video.times;
+    const self = new ElementFrames(video.n, 32, 6, onframe), v = document.createElement("video");
+    Object.assign(self, { video: v, times: video.times, onfail });
     v.muted = true; v.playsInline = true; v.preload = "auto"; v.src = URL.createObjectURL(blob);
-    await new Promise((resolve, reject) => { v.onloadeddata = resolve; v.onerror = () => reject(new Error("this browser does not play H.264")); }).catch(onfail);
+    await new Promise((resolve, reject) => { v.onloadeddata = resolve; v.onerror = () => reject(new Error("this browser does not play H.264")); });
     return self;
   }
   async work() {
     if (this.busy) return;
     this.busy = true;
     for (let i; !this.stopped && (i = this.missing()) !== null;) {
-      if (!await this.seek(i)) throw new Error(`the browser does not show frame ${i}`);
+      if (!await this.seek(i)) return this.stopped || this.onfail(new Error(`the browser does not show frame ${i}`));
       this.keep(i, await createImageBitmap(this.video));
     }
     this.busy = false;
@@ -190,13 +189,15 @@ function drawLayer(ctx, layer, lead, t, place, look) {
       const [x, y, c] = at(layer, lead, t, person, k);
       return Number.isFinite(x + y) ? [...place(x, y), Number.isFinite(c) ? 0.12 + 0.88 * clamp(c, 0, 1) : 1] : null;
     });
-    const bones = layer.edges.map(([a, b]) => [joints[a], joints[b]]).filter(([a, b]) => a && b);
+    const left = k => layer.joints[k].startsWith("left_");   // left limbs are lighter
+    const bones = layer.edges.map(([a, b]) => [joints[a], joints[b], left(a) && left(b)]).filter(([a, b]) => a && b);
     ctx.lineCap = "round";
     for (const casing of [true, false]) {               // a pale edge keeps the colour legible on any picture
       ctx.strokeStyle = casing ? look.casing : layer.colour;
-      ctx.lineWidth = casing ? look.width + 2.5 : look.width;
+      ctx.lineWidth = casing ? look.width + 2 : look.width;
       ctx.setLineDash(layer.dashed ? [2.2 * look.width, 2 * look.width] : []);
-      for (const [a, b] of bones) {
+      for (const [a, b, left] of bones) {
+        if (!casing) ctx.strokeStyle = left ? layer.left_colour : layer.colour;
         ctx.globalAlpha = Math.min(a[2], b[2]) * (casing ? 0.75 : 1);
         ctx.beginPath(); ctx.moveTo(a[0], a[1]); ctx.lineTo(b[0], b[1]); ctx.stroke();
       }
@@ -205,7 +206,7 @@ function drawLayer(ctx, layer, lead, t, place, look) {
     ctx.lineWidth = 1.5;
     for (const j of joints.filter(Boolean)) {
       ctx.globalAlpha = j[2];
-      ctx.beginPath(); ctx.arc(j[0], j[1], 0.5 * look.width + 1.6, 0, 7);
+      ctx.beginPath(); ctx.arc(j[0], j[1], 0.5 * look.width + 1.4, 0, 7);
       ctx.fillStyle = layer.dashed ? look.casing : layer.colour; ctx.fill();
       ctx.strokeStyle = layer.dashed ? layer.colour : look.casing; ctx.stroke();
     }
@@ -222,7 +223,7 @@ function drawTrails(ctx, layer, lead, t, from, place, look) {
         const [x0, y0] = at(layer, lead, s - 1, person, k), [x1, y1] = at(layer, lead, s, person, k);
         if (!Number.isFinite(x0 + y0 + x1 + y1)) continue;
         const age = (s - from) / (t - from);
-        ctx.globalAlpha = 0.75 * age;
+        ctx.globalAlpha = 0.9 * age;
         ctx.lineWidth = look.width * (0.3 + 0.6 * age);
         ctx.beginPath(); ctx.moveTo(...place(x0, y0)); ctx.lineTo(...place(x1, y1)); ctx.stroke();
       }
@@ -274,11 +275,14 @@ async function render({ model, el }) {
   element("style", "", root, { text: CSS });
   const stage = element("div", "snp-stage", root);
   const note = element("div", "snp-note", stage, { text: "waiting for the kernel …", role: "status" });
+  const patience = setTimeout(() => { note.textContent = "waiting for the kernel … if it was restarted, run this cell again"; }, 15000);
+  cleanups.push(() => clearTimeout(patience));
   load().catch(e => { note.textContent = `the player could not start: ${e.message}`; console.error(e); });
   return () => cleanups.forEach(f => f());
 
   async function load() {
     const { buffers, ...data } = await ask(model, { want: "poses" });
+    clearTimeout(patience);
     if (!alive) return;
     const points = new Float32Array(buffers[0]), times = new Float64Array(buffers[1]);
     const lost = new Uint8Array(buffers[2]), actions = new Float32Array(buffers[3]);
@@ -297,7 +301,7 @@ async function render({ model, el }) {
     const picture = element("canvas", "snp-video", stage), overlay = element("canvas", "snp-overlay", stage);
     if (video) [picture.width, picture.height] = [video.width, video.height];
     const pen = picture.getContext("2d", { alpha: false }), ctx = overlay.getContext("2d");
-    const hud = element("div", "snp-hud", stage), tip = element("div", "snp-tip", stage);
+    const hud = element("div", "snp-hud", stage), tip = element("div", "snp-tip", stage, { hidden: "" });
     const alarm = element("div", "snp-lost", stage, { text: "athlete lost: nothing is estimated here" });
     stage.append(note);
     note.hidden = !video;
@@ -316,14 +320,15 @@ async function render({ model, el }) {
       picture.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.zoom})`;
       const onVideo = video && shows("video");
       picture.style.visibility = onVideo ? "visible" : "hidden";
+      stage.classList.toggle("snp-court", !onVideo);
       const ink = getComputedStyle(stage).color;
-      const look = { width: clamp(w / 190, 2.4, 4.5), casing: onVideo ? "rgba(255,255,255,0.92)" : getComputedStyle(stage).backgroundColor };
+      const look = { width: clamp(w / 250, onVideo ? 2 : 3, 4.5), casing: onVideo ? "rgba(255,255,255,0.92)" : getComputedStyle(stage).backgroundColor };
       if (!onVideo) drawCourt(ctx, scene, place, ink);
       const lead = Math.max(0, data.leads.indexOf(model.get("lead")));
       if (shows("trails")) {
         let from = drawn;
         while (from > 0 && times[drawn] - times[from - 1] <= 0.5) from--;
-        const layer = layers.find(l => !l.dashed && shows(l.name));
+        const layer = layers.findLast(l => !l.dashed && shows(l.name));
         if (layer) drawTrails(ctx, layer, 0, drawn, from, place, look);
       }
       for (const layer of layers) if (shows(layer.name)) drawLayer(ctx, layer, layer.leads ? lead : 0, drawn, place, look);
@@ -450,6 +455,7 @@ async function render({ model, el }) {
       pan(x - (x - view.x) * z / view.zoom, y - (y - view.y) * z / view.zoom, z);
     }
     function pan(x, y, z = view.zoom) {
+      if (!stage.clientWidth) return;                   // scrolled out of a long notebook
       view = { zoom: z, x: clamp(x, stage.clientWidth * (1 - z), 0), y: clamp(y, stage.clientHeight * (1 - z), 0) };
       stage.classList.toggle("snp-zoomed", z > 1);
       paint();
@@ -496,9 +502,10 @@ async function render({ model, el }) {
     // ---- the plotly figure beside the player: its cursor moves here, in the browser
     const line = element("div", "snp-cursor"), dots = [];
     let figure = null;
+    const fitting = new ResizeObserver(() => window.dispatchEvent(new Event("resize")));   // a responsive figure listens to the window only
     function find() {
       const name = model.get("follow");
-      const found = name ? document.querySelector(`.${name} .js-plotly-plot`) : null;
+      const found = name ? document.querySelector(`.${name}.js-plotly-plot, .${name} .js-plotly-plot`) : null;
       if (!found?._fullLayout?._size || (found === figure && line.isConnected)) return;
       figure = found;
       figure.classList.add("snp-figure");
@@ -506,6 +513,8 @@ async function render({ model, el }) {
       figure.parentElement.append(line);
       figure.on("plotly_click", e => { play(false); seek(nearest(e.points[0].x)); });
       figure.on("plotly_afterplot", cursor);
+      fitting.disconnect();
+      fitting.observe(figure.parentElement);
       cursor();
     }
     function nearest(t) {
@@ -530,7 +539,7 @@ async function render({ model, el }) {
     }
     if (model.get("follow")) {
       const finder = setInterval(find, 300);
-      cleanups.push(() => { clearInterval(finder); line.remove(); });
+      cleanups.push(() => { clearInterval(finder); fitting.disconnect(); line.remove(); });
     }
 
     // ---- start
@@ -549,22 +558,23 @@ async function render({ model, el }) {
     slider.value = target;
     if (!video) { show(); if (model.get("playing")) play(true); return; }
 
+    const fail = e => { note.hidden = false; note.textContent = `the clip cannot be shown: ${e.message}`; };
     const ready = async () => {
       const blob = await fetchVideo(model, video.size, part => { note.textContent = `loading the clip … ${Math.round(100 * part)} %`; }, () => alive);
       if (!alive) return;
       const fall = async e => {                         // no decoder, or it gave up: the browser's own player
         if (e) console.warn("WebCodecs failed, the player uses <video> instead:", e.message);
         source?.close();
-        source = await ElementFrames.make(video, blob, show, error => { throw error; });
+        source = await ElementFrames.make(video, blob, show, fail);
         source.want(target);
       };
-      source = await CodecFrames.make(video, blob, show, fall);
+      source = await CodecFrames.make(video, blob, show, e => fall(e).catch(fail));
       source ? source.want(target) : await fall();
       root.dataset.source = source.constructor.name;
       note.hidden = true;
       if (model.get("playing")) play(true);
     };
-    ready().catch(e => { note.hidden = false; note.textContent = `the clip cannot be shown: ${e.message}`; });
+    ready().catch(fail);
   }
 }
 
@@ -575,10 +585,11 @@ const CSS = `
 .snp *, .snp *::before { box-sizing: border-box; }
 .snp [hidden] { display: none !important; }
 .snp-stage { position: relative; width: min(100%, calc(560px * var(--aspect, 1.78))); margin: 0 auto; overflow: hidden; border-radius: 8px;
-  background: var(--jp-layout-color2, #eef0f2); color: var(--ink); min-height: 120px; touch-action: pan-y; user-select: none; }
+  background: var(--paper); color: var(--ink); min-height: 120px; touch-action: pan-y; user-select: none; }
 .snp:focus-visible .snp-stage { box-shadow: 0 0 0 2px var(--accent); }
 .snp-stage canvas { position: absolute; inset: 0; width: 100%; height: 100%; display: block; }
 .snp-video { transform-origin: 0 0; }
+.snp-court { box-shadow: inset 0 0 0 1px var(--rule); }
 .snp-zoomed { cursor: grab; touch-action: none; }
 .snp-zoomed:active { cursor: grabbing; }
 .snp-note, .snp-lost, .snp-hud, .snp-tip { position: absolute; padding: 3px 10px; border-radius: 6px; background: rgba(18,20,24,.78); color: #fff; pointer-events: none; font-variant-numeric: tabular-nums; }

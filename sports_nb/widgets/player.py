@@ -21,7 +21,7 @@ from ..core.poses import valid_at, validate
 from ..core.skeleton import get_skeleton
 from ..data.analysis import Analysis
 from ..data.video import Clip, write_video
-from ..viz.plots import ESTIMATED, PREDICTED, REFERENCE
+from ..viz.plots import ESTIMATED, PREDICTED, REFERENCE, tint
 
 # %% ../../nbs/61_widgets.player.ipynb #8c51aa8d
 def on_frames(
@@ -158,7 +158,7 @@ class Player(anywidget.AnyWidget):
             if "lead" in ds.dims and list(ds.lead.values) != self.leads:
                 raise ValueError("two predictions have different leads; choose the leads they share with ds.sel(lead=...)")
             layers.append(dict(
-                name=name, colour=COLOURS[ds.attrs["role"]], dashed=ds.attrs["role"] == "predicted", leads="lead" in ds.dims,
+                name=name, colour=COLOURS[ds.attrs["role"]], left_colour=tint(COLOURS[ds.attrs["role"]], 0.4), dashed=ds.attrs["role"] == "predicted", leads="lead" in ds.dims,
                 offset=sum(p.size for p in points), individuals=xyc.shape[2], keypoints=xyc.shape[3], joints=list(skeleton.keypoints),
                 edges=[[int(i), int(j)] for i, j in skeleton.edges],
                 ends=[i for i, k in enumerate(skeleton.keypoints) if k.endswith(("wrist", "ankle"))],
