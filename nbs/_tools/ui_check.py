@@ -65,7 +65,7 @@ from sports_nb.data.analysis import Analysis
 from sports_nb.data.synthetic import make_clip
 from sports_nb.widgets.explorer import explore
 
-shot = make_clip("shooting", performer=11, seed=2, n_frames=75, size=(960, 540), reach=(0.78, 0.85))
+shot = make_clip("shooting", performer=33, seed=10, n_frames=75, size=(960, 540), reach=(0.78, 0.85))
 seen, exact, later = shot.visible[..., None], shot.position, lambda k: shot.position[np.minimum(np.arange(75) + k, 74)]
 wobble = lambda px: px * cv2.GaussianBlur(rng.normal(0, 3, (75, 26)), (1, 9), 0).reshape(75, 13, 2)
 estimated = poses(np.where(seen, exact + wobble(2), np.nan), time=shot.times, confidence=np.clip(rng.normal(0.85, 0.1, seen.shape[:2]), 0.1, 1))
