@@ -5,7 +5,7 @@
 Resolution grows with the epochs (64, 96, 128 px): a small map costs a quarter of the time of a large one, and the network is
 convolutional. Validation is LSPET 8001-9000, never trained on. Stop it at any time; run it again and it goes on at the last epoch.
 """
-import argparse, io, json, math, os, queue, threading, time, zipfile
+import argparse, json, math, os, queue, subprocess, threading, time, zipfile
 from pathlib import Path
 
 import cv2
@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 
 from sports_nb.models.hicnn_psta import hicnn_psta_small
+from sports_nb.models.registry import create_model
+from sports_nb.train.checkpoints import save_checkpoint
 
 LSP = [9, 8, 10, 7, 11, 6, 3, 2, 4, 1, 5, 0]  # LSP14 columns of body13's joints after the head
 FLIP = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11]
@@ -170,10 +172,30 @@ def evaluate(model, data, size, rng):
     return (*pck(np.concatenate(preds)*128 - .5, joints, visible), auc, len(neg))
 
 
+def ship(out, a, valid):
+    "The averaged weights as a checkpoint; the card says what they were trained on and what they score"
+    state = torch.load(out/"last.pt", weights_only=True)
+    model = create_model("hicnn_psta_small")
+    model.load_state_dict(state["ema"])
+    log = [json.loads(line) for line in (out/"log.jsonl").read_text().splitlines()] if (out/"log.jsonl").exists() else []
+    crop = log[-1]["size"] if log else 128
+    torso, box, auc, n = evaluate(model, valid, crop, np.random.default_rng(0))
+    card = dict(task="joints of one person in a crop (body13); the action head is trained by train_actions.py", crop=crop,
+                data=["LSPET images 1-8000 (research use: cite Johnson and Everingham, CVPR 2011)", "synthetic people of sports_nb.data.synthetic"],
+                licence="weights for research use, as the images they were trained on",
+                command=f"python nbs/_tools/train_hicnn_psta.py --sizes {a.sizes} --lr {a.lr} --batch {a.batch} --seed {a.seed}",
+                commit=subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(), seed=a.seed, epochs=state["epoch"],
+                note="single images only; the run was stopped and resumed, and at epoch 10 attention, laterals and optimiser were started anew (normalised laterals), "
+                     "at epoch 12 rotation, scale and occlusion became gentler, so the command alone does not give these very numbers",
+                validation=dict(data="LSPET images 8001-9000", pck_02_torso=round(torso, 2), pck_02_box=round(box, 2), person_or_background_auc=round(auc, 4), backgrounds=n))
+    print(save_checkpoint(model, a.ship, card), json.dumps(card["validation"]))
+
+
 if __name__ == "__main__":
     ap = argparse.ArgumentParser()
     ap.add_argument("--out", required=True); ap.add_argument("--sizes", default="64x12,96x18,128x5")
     ap.add_argument("--lr", type=float, default=2.5e-3); ap.add_argument("--batch", type=int, default=32)
+    ap.add_argument("--ship", default="", help="do not train: write the averaged weights of the last epoch to this path, with their card")
     ap.add_argument("--threads", type=int, default=2); ap.add_argument("--seed", type=int, default=0)
     a = ap.parse_args()
     try: from sports_nb.data import synthetic as draw; draw.random_pose_image, draw.random_background
@@ -185,6 +207,8 @@ if __name__ == "__main__":
     train, valid = (tuple(x[s] for x in (frames, joints, visible)) for s in (slice(0, 8000), slice(8000, 9000)))
     mean = np.stack([joints[:8000, k][visible[:8000, k]].mean(0) for k in range(13)])
     print("mean pose PCK@0.2 torso, box:", pck(np.repeat(mean[None], 1000, 0), valid[1], valid[2]), "drawn people:", draw is not None, flush=True)
+    if a.ship:
+        ship(out, a, valid); raise SystemExit
     sizes = [int(s.split("x")[0]) for s in a.sizes.split(",") for _ in range(int(s.split("x")[1]))]
     model = hicnn_psta_small()
     ema = hicnn_psta_small(); ema.load_state_dict(model.state_dict())
@@ -216,7 +240,9 @@ if __name__ == "__main__":
                 for e, q in zip(ema.state_dict().values(), model.state_dict().values()):
                     e.lerp_(q, 1 - m) if e.is_floating_point() else e.copy_(q)
         pk = evaluate(ema, valid, size, rng)
-        print(json.dumps(dict(epoch=epoch + 1, size=size, loss=round(run/steps, 4), pck_torso=round(pk[0], 2), pck_box=round(pk[1], 2), auc=round(pk[2], 4),
-                              n_background=pk[3], seconds=round(time.time() - t0))), flush=True)
+        line = json.dumps(dict(epoch=epoch + 1, size=size, loss=round(run/steps, 4), pck_torso=round(pk[0], 2), pck_box=round(pk[1], 2), auc=round(pk[2], 4),
+                              n_background=pk[3], seconds=round(time.time() - t0)))
+        print(line, flush=True)
+        with open(out/"log.jsonl", "a") as f: f.write(line + "\n")
         tmp = out/"last.tmp"
         torch.save(dict(model=model.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), epoch=epoch + 1), tmp); os.replace(tmp, out/"last.pt")

@@ -122,14 +122,14 @@ class Tracker:
         model, # HICNN-PSTA
         *,
         box=None, # (4,) px in the first frame, or (x, y) of a click on the athlete; found without help if None
-        size:int=128, # side of the crops, px
+        size:int=None, # side of the crops, px; what the weights were last trained on if None
         found:float=.55, # mean confidence from which a searched person counts as found
         lost:float=.4, # mean confidence below which a followed person is lost
         retry:float=.2, # seconds between searches while there is nobody
     ):
         if box is not None and len(box) not in (2, 4): raise ValueError(f"box is (x0, y0, x1, y1) or a click (x, y) in pixels; got {tuple(box)}")
         if box is not None and len(box) == 4 and not (box[2] > box[0] and box[3] > box[1]): raise ValueError(f"box {tuple(box)} is empty: give x0 < x1 and y0 < y1, in pixels")
-        self.model, self.size, self.found, self.lost, self.retry = model, size, found, lost, retry
+        self.model, self.size, self.found, self.lost, self.retry = model, size or getattr(model, "card", {}).get("crop", 128), found, lost, retry
         self.click = box if box is not None and len(box) == 2 else None
         self.crop = square(box, 1.25) if box is not None and len(box) == 4 else None
         self.velocity, self.time, self.searched, self.searches = np.zeros(2), None, -np.inf, 0

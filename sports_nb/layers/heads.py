@@ -23,12 +23,17 @@ def probability_maps(
 # %% ../../nbs/22_layers.heads.ipynb #09641755
 def soft_argmax(
     maps, # probability maps, ... h w
+    radius:int=None, # pixels around the peak that count; all of them if None
 ): # ... 2: x, y in [0, 1] of the map
     "The expected pixel centre under a probability map, a joint position that has a gradient"
     h, w = maps.shape[-2:]
-    xs = (torch.arange(w, device=maps.device, dtype=maps.dtype) + .5)/w
-    ys = (torch.arange(h, device=maps.device, dtype=maps.dtype) + .5)/h
-    return torch.stack([(maps.sum(-2)*xs).sum(-1), (maps.sum(-1)*ys).sum(-1)], -1)
+    x, y = torch.arange(w, device=maps.device), torch.arange(h, device=maps.device)
+    if radius is not None:
+        peak = maps.flatten(-2).argmax(-1)[..., None]
+        near = ((y - peak//w).abs() <= radius)[..., :, None] & ((x - peak % w).abs() <= radius)[..., None, :]
+        maps = maps*near
+        maps = maps/maps.sum((-1, -2), keepdim=True)
+    return torch.stack([(maps.sum(-2)*(x + .5)).sum(-1)/w, (maps.sum(-1)*(y + .5)).sum(-1)/h], -1)
 
 # %% ../../nbs/22_layers.heads.ipynb #013c0937
 def peak_mass(
@@ -49,6 +54,8 @@ def appearance_features(
 # %% ../../nbs/22_layers.heads.ipynb #aa5b4616
 class PredictionBlock(nn.Module):
     "One supervised prediction block: probability maps (eq. 6), joints, confidence; its maps are handed on to the next block"
+    radius = 2 # pixels around a map's peak that a joint is read from, once trained
+
     def __init__(self, *,
         channels:int, # of the multi-task features
         n_keypoints:int, # joints
@@ -75,7 +82,8 @@ class PredictionBlock(nn.Module):
         evidence = torch.cat([look, peak_mass(maps)[..., None]], -1)
         # each joint has its own row of the linear layer: what a knee looks like is no evidence for an elbow
         confidence = (evidence*self.confidence.weight).sum(-1) + self.confidence.bias
-        return dict(logits=logits, maps=maps, keypoints=soft_argmax(maps), confidence_logits=confidence, appearance=look), nxt
+        keypoints = soft_argmax(maps, None if self.training else self.radius)
+        return dict(logits=logits, maps=maps, keypoints=keypoints, confidence_logits=confidence, appearance=look), nxt
 
 # %% ../../nbs/22_layers.heads.ipynb #43f9cf59
 def pose_features(
