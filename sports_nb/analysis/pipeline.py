@@ -26,7 +26,7 @@ from ..data.video import Clip
 from ..train.checkpoints import load_pretrained
 
 # %% ../../nbs/51_analysis.pipeline.ipynb #0a4bb6a5
-CHUNK = 8 # frames that go through the network together; the crop of all of them follows from the frames before
+CHUNK = 4 # frames that go through the network together; the crop of all of them follows from the frames before
 ACTION_FRAMES, ACTION_STEP, ACTION_HOP = 16, .08, .24 # frames of an action window, seconds between them, and between windows
 HISTORY_STEP, SURE = .04, .15 # seconds between the poses of a history; confidence from which a joint counts as seen in it
 
