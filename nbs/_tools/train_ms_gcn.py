@@ -3,9 +3,9 @@
     SPORTS_NB_DATA=... python nbs/_tools/train_ms_gcn.py --out FOLDER [--resume]
 
 FOLDER lies outside the repository: it gets the log and the checkpoints. Validation is every fifth training video; the test videos
-are read only by `--test`, which scores the best checkpoint.
+are read only by `--test`, which scores the best checkpoint; `--test --ship` also writes results/ and the weights.
 """
-import argparse, json, math, os, sys, time
+import argparse, json, math, os, platform, subprocess, sys, time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,24 +15,28 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from sports_nb.core.skeleton import get_skeleton
+from sports_nb.core.metrics import limb_angle_error, pck
+from sports_nb.core.skeleton import convert, get_skeleton
+from sports_nb.data.motions import read_penn
 from sports_nb.models.ms_gcn import frame_of_reference, fill_missing
 from sports_nb.models.registry import create_model
+from sports_nb.train.checkpoints import save_checkpoint, write_atomic
 
 HISTORY, HORIZON, SCORED = 10, 10, 8   # poses in, poses learnt (400 ms), poses of the protocol
 BODY = get_skeleton("body13")
 LIMBS = torch.tensor(BODY.limbs)
 
 
-def read_penn():
-    "Penn Action labels: positions (n 13 2) px, visible (n 13), first frame of each video, and the videos of each part"
-    z = np.load(Path(os.environ["SPORTS_NB_DATA"])/"penn_action_labels"/"penn_action_labels.npz")
-    assert tuple(z["joint_names"]) == BODY.keypoints
-    training, test = np.flatnonzero(z["train"] == 1), np.flatnonzero(z["train"] == -1)
-    val = training[4::5]
-    position = torch.from_numpy(z["xy"])
+def read_parts():
+    "Penn Action labels as body13: positions (n 13 2) px, visible (n 13), first frame of each video, and the videos of each part"
+    penn = read_penn()
+    motions = [penn[i] for i in range(len(penn))]
+    position, visible = (np.concatenate([m[key] for m in motions]) for key in ("position", "visible"))
+    position, visible = convert(position, penn.skeleton, "body13", visible)
+    position = torch.from_numpy(np.ascontiguousarray(position, dtype=np.float32))
     position[(position == 1).all(-1)] = torch.nan   # (1, 1) is how the labels say "nowhere"
-    return position, torch.from_numpy(z["visibility"].astype(bool)), z["offsets"], dict(train=np.setdiff1d(training, val), val=val, test=test)
+    visible = torch.from_numpy(np.ascontiguousarray(visible)) & torch.isfinite(position).all(-1)
+    return position, visible, np.cumsum([0] + [len(m["position"]) for m in motions]), penn.splits
 
 
 class Windows:
@@ -112,20 +116,12 @@ def loss_of(prediction, target, visible, size, limb_weight):
 
 
 def scores(prediction, target, visible):
-    "Figures at 2, 4 and 8 frames: PCK@0.05 of the box of visible joints (percent) and limb-angle norm (radians)"
+    "Figures at 2, 4 and 8 frames: PCK@0.05 of the box of visible joints (percent), limb-angle norm and mean per limb (radians)"
     out = {}
-    i, j = LIMBS.T
     for f in (2, 4, 8):
-        p, r, v = prediction[:, f - 1], target[:, f - 1], visible[:, f - 1]
-        box = (r.masked_fill(~v[..., None], -torch.inf).amax(1) - r.masked_fill(~v[..., None], torch.inf).amin(1)).amax(-1)
-        hit = (p - r).norm(dim=-1) <= 0.05*box[:, None]
-        a, b = p[:, j] - p[:, i], r[:, j] - r[:, i]
-        d = torch.atan2(a[..., 1], a[..., 0]) - torch.atan2(b[..., 1], b[..., 0])
-        d = torch.atan2(d.sin(), d.cos())
-        both = v[:, i] & v[:, j]
-        n = both.sum(1)
-        norm = ((d.square()*both).sum(1)*len(LIMBS)/n.clamp(min=1)).sqrt()[n > 0].mean()
-        out[f] = dict(pck=100*hit[v].float().mean().item(), norm=norm.item())
+        p, r, v = (x[:, f - 1].numpy() for x in (prediction, target, visible))
+        norm, limb = limb_angle_error(p, r, v)
+        out[f] = dict(pck=pck(p, r, v, threshold=0.05, normaliser="box"), norm=float(np.nanmean(norm)), limb=float(np.nanmean(limb)))
     return out
 
 
@@ -134,10 +130,57 @@ def forecast(model, windows, guessed, batch=256):
     "Forecasts, references and their visibility; `guessed`: the model is given the annotators' guesses of hidden joints too, else only visible ones"
     model.eval()
     parts = []
-    for i in np.array_split(np.arange(len(windows)), max(1, len(windows)//batch)):
+    for i in np.array_split(np.arange(len(windows)), len(windows)//batch + 1):
         p, v = windows[i]
         parts.append((model(p[:, :HISTORY], visible=None if guessed else v[:, :HISTORY], horizon=SCORED), p[:, HISTORY:HISTORY + SCORED], v[:, HISTORY:HISTORY + SCORED]))
     return [torch.cat(x) for x in zip(*parts)]
+
+
+def score_all(model, part, step):
+    "Figures of a model and of the naive forecasts on one part, with hidden joints guessed and masked"
+    windows = Windows(*part, step)
+    rows = {"ms_gcn": model, "zero_velocity": create_model("zero_velocity"), "constant_velocity": create_model("constant_velocity")}
+    rows |= {f"damped_velocity {d}": create_model("damped_velocity", damping=d) for d in (0.5, 0.7, 0.8, 0.9)}
+    figures = {name: {label: scores(*forecast(row, windows, guessed)) for label, row in rows.items()} for name, guessed in (("guessed", True), ("masked", False))}
+    return dict(videos=len(part[3]), windows=len(windows), step=step, **figures)
+
+
+def gain(figures):
+    "How far MS-GCN is above the best naive row, each figure and lead with the naive row that is best there"
+    out = {}
+    for f in (2, 4, 8):
+        naive = [row[f] for label, row in figures.items() if label != "ms_gcn"]
+        own = figures["ms_gcn"][f]
+        out[f] = dict(pck_points=own["pck"] - max(n["pck"] for n in naive), norm_percent=100*(own["norm"]/min(n["norm"] for n in naive) - 1))
+    return out
+
+
+def test(o):
+    "Score the best checkpoint of a run on validation and test videos; write results/ms_gcn_penn.json, and weights and card with --ship"
+    best = json.loads((Path(o.out)/"best.json").read_text())
+    model = create_model(o.model, **best["config"]).eval()
+    model.load_state_dict(load_file(Path(o.out)/"best.safetensors"))
+    model.half().float()   # the figures are those of the weights that ship
+    position, visible, offsets, videos = read_parts()
+    figures = {part: score_all(model, (position, visible, offsets, videos[part]), step) for part, step in (("val", 5), ("test", 1))}
+    gains = {part: {name: gain(f[name]) for name in ("guessed", "masked")} for part, f in figures.items()}
+    run = lambda *c: subprocess.run(c, capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip()
+    report = dict(
+        task="forecast: 10 poses in, 8 out, windows inside the videos, one from every `step` frames; Penn Action's frame rate is unknown, 25 a second is assumed: 2, 4 and 8 frames are 80, 160 and 320 ms",
+        figures="pck: PCK@0.05 of the box around the visible joints of the reference pose, percent; norm: limb-angle norm over 12 limbs, radians; limb: mean per limb, radians",
+        hidden="guessed: every row is given the annotators' guesses of hidden joints; masked: hidden joints are masked for every row. Only visible joints are scored",
+        results=figures, gain=gains,
+        training=dict(command=o.note or "python nbs/_tools/train_ms_gcn.py " + " ".join(best["argv"]), seed=o.seed, epoch=best["epoch"], selected_on="every fifth training video"),
+        command="python nbs/_tools/train_ms_gcn.py " + " ".join(sys.argv[1:]), commit=run("git", "rev-parse", "HEAD"), date=time.strftime("%Y-%m-%d"),
+        data="Penn Action labels (2,326 videos, official split)", versions=dict(python=platform.python_version(), torch=torch.__version__, numpy=np.__version__))
+    if o.ship:
+        root = Path(run("git", "rev-parse", "--show-toplevel"))
+        (root/"results").mkdir(exist_ok=True)
+        write_atomic(root/"results"/"ms_gcn_penn.json", (json.dumps(report, indent=1) + "\n").encode())
+        card = dict(description="MS-GCN, body13 in 2D: 10 poses at 25 a second in, 400 ms ahead out", licence="research use: trained on Penn Action (Zhang, Zhu and Derpanis, ICCV 2013), which is research data",
+                    **{k: report[k] for k in ("data", "training", "commit", "date", "task", "figures", "hidden", "results", "gain")})
+        save_checkpoint(model, root/"sports_nb"/"weights"/"ms_gcn_body13", card)
+    print(json.dumps(dict(results=figures, gain=gains), indent=1))
 
 
 def main():
@@ -146,11 +189,15 @@ def main():
     a.add_argument("--epochs", type=int, default=8); a.add_argument("--batch", type=int, default=128); a.add_argument("--lr", type=float, default=2e-3)
     a.add_argument("--limb-weight", type=float, default=0.05); a.add_argument("--seed", type=int, default=0); a.add_argument("--resume", action="store_true")
     a.add_argument("--override", default="{}", help="JSON of config fields to change")
+    a.add_argument("--test", action="store_true", help="score the best checkpoint instead of training")
+    a.add_argument("--ship", action="store_true", help="with --test: write the result and the weights into the repository")
+    a.add_argument("--note", help="with --test: how the checkpoint was trained, where it took more than one command")
     o = a.parse_args()
     torch.set_num_threads(1)
+    if o.test: return test(o)
     torch.manual_seed(o.seed)
     out = Path(o.out); out.mkdir(parents=True, exist_ok=True)
-    position, visible, offsets, videos = read_penn()
+    position, visible, offsets, videos = read_parts()
     train, val = (Windows(position, visible, offsets, videos[part], step) for part, step in (("train", 1), ("val", 5)))
     model = create_model(o.model, **{**dict(horizon=HORIZON), **json.loads(o.override)})
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.998))
