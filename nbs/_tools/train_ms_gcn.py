@@ -155,6 +155,11 @@ def gain(figures):
     return out
 
 
+def command(words):
+    "A command line as others can repeat it: the folder is theirs to name"
+    return "python nbs/_tools/train_ms_gcn.py " + " ".join("FOLDER" if before == "--out" else w for before, w in zip([""] + words, words) if "--note" not in (before, w))
+
+
 def test(o):
     "Score the best checkpoint of a run on validation and test videos; write results/ms_gcn_penn.json, and weights and card with --ship"
     best = json.loads((Path(o.out)/"best.json").read_text())
@@ -166,12 +171,12 @@ def test(o):
     gains = {part: {name: gain(f[name]) for name in ("guessed", "masked")} for part, f in figures.items()}
     run = lambda *c: subprocess.run(c, capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip()
     report = dict(
-        task="forecast: 10 poses in, 8 out, windows inside the videos, one from every `step` frames; Penn Action's frame rate is unknown, 25 a second is assumed: 2, 4 and 8 frames are 80, 160 and 320 ms",
+        task="forecast: 10 poses in, 8 out, windows inside the videos, one from every `step` frames, at least 4 joints seen in the history; Penn Action's frame rate is unknown, 25 a second is assumed: 2, 4 and 8 frames are 80, 160 and 320 ms",
         figures="pck: PCK@0.05 of the box around the visible joints of the reference pose, percent; norm: limb-angle norm over 12 limbs, radians; limb: mean per limb, radians",
         hidden="guessed: every row is given the annotators' guesses of hidden joints; masked: hidden joints are masked for every row. Only visible joints are scored",
         results=figures, gain=gains,
-        training=dict(command=o.note or "python nbs/_tools/train_ms_gcn.py " + " ".join(best["argv"]), seed=o.seed, epoch=best["epoch"], selected_on="every fifth training video"),
-        command="python nbs/_tools/train_ms_gcn.py " + " ".join(sys.argv[1:]), commit=run("git", "rev-parse", "HEAD"), date=time.strftime("%Y-%m-%d"),
+        training=dict(command=o.note or command(best["argv"]), seed=o.seed, epoch=best["epoch"], selected_on="every fifth training video"),
+        command=command(sys.argv[1:]), commit=run("git", "rev-parse", "HEAD"), date=time.strftime("%Y-%m-%d"),
         data="Penn Action labels (2,326 videos, official split)", versions=dict(python=platform.python_version(), torch=torch.__version__, numpy=np.__version__))
     if o.ship:
         root = Path(run("git", "rev-parse", "--show-toplevel"))
