@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import safetensors.torch
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -20,7 +20,7 @@ from sports_nb.core.skeleton import convert, get_skeleton
 from sports_nb.data.motions import read_penn
 from sports_nb.models.ms_gcn import frame_of_reference, fill_missing
 from sports_nb.models.registry import create_model
-from sports_nb.train.checkpoints import save_checkpoint, write_atomic
+from sports_nb.train.checkpoints import load_state, save_checkpoint, save_state, write_atomic
 
 HISTORY, HORIZON, SCORED = 10, 10, 8   # poses in, poses learnt (400 ms), poses of the protocol
 BODY = get_skeleton("body13")
@@ -164,7 +164,7 @@ def test(o):
     "Score the best checkpoint of a run on validation and test videos; write results/ms_gcn_penn.json, and weights and card with --ship"
     best = json.loads((Path(o.out)/"best.json").read_text())
     model = create_model(o.model, **best["config"]).eval()
-    model.load_state_dict(load_file(Path(o.out)/"best.safetensors"))
+    model.load_state_dict(safetensors.torch.load_file(Path(o.out)/"best.safetensors"))
     model.half().float()   # the figures are those of the weights that ship
     position, visible, offsets, videos = read_parts()
     figures = {part: score_all(model, (position, visible, offsets, videos[part]), step) for part, step in (("val", 5), ("test", 1))}
@@ -191,7 +191,7 @@ def test(o):
 def main():
     a = argparse.ArgumentParser()
     a.add_argument("--out", required=True); a.add_argument("--model", default="ms_gcn_small")
-    a.add_argument("--epochs", type=int, default=8); a.add_argument("--batch", type=int, default=128); a.add_argument("--lr", type=float, default=2e-3)
+    a.add_argument("--epochs", type=int, default=10); a.add_argument("--batch", type=int, default=128); a.add_argument("--lr", type=float, default=2e-3)
     a.add_argument("--limb-weight", type=float, default=0.05); a.add_argument("--seed", type=int, default=0); a.add_argument("--resume", action="store_true")
     a.add_argument("--override", default="{}", help="JSON of config fields to change")
     a.add_argument("--test", action="store_true", help="score the best checkpoint instead of training")
@@ -210,16 +210,12 @@ def main():
     matrices = [p for p in model.parameters() if not any(p is q for q in plain)]
     optimiser = torch.optim.AdamW([dict(params=matrices, weight_decay=0.02), dict(params=plain, weight_decay=0.)], lr=o.lr)
     steps = o.epochs*(len(train)//o.batch)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: min(1, (s + 1)/200)*0.5*(1 + math.cos(math.pi*min(1, s/steps))))
-    first, best = 0, -1.
-    if o.resume and (out/"last.pt").exists():
-        state = torch.load(out/"last.pt", weights_only=True)
-        model.load_state_dict(state["model"]); average.load_state_dict(state["average"]); optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"]); first, best = state["epoch"], state["best"]
+    both, progress = nn.ModuleDict(dict(model=model, average=average)), dict(epoch=0, step=0, best=-1e9)
+    if o.resume and (out/"last.safetensors").exists(): progress = load_state(out/"last.safetensors", both, optimiser)
     log = open(out/"log.jsonl", "a")
     def say(**line): print(json.dumps(line), file=log, flush=True)
     say(argv=sys.argv[1:], windows=len(train), val=len(val), parameters=sum(p.numel() for p in model.parameters()), config=asdict(model.config))
-    for epoch in range(first, o.epochs):
+    for epoch in range(progress["epoch"], o.epochs):
         # a generator for each epoch, so that a resumed run sees what an unbroken one would
         g = torch.Generator().manual_seed(1000*o.seed + epoch)
         order = torch.randperm(len(train), generator=g).numpy()
@@ -231,20 +227,24 @@ def main():
             _, size = frame_of_reference(known, v[:, :HISTORY])
             history, seen = disturb(p[:, :HISTORY], v[:, :HISTORY], size, g)
             loss = loss_of(model(history, visible=seen), p[:, HISTORY:], v[:, HISTORY:], size, o.limb_weight)
+            # a short warm-up, then a cosine to zero
+            rate = o.lr*min(1, (progress["step"] + 1)/200)*0.5*(1 + math.cos(math.pi*progress["step"]/steps))
+            for group in optimiser.param_groups: group["lr"] = rate
+            progress["step"] += 1
             optimiser.zero_grad(); loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.)
-            optimiser.step(); schedule.step(); average.update_parameters(model)
+            optimiser.step(); average.update_parameters(model)
             total += loss.item()
             if n == 100: say(epoch=epoch, first_steps=total/(n + 1), seconds=time.time() - began)
         figures = {name: scores(*forecast(average.module, val, guessed)) for name, guessed in (("guessed", True), ("masked", False))}
-        say(epoch=epoch, loss=total/(n + 1), val=figures, damping=model.damping.item(), lr=schedule.get_last_lr()[0], seconds=time.time() - began)
+        say(epoch=epoch, loss=total/(n + 1), val=figures, damping=model.damping.item(), lr=rate, seconds=time.time() - began)
         quality = sum(f[n]["pck"] - 20*f[n]["norm"] for f in figures.values() for n in (4, 8))
-        if quality > best or epoch == first:
-            best = quality
-            save_file({k: x.contiguous() for k, x in average.module.state_dict().items()}, out/"best.tmp"); os.replace(out/"best.tmp", out/"best.safetensors")
-            (out/"best.json").write_text(json.dumps(dict(epoch=epoch, val=figures, config=asdict(model.config), argv=sys.argv[1:])))
-        torch.save(dict(model=model.state_dict(), average=average.state_dict(), optimiser=optimiser.state_dict(), schedule=schedule.state_dict(), epoch=epoch + 1, best=best), out/"last.tmp")
-        os.replace(out/"last.tmp", out/"last.pt")
+        if quality > progress["best"]:
+            progress["best"] = quality
+            write_atomic(out/"best.safetensors", safetensors.torch.save({k: x.contiguous() for k, x in average.module.state_dict().items()}))
+            write_atomic(out/"best.json", json.dumps(dict(epoch=epoch, val=figures, config=asdict(model.config), argv=sys.argv[1:])).encode())
+        progress["epoch"] = epoch + 1
+        save_state(out/"last.safetensors", both, optimiser, progress)
 
 
 if __name__ == "__main__": main()
