@@ -4,7 +4,7 @@
 
 Recognisers are timed on one clip of `--frames` frames of `--size` px and reported in frames/s, forecasters on `--windows` windows and
 reported in windows/s; evaluation mode, network alone. GFLOPs are multiply-adds counted twice, for one frame or one window, by torch's own
-counter, which sees convolutions, matrix products and attention and nothing element-wise. The time is the fastest of several runs (other
+counter, which sees convolutions, matrix products and attention and nothing element-wise (the sums of an involution are not in it). The time is the fastest of several runs (other
 programs only ever add to it); median and load are printed beside it.
 """
 import argparse, json, os, platform, time
