@@ -118,8 +118,8 @@ def demo(
     force: Annotated[bool, typer.Option("--force", help="Overwrite.")] = False,
 ):
     "Make a clip of an athlete who does not exist, analyse it, compare with its exact poses."
-    from sports_nb.analysis.report import refuse_to_overwrite, report
-    refuse_to_overwrite(out, force)
+    from sports_nb.analysis.report import FILES, refuse_to_overwrite, report
+    refuse_to_overwrite(out, force, ("clip.mp4", *FILES))
     from sports_nb.analysis.pipeline import analyse as run
     from sports_nb.core.metrics import pck
     from sports_nb.core.poses import to_array

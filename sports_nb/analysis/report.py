@@ -253,9 +253,10 @@ FILES = ("summary.html", "overlay.mp4", "analysis.nc")
 def refuse_to_overwrite(
     folder, # where a report shall go
     force=False, # overwrite
+    names=FILES, # what shall be written
 ):
     "One clear error, before any work is done, where a report stands already"
-    there = [name for name in FILES if (Path(folder)/name).exists()]
+    there = [name for name in names if (Path(folder)/name).exists()]
     if there and not force: raise FileExistsError(f"{folder} holds {', '.join(there)} already; choose another folder, or overwrite with force=True (--force)")
 
 def report(
