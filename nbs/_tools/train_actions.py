@@ -21,7 +21,7 @@ from sports_nb.data.synthetic import ACTIONS, make_clip
 from sports_nb.data.video import Clip
 from sports_nb.train.checkpoints import load_checkpoint, save_checkpoint
 
-LONGEST, KEYS = 104, ("appearance", "keypoints", "confidence", "scene")
+LONGEST, KEYS = 40, ("appearance", "keypoints", "confidence", "scene")
 
 
 def features(model, frames, times, crop):
@@ -50,7 +50,8 @@ def collect(job):
         frames, times = list(clip.frames), clip.times
     else:
         clip = Clip(what)
-        frames, times = [f for _, f in clip.frames(stop=LONGEST)], clip.times[:LONGEST]
+        first = max(0, len(clip) - LONGEST)//2
+        frames, times = [f for _, f in clip.frames(first, first + LONGEST)], clip.times[first:first + LONGEST]
     f = features(model, frames, times, kind == "jennycs") or {}
     tmp = target.with_suffix(".tmp.npz")
     np.savez(tmp, **f); os.replace(tmp, target)
@@ -91,7 +92,7 @@ def evaluate(model, clips):
 if __name__ == "__main__":
     ap = argparse.ArgumentParser()
     ap.add_argument("--weights", required=True); ap.add_argument("--out", required=True)
-    ap.add_argument("--synthetic", type=int, default=48, help="clips of each action"); ap.add_argument("--steps", type=int, default=1500)
+    ap.add_argument("--synthetic", type=int, default=40, help="clips of each action"); ap.add_argument("--steps", type=int, default=1500)
     ap.add_argument("--workers", type=int, default=2); ap.add_argument("--seed", type=int, default=0); ap.add_argument("--write", default="", help="checkpoint to write")
     a = ap.parse_args()
     digest = hashlib.sha256(Path(a.weights + ".safetensors").read_bytes()).hexdigest()[:12]
@@ -104,7 +105,7 @@ if __name__ == "__main__":
     for j, action in enumerate(ACTIONS):
         for i in range(a.synthetic):
             performer = i % 40
-            what = dict(action=action, performer=performer, seed=10_000 + i, n_frames=50, size=192, hard=bool(i % 3 == 0), reach=(.45, .85))
+            what = dict(action=action, performer=performer, seed=10_000 + i, n_frames=40, size=192, hard=bool(i % 3 == 0), reach=(.45, .85))
             rows.append(("synthetic", ACTION_CLASSES.index(action), "val" if performer % 5 == 4 else "train", out/f"syn_{action}_{i}.npz"))
             jobs.append((a.weights, "synthetic", what, rows[-1][-1]))
     with get_context("spawn").Pool(a.workers) as pool:

@@ -139,8 +139,8 @@ class Tracker:
         size:int=None, # side of the crops, px; what the weights were last trained on if None
         found:float=.65, # mean confidence from which a searched person counts as found
         lost:float=.6, # mean confidence below which a followed person is lost
-        doubt:float=.8, # mean confidence below which the crops around are looked at too
-        retry:float=.2, # seconds between searches while there is nobody
+        doubt:float=.7, # mean confidence below which the crops around are looked at too
+        retry:float=.25, # seconds between searches while there is nobody
     ):
         if box is not None and len(box) not in (2, 4): raise ValueError(f"box is (x0, y0, x1, y1) or a click (x, y) in pixels; got {tuple(box)}")
         if box is not None and len(box) == 4 and not (box[2] > box[0] and box[3] > box[1]): raise ValueError(f"box {tuple(box)} is empty: give x0 < x1 and y0 < y1, in pixels")
