@@ -2,7 +2,7 @@
 
     SPORTS_NB_DATA=... python nbs/_tools/evaluate_pose.py [--weights PATH] [--write]
 """
-import argparse, hashlib, json, os, subprocess
+import argparse, json, os, subprocess
 from importlib import metadata
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import torch
 
 from sports_nb.core.metrics import auc, pck
 from sports_nb.data.datasets import read_lspet
-from sports_nb.models.registry import create_model
 from sports_nb.train.checkpoints import load_checkpoint, load_pretrained
 from train_hicnn_psta import free_square
 
@@ -43,7 +42,7 @@ if __name__ == "__main__":
         table[name] = {f"PCK@{t} {n}": round(float(pck(p, ref, vis, threshold=t, normaliser=n)), 2) for n in ("torso", "box") for t in (.2, .1, .05)}
     labels = np.r_[np.ones(len(person)), np.zeros(len(wall))]
     figures = dict(images=len(ref), joints=int(vis.sum()), pck=table,
-                   person_or_background=dict(auc=round(float(auc(labels.astype(bool), np.r_[person, wall])), 4), people=len(person), backgrounds=len(wall)))
+                   person_or_background=dict(auc=round(float(auc(np.r_[person, wall], labels.astype(bool))), 4), people=len(person), backgrounds=len(wall)))
     print(json.dumps(figures, indent=1))
     if a.write:
         head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()

@@ -102,7 +102,7 @@ if __name__ == "__main__":
     for r in table[table.part.isin(["train", "val", "test"]) & (table.action >= 0)].itertuples():
         target = out/f"{hashlib.sha256(f'{r.source}/{r.label}/{Path(r.path).name}'.encode()).hexdigest()[:20]}.npz"
         rows.append((r.source, r.action, r.part, target)); jobs.append((a.weights, r.source, r.path, target))
-    for j, action in enumerate(ACTIONS):
+    for action in ACTIONS:
         for i in range(a.synthetic):
             performer = i % 40
             what = dict(action=action, performer=performer, seed=10_000 + i, n_frames=40, size=192, hard=bool(i % 3 == 0), reach=(.45, .85))

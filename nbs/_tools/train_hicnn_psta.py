@@ -6,6 +6,7 @@ Resolution grows with the epochs (64, 96, 128 px): a small map costs a quarter o
 convolutional. Validation is LSPET 8001-9000, never trained on. Stop it at any time; run it again and it goes on at the last epoch.
 """
 import argparse, json, math, os, queue, subprocess, threading, time, zipfile
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from sports_nb.data import synthetic as draw
 from sports_nb.models.hicnn_psta import hicnn_psta_small
 from sports_nb.models.registry import create_model
 from sports_nb.train.checkpoints import save_checkpoint
@@ -58,9 +60,7 @@ def background(rng, frame, joints, visible, size):
         tiles = [frame[i*s:(i+1)*s, j*s:(j+1)*s] for i in range(n) for j in range(n)]
         tiles = [np.rot90(tiles[k], rng.integers(4)) for k in rng.permutation(n*n)]
         return cv2.resize(np.vstack([np.hstack(tiles[i*n:(i+1)*n]) for i in range(n)]), (size, size))
-    if draw is not None: return draw.random_background(rng, size)
-    low = rng.integers(0, 255, (int(rng.integers(2, 9)),)*2 + (3,), dtype=np.uint8)
-    return cv2.resize(low, (size, size), interpolation=cv2.INTER_CUBIC)
+    return draw.random_background(rng, size)
 
 
 def colour(rng, x):
@@ -104,7 +104,7 @@ def make_batch(rng, data, idx, size):
         kind = rng.random()
         if kind < .08:
             x, p, v = background(rng, frames[i], joints[i], visible[i], size), np.zeros((13, 2), np.float32), np.zeros(13, bool)
-        elif kind < .17 and draw is not None:
+        elif kind < .17:
             f, q, w = draw.random_pose_image(rng, size=128)
             x, p, v = warp(rng, f, q, w, size)
         else:
@@ -198,15 +198,13 @@ if __name__ == "__main__":
     ap.add_argument("--ship", default="", help="do not train: write the averaged weights of the last epoch to this path, with their card")
     ap.add_argument("--threads", type=int, default=2); ap.add_argument("--seed", type=int, default=0)
     a = ap.parse_args()
-    try: from sports_nb.data import synthetic as draw; draw.random_pose_image, draw.random_background
-    except (ImportError, AttributeError): draw = None
     torch.manual_seed(a.seed); torch.set_num_threads(a.threads); cv2.setNumThreads(1)
     out = Path(a.out); out.mkdir(parents=True, exist_ok=True)
     names, frames, keys = read_lspet(os.environ["SPORTS_NB_DATA"])
     joints, visible = body13(keys["joints"][..., :2], keys["joints"][..., 2] > 0)
     train, valid = (tuple(x[s] for x in (frames, joints, visible)) for s in (slice(0, 8000), slice(8000, 9000)))
     mean = np.stack([joints[:8000, k][visible[:8000, k]].mean(0) for k in range(13)])
-    print("mean pose PCK@0.2 torso, box:", pck(np.repeat(mean[None], 1000, 0), valid[1], valid[2]), "drawn people:", draw is not None, flush=True)
+    print("mean pose PCK@0.2 torso, box:", pck(np.repeat(mean[None], 1000, 0), valid[1], valid[2]), flush=True)
     if a.ship:
         ship(out, a, valid); raise SystemExit
     sizes = [int(s.split("x")[0]) for s in a.sizes.split(",") for _ in range(int(s.split("x")[1]))]
@@ -228,7 +226,7 @@ if __name__ == "__main__":
         rng, size, t0, run = np.random.default_rng([a.seed, epoch]), sizes[epoch], time.time(), 0.
         model.train()
         order = rng.permutation(8000).reshape(steps, a.batch)
-        for x, p, v in prefetch(lambda idx: make_batch(rng, train, idx, size), order):
+        for x, p, v in prefetch(partial(make_batch, rng, train, size=size), order):
             lr = a.lr*min(1, (step - start*steps + 1)/300)*(.5 + .5*math.cos(math.pi*step/total)) + 1e-6
             for g in opt.param_groups: g["lr"] = lr*g["scale"]
             loss = loss_fn(model.estimate(x[:, None].float()/255), p, v, sigma=1.2 if size > 64 else 1.)

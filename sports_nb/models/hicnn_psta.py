@@ -112,21 +112,6 @@ def _hicnn_psta(**kwargs):
     cfg = HICNNPSTAConfig(**kwargs)
     return HICNNPSTA(replace(cfg, backbone=replace(cfg.backbone, **of_backbone)))
 
-@register_model
-def hicnn_psta_nano(**kwargs):
-    "For tests and lessons"
-    return _hicnn_psta(**dict(backbone=HICNNConfig(widths=(32, 32, 64), depths=(1, 2, 2), stem=16), heads=2, depth=1, features=32, action_channels=32) | kwargs)
-
-@register_model
-def hicnn_psta_small(**kwargs):
-    "The shipped network: runs on a laptop's CPU"
-    return _hicnn_psta(**kwargs)
-
-@register_model
-def hicnn_psta_base(**kwargs):
-    "For a GPU"
-    return _hicnn_psta(**dict(backbone=HICNNConfig(widths=(128, 256, 512), depths=(3, 6, 8), stem=64), features=128, depth=3, action_channels=128) | kwargs)
-
 # %% ../../nbs/32_models.hicnn_psta.ipynb #7c2f7a15
 @register_model
 def hicnn_psta_nano(**kwargs):
