@@ -5,7 +5,7 @@
 FOLDER lies outside the repository: it gets the log and the checkpoints. Validation is every fifth training video; the test videos
 are read only by `--test`, which scores the best checkpoint; `--test --ship` also writes results/ and the weights.
 """
-import argparse, json, math, os, platform, subprocess, sys, time
+import argparse, json, math, platform, subprocess, sys, time
 from dataclasses import asdict
 from pathlib import Path
 
