@@ -1,4 +1,4 @@
-"""Run the notebooks as nbdev_test does, but each in a process of its own, so that a failure, a crash or a hang has a name.
+"""Run nbdev_test on each notebook in a process of its own, so that a failure, a crash or a hang has a name.
 
 python nbs/_tools/run_tests.py [NOTEBOOK ...] [--flags slow] [--only ui] [--workers 2] [--limit 600]
 Cells flagged `data` run where SPORTS_NB_DATA names a folder. The last lines say what failed and what was skipped.
@@ -19,7 +19,6 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")  # two workers share the cores; set before numpy and torch load
 os.environ["IN_TEST"] = "1"
 
-import torch  # noqa: E402, F401  forked workers start with the slowest import behind them
 from execnb.shell import CaptureShell  # noqa: E402
 from fastcore.xtras import str2bool  # noqa: E402
 from nbdev.config import get_config  # noqa: E402
@@ -36,9 +35,13 @@ def cell_flags(path, flags):
 
 
 def run(path, skip, log, save=None):
-    "Run one notebook in this process; its exit status is 0 when every cell ran. Where asked, save it with its outputs"
+    "Run one notebook with nbdev_test; its exit status is 0 when every cell ran. To save it with its outputs, which nbdev_test cannot, run its cells here"
     with open(log, "w", encoding="utf-8") as out:
         os.dup2(out.fileno(), 1), os.dup2(out.fileno(), 2)
+        if not save:
+            os.environ["PYTHONFAULTHANDLER"] = "1"
+            command, flags = str(Path(sys.executable).parent / "nbdev_test"), set(get_config().tst_flags.split()) - skip
+            os.execv(command, [command, "--path", str(path), "--n_workers", "0", "--flags", " ".join(sorted(flags))])
         faulthandler.enable()
         sys.path.insert(0, str(get_config().config_path))
         os.chdir(path.parent)
@@ -59,9 +62,6 @@ def run(path, skip, log, save=None):
         except BaseException:  # a cell may raise anything, SystemExit too
             print(shell.prettytb(fname=path))
             status = 1
-        for cell in nb.cells:  # a lesson that cannot run here prints "skipped: why"
-            text = "".join("".join(o.get("text", "")) for o in cell.get("outputs", []) if o["output_type"] == "stream")
-            print(*re.findall(r"(?m)^skipped: .*$", text), sep="\n", end="")
         if save:
             plain, outputs = json.loads(path.read_text(encoding="utf-8")), {c["id"]: c.get("outputs", []) for c in nb.cells if "id" in c}
             for cell in (c for c in plain["cells"] if c["cell_type"] == "code"):
@@ -127,7 +127,6 @@ def main():
     for path, problem, seconds, log in run_all(notebooks, skip, args.workers, args.limit):
         name = str(path.relative_to(config.nbs_path))
         print(f"{'FAIL' if problem else 'ok':4} {seconds:6.1f} s  {name}", flush=True)
-        skips += [f"{line} ({name})" for line in re.findall(r"(?m)^skipped: .*$", log)]
         if problem:
             print(log, flush=True)
             failed.append((name, problem))

@@ -137,9 +137,9 @@ class Tracker:
         *,
         box=None, # (4,) px in the first frame, or (x, y) of a click on the athlete; found without help if None
         size:int=None, # side of the crops, px; what the weights were last trained on if None
-        found:float=.65, # mean confidence from which a searched person counts as found
-        lost:float=.6, # mean confidence below which a followed person is lost
-        doubt:float=.7, # mean confidence below which the crops around are looked at too
+        found:float=.7, # mean confidence from which a searched person counts as found
+        lost:float=.65, # mean confidence below which a followed person is lost
+        doubt:float=.9, # mean confidence below which the crops around are looked at too
         retry:float=.25, # seconds between searches while there is nobody
     ):
         if box is not None and len(box) not in (2, 4): raise ValueError(f"box is (x0, y0, x1, y1) or a click (x, y) in pixels; got {tuple(box)}")
