@@ -4,9 +4,11 @@
 
 # %% auto #0
 __all__ = ['RIG', 'RIG_TO_BODY13', 'GRAVITY', 'BALL_RADIUS', 'RIM_HEIGHT', 'RIM_RADIUS', 'SIDE', 'Athlete', 'make_athlete',
-           'unit', 'two_bones', 'turn', 'pose_body', 'curve', 'ease', 'step_feet', 'fly', 'throw', 'push_down']
+           'unit', 'two_bones', 'turn', 'pose_body', 'curve', 'ease', 'step_feet', 'fly', 'throw', 'push_down',
+           'Motion', 'both_sides', 'jump_rise']
 
 # %% ../../nbs/12a_data.motion.ipynb #5026d63c
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,8 +53,7 @@ def make_athlete(
     long = rng.normal(1, 0.025, 2)
     return Athlete(rng.uniform(1.76, 2.10), rng.uniform(0.86, 1.22), rng.random() < 0.8, rng.uniform(0.85, 1.2),
                    rng.uniform(0.12, 0.5), rng.uniform(0.16, 0.26), rng.uniform(0.09, 0.15), rng.uniform(0.1, 0.3),
-                   thigh=0.245*long[0], shank=0.246*long[0], upper_arm=0.178*long[1], forearm=0.148*long[1],
-                   shoulders=0.112*rng.uniform(0.93, 1.1))
+                   *(float(x) for x in (0.245*long[0], 0.246*long[0], 0.178*long[1], 0.148*long[1])), shoulders=0.112*rng.uniform(0.93, 1.1))
 
 # %% ../../nbs/12a_data.motion.ipynb #869031f8
 def unit(
@@ -111,10 +112,10 @@ def pose_body(
     across = np.linalg.norm((root[:, None] + hips - ankles)[..., :2], axis=-1)
     top = ankles[..., 2] + np.sqrt(np.maximum(span**2 - across**2, 0.04)) - hips[..., 2]
     root = root.copy()
-    root[:, 2] = np.minimum(root[:, 2], np.where(toes[..., 2] < 0.025*h, top, 9).min(1))
+    root[:, 2] = np.minimum(root[:, 2], (top + 3*np.maximum(toes[..., 2] - 0.02*h, 0)).min(1))  # a foot near the floor pulls gently
     rig[:, 0], rig[:, 12:14] = root, root[:, None] + hips
-    forward = unit(hip_turn[:, None, :, 0] + foot_turn[..., 0] + 0.35*SIDE[:, None]*hip_turn[:, None, :, 1])
-    rig[:, 14:16], rig[:, 16:18] = two_bones(rig[:, 12:14], ankles, a.thigh*h, a.shank*h, forward)
+    hinge = hip_turn[:, None, :, 1] + foot_turn[..., 1] - 0.35*SIDE[:, None]*(hip_turn[:, None, :, 0] + foot_turn[..., 0])
+    rig[:, 14:16], rig[:, 16:18] = two_bones(rig[:, 12:14], ankles, a.thigh*h, a.shank*h, np.cross(ankles - rig[:, 12:14], hinge))  # square to the hinge: a knee never flips
     rig[:, 18:20] = rig[:, 16:18] - np.einsum("tsij,j->tsi", foot_turn, sole)
     rig[:, 1] = root + (0.4*hip_turn[..., 2] + 0.6*chest_turn[..., 2])*a.trunk*h
     shrug = 0.035*h*np.clip((wrists[..., 2] - rig[:, None, 1, 2])/(0.3*h), 0, 1)  # an arm that goes up takes its shoulder along
@@ -155,6 +156,7 @@ def step_feet(
     times:np.ndarray,  # (t,) s
     plants:list,  # (from s, to s, (x, y, z) m, height of the swing that follows m)
     kick:float=0.7,  # raise of the heel when the foot leaves the floor, rad
+    strike:float=-0.2,  # raise of the heel when it comes back, rad; a walker's heel comes first, a jumper's toes do
 )->tuple[np.ndarray, np.ndarray]: # ball of the foot (t, 3) m, raise of the heel (t,) rad
     "Path of one foot that stands on its plants and swings between them"
     on, off, place, arc = (np.array([p[i] for p in plants], float) for i in range(4))
@@ -165,8 +167,8 @@ def step_feet(
     toe = place[i] + (place[j] - place[i])*ease(u)[:, None]
     toe[:, 2] += 4*arc[i]*u*(1 - u)  # a parabola, so that the feet of a jumping body rise as the body does
     leave = kick*np.where(j > i, ease((times - off[i] + 0.16)/0.16), 0)
-    land = np.where(i > 0, -0.2*(1 - ease((times - on[i])/0.07)), 0)
-    heel = np.where(swing, kick*(1 - u)*(1 + 2*u) - 0.2*u, leave + land)
+    land = np.where(i > 0, strike*(1 - ease((times - on[i])/0.1)), 0)
+    heel = np.where(swing, kick*(1 - u)*(1 + 2*u) + strike*u, leave + land)
     return toe, heel
 
 # %% ../../nbs/12a_data.motion.ipynb #df804421
@@ -213,3 +215,32 @@ def push_down(
         return (hit - v)/GRAVITY + (keep*hit - np.sqrt(max(rise, 0)))/GRAVITY - seconds
     least = np.sqrt(max(2*GRAVITY*((back - BALL_RADIUS)/keep**2 - (high - BALL_RADIUS)), 0))
     return brentq(late, least, 40) if late(least) > 0 else least
+
+# %% ../../nbs/12a_data.motion.ipynb #1015e6d7
+@dataclass(frozen=True)
+class Motion:
+    "A skill performed once"
+    at: Callable  # seconds (t,) -> body (t, 20, 3) m in the order of RIG, ball (t, 3) m
+    start: float  # when it gets interesting, seconds from the event
+    end: float  # when it is over, seconds from the event
+    hoop: np.ndarray | None = None  # centre of the rim (3,) m
+
+
+def both_sides(
+    left:np.ndarray,  # (t, d) or (d,)
+    right:np.ndarray,  # (t, d) or (d,)
+)->np.ndarray: # (t, 2, d)
+    "Stack what belongs to the left and to the right"
+    left, right = np.broadcast_arrays(left, right)
+    return np.stack([left, right], -2)
+
+
+def jump_rise(
+    times:np.ndarray,  # (t,) s
+    leave:float,  # take-off, s
+    height:float,  # of the jump, m
+)->np.ndarray: # (t,) m
+    "Rise of a body that leaves the floor with the speed that its jump needs"
+    up = np.sqrt(2*height/GRAVITY)
+    u = times - leave
+    return np.where((u > 0) & (u < 2*up), GRAVITY*u*(2*up - u)/2, 0)
