@@ -8,7 +8,7 @@ __all__ = ['dunk']
 # %% ../../nbs/12b_data.dunk.ipynb #854de1b6
 import numpy as np
 
-from .motion import (GRAVITY, RIM_HEIGHT, Athlete, Motion, both_sides, curve, ease, fly, jump_rise, make_athlete, pose_body,
+from .motion import (GRAVITY, RIM_HEIGHT, Athlete, Motion, both_sides, curve, ease, fly, jump_rise, pose_body,
                                    push_down, step_feet)
 
 # %% ../../nbs/12b_data.dunk.ipynb #aa86def8
@@ -49,7 +49,6 @@ def dunk(a:Athlete, rng:np.random.Generator)->Motion:
         plants[foot].insert(0, (on, min(off, plant + 0.02), (stand_at(on + 0.085) + 0.10*h, foot*0.05*h, 0.02*h), drive))
     for q in (1.0, -1.0): plants[q].append(landed[0 if q > 0 else 1])
     push_t, back_t = gather - 0.62, gather - 0.08
-    bounce = push_down(0.5*h, 0.56*h, back_t - push_t)
 
     def body(times):
         one = np.ones(len(times))

@@ -13,7 +13,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from .motion import BALL_RADIUS, unit
+from .motion import unit
 
 # %% ../../nbs/12d_data.render.ipynb #89cd63c7
 @dataclass(frozen=True)
@@ -144,7 +144,6 @@ class _Rings:  # collects rings and the faces between them
 @lru_cache(512)
 def _body(sleeve, legs, loose, sock, style, w, segments):  # rings and faces of a clothed body of height 1 and thickness w
     m = _Rings(segments)
-    side = {12: 1, 13: -1}
     # trunk: from the crotch up to the neck, shorts below the waist
     spine = lambda s: {0: 1 - s, 1: s}
     half = [(-0.16, .055, .050), (-0.07, .084, .062), (0.06, .089, .064), (0.2, .082, .058), (0.38, .075, .055), (0.58, .083, .060), (0.76, .092, .062), (0.90, .090, .053), (0.97, .066, .042), (1.03, .034, .036)]
@@ -177,7 +176,7 @@ def _body(sleeve, legs, loose, sock, style, w, segments):  # rings and faces of 
         drop = -0.02 if style == "bun" else 0.05
         m.tube([({2: 1, 21: -0.062 + 0.004*i, 22: 0.028 - (drop + 0.0)*i*0.4 - 0.012*i}, {22: -1}, {21: 1}, r, r) for i, r in enumerate((.004, .02, .024, .018, .004))], ["hair"]*4)
     # arms
-    for i, (sh, el, wr, ha) in enumerate(((4, 6, 8, 10), (5, 7, 9, 11))):
+    for sh, el, wr, ha in ((4, 6, 8, 10), (5, 7, 9, 11)):
         stations = [(-0.10, .010), (-0.02, .030), (0.12, .034), (0.35, .030), (0.62, .027), (0.88, .0235), (1.0, .0225), (1.12, .0235), (1.32, .025), (1.6, .021), (1.85, .016), (2.0, .015)]
         m.limb(sh, el, wr, {25: 1}, [(s, r*w) for s, r in stations], ["shirt" if (stations[g + 1][0] <= sleeve*2 + 0.05 or (g == 0 and sleeve > 0)) else "skin" for g in range(11)])
         if 0.1 < sleeve < 0.9:
@@ -189,7 +188,7 @@ def _body(sleeve, legs, loose, sock, style, w, segments):  # rings and faces of 
     for i, (hip, kn, an, toe) in enumerate(((12, 14, 16, 18), (13, 15, 17, 19))):
         out = {12: 1, 13: -1} if i == 0 else {12: -1, 13: 1}
         stations = [(-0.05, .030), (0.06, .046), (0.25, .047), (0.5, .043), (0.75, .036), (0.92, .032), (1.0, .032), (1.1, .0295), (1.3, .032), (1.5, .028), (1.72, .0215), (1.9, .0195), (2.0, .020)]
-        cover = lambda g: "shorts" if stations[g + 1][0] <= 2*legs + 0.02 else "socks" if stations[g][0] >= 2 - sock else "skin"
+        cover = lambda g, stations=stations: "shorts" if stations[g + 1][0] <= 2*legs + 0.02 else "socks" if stations[g][0] >= 2 - sock else "skin"
         m.limb(hip, kn, an, out, [(s, r*w) for s, r in stations], [cover(g) for g in range(12)])
         if loose > 1.1:
             top = 2*legs

@@ -8,7 +8,7 @@ __all__ = ['ACTIONS', 'dribbling', 'shooting', 'passing', 'perform']
 # %% ../../nbs/12c_data.skills.ipynb #ad24b7b1
 import numpy as np
 
-from .dunk import dunk
+from .dunk import dunk  # noqa: F401 (`perform` finds a skill by its name)
 from .motion import (BALL_RADIUS, GRAVITY, RIM_HEIGHT, SIDE, Athlete, Motion, both_sides, curve, ease, fly, jump_rise, make_athlete,
                                    pose_body, push_down, step_feet, throw)
 

@@ -22,9 +22,9 @@ from tqdm.auto import tqdm
 from ..core.skeleton import convert, get_skeleton
 from .film import SyntheticClip, film
 from .motion import RIG_TO_BODY13, unit
-from .pose_images import random_pose_image
+from .pose_images import random_pose_image  # noqa: F401 (offered from here)
 from .render import make_kit
-from .scene import random_background
+from .scene import random_background  # noqa: F401 (offered from here)
 from .skills import ACTIONS, perform
 from .video import Clip
 
