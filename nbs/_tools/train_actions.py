@@ -159,6 +159,7 @@ if __name__ == "__main__":
     print(json.dumps(figures, indent=1))
     if a.write:
         card = dict(model.card)
+        card["data"] = card["data"] + ["for the action head: HMDB51 dribble and shoot_ball, UCF101 Basketball and BasketballDunk, jennycs basketball player crops (their training parts; research use), synthetic clips"]
         card["actions"] = dict(classes=list(ACTION_CLASSES), command="python nbs/_tools/train_actions.py " + " ".join(f"--{k} {v}" for k, v in vars(a).items() if k in ("synthetic", "steps", "seed")),
                                commit=subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(), figures=figures,
                                note="pooled accuracy can be won by recognising the source; the rows by source tell more")

@@ -209,7 +209,7 @@ def check_state(page):
 
 def check_explorer(page, messages):
     "Scrubbing moves the cursor in the figure without the kernel; a click in the figure moves the player."
-    page.wait_for_selector(".snp-cursor", state="attached", timeout=60000)
+    page.wait_for_selector(".snp-cursor", state="attached", timeout=180000)
     box = page.locator(".snp-figure").bounding_box()
     dashboard = page.locator(".snp", has=page.locator(".snp-hud:not([hidden])")).last
     dashboard.evaluate("root => root.scrollIntoView({ block: 'center' })")

@@ -67,7 +67,7 @@ def estimate(
 def body_box(
     position, # (k, 2) px
     confidence, # (k,)
-    pad:float=.1, # flesh around the joints, fraction of the longer side
+    pad:float=.14, # flesh around the joints, fraction of the longer side
 )->np.ndarray: # (4,) px
     "The box of a body from its joints; joints of little confidence have little say in it"
     p = position[confidence >= min(.3, np.sort(confidence)[-4])]
