@@ -12,7 +12,10 @@ from .motion import (GRAVITY, RIM_HEIGHT, Athlete, Motion, both_sides, curve, ea
                                    push_down, step_feet)
 
 # %% ../../nbs/12b_data.dunk.ipynb #aa86def8
-def dunk(a:Athlete, rng:np.random.Generator)->Motion:
+def dunk(
+    a:Athlete,
+    rng:np.random.Generator,  # what differs from try to try
+)->Motion:
     "Run-up, take-off, ball through the rim from above, landing"
     h, s, k = a.height, -1.0 if a.right else 1.0, 1/a.tempo
     two_hands, two_feet = rng.random() < 0.35, rng.random() < 0.35

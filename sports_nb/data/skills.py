@@ -16,7 +16,10 @@ from .motion import (BALL_RADIUS, GRAVITY, RIM_HEIGHT, SIDE, Athlete, Motion, bo
 ACTIONS = ("dribbling", "shooting", "passing", "dunk")
 
 # %% ../../nbs/12c_data.skills.ipynb #833f182a
-def dribbling(a:Athlete, rng:np.random.Generator)->Motion:
+def dribbling(
+    a:Athlete,
+    rng:np.random.Generator,  # what differs from try to try
+)->Motion:
     "Dribble in place or on the move, with or without crossovers"
     h, hand = a.height, -1.0 if a.right else 1.0
     walk = rng.choice([0, 0, 1.2, 2.4])*rng.uniform(0.85, 1.15)
@@ -84,7 +87,10 @@ def dribbling(a:Athlete, rng:np.random.Generator)->Motion:
     return Motion(at, 0.0, 3*cycle)
 
 # %% ../../nbs/12c_data.skills.ipynb #8b3477f0
-def shooting(a:Athlete, rng:np.random.Generator)->Motion:
+def shooting(
+    a:Athlete,
+    rng:np.random.Generator,  # what differs from try to try
+)->Motion:
     "Jump shot or set shot with follow-through; the ball flies to the rim, and in or off it"
     h, s, k = a.height, -1.0 if a.right else 1.0, 1/a.tempo
     spring = a.spring*rng.uniform(0.85, 1.1)
@@ -155,7 +161,10 @@ def shooting(a:Athlete, rng:np.random.Generator)->Motion:
     return Motion(at, begin, hold + 0.5*k, hoop)
 
 # %% ../../nbs/12c_data.skills.ipynb #5dd0b21e
-def passing(a:Athlete, rng:np.random.Generator)->Motion:
+def passing(
+    a:Athlete,
+    rng:np.random.Generator,  # what differs from try to try
+)->Motion:
     "Chest, bounce or overhead pass to a partner outside the picture"
     h, s, k = a.height, -1.0 if a.right else 1.0, 1/a.tempo
     kind = rng.choice(["chest", "chest", "bounce", "overhead"])
