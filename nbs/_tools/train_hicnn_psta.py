@@ -1,12 +1,14 @@
-"""Train HICNN-PSTA small for pose on single images: LSPET 1-8000, drawn people, and crops without a person.
+"""Train HICNN-PSTA small for pose on single images: LSPET 1-8000, drawn people, filmed synthetic athletes, and crops without a person.
 
     SPORTS_NB_DATA=... python nbs/_tools/train_hicnn_psta.py --out build/hicnn_psta
 
-Resolution grows with the epochs (64, 96, 128 px): a small map costs a quarter of the time of a large one, and the network is
-convolutional. Validation is LSPET 8001-9000, never trained on. Stop it at any time; run it again and it goes on at the last epoch.
+Resolution grows with the epochs: a small map costs less than a large one, and the network is convolutional. Validation is LSPET
+8001-9000, never trained on. Stop it at any time; run it again and it goes on at the last epoch. The synthetic pictures are drawn
+once and kept in the folder `--out`.
 """
 import argparse, json, math, os, queue, subprocess, threading, time, zipfile
-from functools import partial
+from functools import lru_cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -14,7 +16,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from sports_nb.analysis.tracking import crop, square
 from sports_nb.data import synthetic as draw
+from sports_nb.data.motions import read_ballplay
 from sports_nb.models.hicnn_psta import hicnn_psta_small
 from sports_nb.models.registry import create_model
 from sports_nb.train.checkpoints import save_checkpoint
@@ -63,6 +67,72 @@ def background(rng, frame, joints, visible, size):
     return draw.random_background(rng, size)
 
 
+def draw_people(job):
+    "People in any pose, 128 px"
+    seed, n = job
+    rng = np.random.default_rng([7, *seed])
+    return [draw.random_pose_image(rng, size=128) for _ in range(n)]
+
+
+@lru_cache(1)
+def ballplay(): return read_ballplay()
+
+
+FILM, WIDER = 160, 1.5 # side of the kept crops, px; how much wider than the network's view they are, to leave room for shifts
+
+
+def film_people(job):
+    "Crops of one synthetic clip: the athlete in four frames, and what the same place looks like without anybody"
+    seed, k = job
+    rng = np.random.default_rng([11, seed, k])
+    low = rng.uniform(.22, .75)
+    named = dict(size=(480, 270), reach=(low, min(low + .2, .95)), hard=k % 4 == 0)
+    if k % 4 == 3:
+        motions = ballplay()
+        m = motions.read(int(rng.choice(motions.splits["train"])))
+        i = int(rng.integers(max(len(m["position"]) - 40, 1)))
+        clip = draw.render_motion(m["position"][i:i+40], m["ball"][i:i+40], performer=k % 900, seed=50_000 + k, **named)
+    else: clip = draw.make_clip(draw.ACTIONS[k//4 % 4], performer=k % 900, seed=50_000 + k, n_frames=40, **named)
+    crops, joints, visible, empty = [], [], [], []
+    for i in rng.choice(len(clip), min(4, len(clip)), replace=False):
+        p, v = clip.position[i], clip.visible[i]
+        if v.sum() < 4: continue
+        x, affine = crop(clip.draw(i), square(np.r_[p.min(0), p.max(0)], 1.3*WIDER), FILM)
+        crops.append(x); joints.append((p - affine[:, 2])/affine[0, 0]); visible.append(v)
+    if k % 4 != 3:
+        clip = draw.make_clip(draw.ACTIONS[k//4 % 4], performer=k % 900, seed=50_000 + k, n_frames=40, absent=(0, 40), **named)
+        frame = clip.draw(int(rng.integers(40)))
+        for _ in range(2):
+            side = rng.uniform(.25, 1.2)*270
+            x, y = rng.uniform(0, 480), rng.uniform(0, 270)
+            empty.append(crop(frame, np.array([x - side/2, y - side/2, x + side/2, y + side/2]), 128)[0])
+    return crops, joints, visible, empty
+
+
+def pools(out, seed, drawn=12_000, films=4_000):
+    "Synthetic pictures, drawn once: (frames, joints, visible) of people, of filmed athletes, and frames of empty places"
+    target = out/"pools.npz"
+    if not target.exists():
+        with get_context("spawn").Pool(2) as pool:
+            people = [x for part in pool.imap(draw_people, [((seed, i), 100) for i in range(drawn//100)]) for x in part]
+            film = pool.map(film_people, [(seed, k) for k in range(films)], chunksize=20)
+        columns = lambda j: [x for clip in film for x in clip[j]]
+        tmp = out/"pools.tmp.npz"
+        np.savez(tmp, **{f"drawn_{i}": np.stack(c) for i, c in enumerate(zip(*people))}, **{f"film_{i}": np.stack(columns(i)) for i in range(3)}, empty=np.stack(columns(3)))
+        os.replace(tmp, target)
+    with np.load(target) as f: return tuple(f[f"drawn_{i}"] for i in range(3)), tuple(f[f"film_{i}"].astype([np.uint8, np.float32, bool][i]) for i in range(3)), f["empty"]
+
+
+def coarse(rng, x):
+    "As far away as an athlete may be, or as hard compressed as videos are"
+    size = len(x)
+    if rng.random() < .3:
+        n = int(size*np.exp(rng.uniform(np.log(.3), 0)))
+        x = cv2.resize(cv2.resize(x, (n, n), interpolation=cv2.INTER_AREA), (size, size), interpolation=cv2.INTER_LINEAR)
+    if rng.random() < .2: x = cv2.imdecode(cv2.imencode(".jpg", x, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 80))])[1], 1)
+    return x
+
+
 def colour(rng, x):
     x = x.astype(np.float32)
     x = (x - 128)*rng.uniform(.6, 1.4) + 128 + rng.uniform(-35, 35)
@@ -72,12 +142,12 @@ def colour(rng, x):
     return np.clip(x, 0, 255).astype(np.uint8)
 
 
-def warp(rng, frame, joints, visible, size, behind=None):
+def warp(rng, frame, joints, visible, size, behind=None, zoom=1.):
     "Rotation, scale, shift and flip in one warp over the image `behind`; joints that leave the crop become invisible"
     h = frame.shape[0]
     a = np.deg2rad(rng.normal(0, 15) if rng.random() < .95 else rng.uniform(-180, 180))
-    s = np.exp(rng.uniform(np.log(.75), np.log(1.25)))*size/h
-    t = rng.uniform(-.1, .1, 2)*size
+    s = np.exp(rng.uniform(np.log(.72), np.log(1.3)))*size/h*zoom
+    t = rng.uniform(-.12, .12, 2)*size
     flip = rng.random() < .5
     r = s*np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
     if flip: r = r @ np.diag([-1, 1])
@@ -97,20 +167,26 @@ def warp(rng, frame, joints, visible, size, behind=None):
     return out, p.astype(np.float32), visible & ((p >= 0) & (p < size)).all(1)
 
 
-def make_batch(rng, data, idx, size):
+def make_batch(rng, data, drawn, film, empty, idx, size):
     frames, joints, visible = data
     xs, ps, vs = [], [], []
     for i in idx:
         kind = rng.random()
-        if kind < .08:
-            x, p, v = background(rng, frames[i], joints[i], visible[i], size), np.zeros((13, 2), np.float32), np.zeros(13, bool)
-        elif kind < .17:
-            f, q, w = draw.random_pose_image(rng, size=128)
-            x, p, v = warp(rng, f, q, w, size)
+        if kind < .09:
+            # three of five are places of the synthetic clips
+            e = empty[rng.integers(len(empty))] if rng.random() < .6 else background(rng, frames[i], joints[i], visible[i], size)
+            x, p, v = cv2.resize(e, (size, size), interpolation=cv2.INTER_AREA), np.zeros((13, 2), np.float32), np.zeros(13, bool)
+            if rng.random() < .5: x = x[:, ::-1]
+        elif kind < .16:
+            j = rng.integers(len(drawn[0]))
+            x, p, v = warp(rng, *(d[j] for d in drawn), size)
+        elif kind < .34:
+            j = rng.integers(len(film[0]))
+            x, p, v = warp(rng, *(d[j] for d in film), size, zoom=WIDER)
         else:
             j = rng.integers(len(frames))
             x, p, v = warp(rng, frames[i], joints[i], visible[i], size, background(rng, frames[j], joints[j], visible[j], size))
-        xs.append(colour(rng, x)); ps.append((p + .5)/size); vs.append(v)
+        xs.append(colour(rng, coarse(rng, np.ascontiguousarray(x)))); ps.append((p + .5)/size); vs.append(v)
     return torch.from_numpy(np.stack(xs)).permute(0, 3, 1, 2), torch.from_numpy(np.stack(ps)).float(), torch.from_numpy(np.stack(vs))
 
 
@@ -137,12 +213,12 @@ def loss_fn(out, p, v, sigma=1.2):
     total, vf = 0, v.float()
     n = vf.sum().clamp(min=1)
     for blk in out["blocks"]:
-        logits = blk["logits"][:, 0]
+        logits = blk["logits"][:, 0].float()
         target = gaussian_maps(p, logits.shape, sigma)
         ce = -(target*F.log_softmax(logits.flatten(-2), -1).view_as(logits)).sum((-1, -2))
-        d = blk["keypoints"][:, 0] - p
+        d = blk["keypoints"][:, 0].float() - p
         en = (d.abs() + d**2).sum(-1)
-        bce = F.binary_cross_entropy_with_logits(blk["confidence_logits"][:, 0], vf)
+        bce = F.binary_cross_entropy_with_logits(blk["confidence_logits"][:, 0].float(), vf)
         total = total + ((ce*.2 + en)*vf).sum()/n + .1*bce
     return total
 
@@ -181,22 +257,23 @@ def ship(out, a, valid):
     crop = log[-1]["size"] if log else 128
     torso, box, auc, n = evaluate(model, valid, crop, np.random.default_rng(0))
     card = dict(task="joints of one person in a crop (body13); the action head is trained by train_actions.py", crop=crop,
-                data=["LSPET images 1-8000 (research use: cite Johnson and Everingham, CVPR 2011)", "synthetic people of sports_nb.data.synthetic"],
+                data=["LSPET images 1-8000 (research use: cite Johnson and Everingham, CVPR 2011)", "synthetic people and clips of sports_nb.data.synthetic",
+                      "motions of BallPlay-M (training sessions), drawn by sports_nb.data.synthetic"],
                 licence="weights for research use, as the images they were trained on",
-                command=f"python nbs/_tools/train_hicnn_psta.py --sizes {a.sizes} --lr {a.lr} --batch {a.batch} --seed {a.seed}",
+                command=f"python nbs/_tools/train_hicnn_psta.py --sizes {a.sizes} --lr {a.lr} --batch {a.batch} --seed {a.seed}" + " --no-bf16"*(not a.bf16),
                 commit=subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(), seed=a.seed, epochs=state["epoch"],
-                note="single images only; the run was stopped and resumed, and at epoch 10 attention, laterals and optimiser were started anew (normalised laterals), "
-                     "at epoch 12 rotation, scale and occlusion became gentler, so the command alone does not give these very numbers",
+                note="single images only" + ("; trained under bfloat16 autocast" if a.bf16 else ""),
                 validation=dict(data="LSPET images 8001-9000", pck_02_torso=round(torso, 2), pck_02_box=round(box, 2), person_or_background_auc=round(auc, 4), backgrounds=n))
     print(save_checkpoint(model, a.ship, card), json.dumps(card["validation"]))
 
 
 if __name__ == "__main__":
     ap = argparse.ArgumentParser()
-    ap.add_argument("--out", required=True); ap.add_argument("--sizes", default="64x12,96x18,128x5")
+    ap.add_argument("--out", required=True); ap.add_argument("--sizes", default="64x12,96x44")
     ap.add_argument("--lr", type=float, default=2.5e-3); ap.add_argument("--batch", type=int, default=32)
     ap.add_argument("--ship", default="", help="do not train: write the averaged weights of the last epoch to this path, with their card")
     ap.add_argument("--threads", type=int, default=2); ap.add_argument("--seed", type=int, default=0)
+    ap.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True, help="bfloat16 autocast: faster where the CPU has AVX512-BF16 or AMX")
     a = ap.parse_args()
     torch.manual_seed(a.seed); torch.set_num_threads(a.threads); cv2.setNumThreads(1)
     out = Path(a.out); out.mkdir(parents=True, exist_ok=True)
@@ -207,6 +284,8 @@ if __name__ == "__main__":
     print("mean pose PCK@0.2 torso, box:", pck(np.repeat(mean[None], 1000, 0), valid[1], valid[2]), flush=True)
     if a.ship:
         ship(out, a, valid); raise SystemExit
+    synthetic = pools(out, a.seed)
+    print("drawn, film, empty:", *(len(x) for x in (synthetic[0][0], synthetic[1][0], synthetic[2])), flush=True)
     sizes = [int(s.split("x")[0]) for s in a.sizes.split(",") for _ in range(int(s.split("x")[1]))]
     model = hicnn_psta_small()
     ema = hicnn_psta_small(); ema.load_state_dict(model.state_dict())
@@ -226,10 +305,11 @@ if __name__ == "__main__":
         rng, size, t0, run = np.random.default_rng([a.seed, epoch]), sizes[epoch], time.time(), 0.
         model.train()
         order = rng.permutation(8000).reshape(steps, a.batch)
-        for x, p, v in prefetch(partial(make_batch, rng, train, size=size), order):
+        for x, p, v in prefetch(partial(make_batch, rng, train, *synthetic, size=size), order):
             lr = a.lr*min(1, (step - start*steps + 1)/300)*(.5 + .5*math.cos(math.pi*step/total)) + 1e-6
             for g in opt.param_groups: g["lr"] = lr*g["scale"]
-            loss = loss_fn(model.estimate(x[:, None].float()/255), p, v, sigma=1.2 if size > 64 else 1.)
+            with torch.autocast("cpu", torch.bfloat16, enabled=a.bf16): o = model.estimate(x[:, None].float()/255)
+            loss = loss_fn(o, p, v, sigma=1.2 if size > 64 else 1.)
             opt.zero_grad(); loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 5.)
             opt.step(); step += 1; run += loss.item()

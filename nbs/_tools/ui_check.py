@@ -3,8 +3,8 @@
     python nbs/_tools/ui_check.py [--results] [--browser /usr/bin/chromium]
 
 Makes a clip whose frames carry their number, opens it in the player, and reads the number back from the drawn pixels:
-jumps, steps, keys, playing, Python. Then the explorer, in the light and the dark theme. Pictures go to build/screens/;
---results writes the times to results/player.json. The last line is 'N passed, N failed'; the exit code is 0 if none failed.
+jumps, steps, keys, playing, Python. Then the explorer, in the light and the dark theme, and the first lesson as a reader
+runs it. Pictures go to build/screens/; --results writes the times to results/player.json. The last line is 'N passed, N failed'; the exit code is 0 if none failed.
 """
 
 import argparse
@@ -25,7 +25,6 @@ import urllib.request
 from pathlib import Path
 
 import nbformat
-from PIL import Image
 from playwright.sync_api import Error, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +80,8 @@ dashboard = explore(analysis, shot, reference=shot.poses(), frame=30)
 dashboard
 '''
 
+LESSON = ROOT / "nbs" / "course" / "01_first_clip.ipynb"
+
 READY = """async () => {
   for (let k = 0; k < 900; k++) {
     const panel = window.jupyterapp && [...window.jupyterapp.shell.widgets('main')].find(w => w.sessionContext);
@@ -94,6 +95,19 @@ EVALUATE = """async code => {
   const reply = await window.kernel.requestExecute({ code: '', user_expressions: { it: code }, store_history: false }).done;
   const it = reply.content.user_expressions.it;
   return it.status === 'ok' ? it.data['text/plain'] : `${it.ename}: ${it.evalue}`;
+}"""
+# The outputs of all cells that are errors, and whether every code cell has run.
+ERRORS = "() => window.panel.content.widgets.flatMap(c => c.model.toJSON().outputs || []).filter(o => o.output_type === 'error').map(o => `${o.ename}: ${o.evalue}`)"
+ENDED = "() => window.panel.content.widgets.every(c => c.model.type !== 'code' || c.model.executionCount !== null && c.model.executionState !== 'running') || window.panel.content.widgets.some(c => c.model.toJSON().outputs?.some(o => o.output_type === 'error'))"
+# What the last player says it drew, and the frame its readout names, for each wanted frame.
+SCRUB = """async wanted => {
+  const root = [...document.querySelectorAll('.snp')].at(-1), slider = root.querySelector('.snp-slider'), seen = [];
+  for (const i of wanted) {
+    const drawn = new Promise(r => { const f = e => { if (e.detail.frame === i) { root.removeEventListener('drawn', f); r(i); } }; root.addEventListener('drawn', f); setTimeout(() => r(-1), 5000); });
+    slider.value = i; slider.dispatchEvent(new Event('input'));
+    seen.push([await drawn, parseInt(/frame (\\d+)/.exec(root.querySelector('.snp-readout').textContent)?.[1] ?? -1)]);
+  }
+  return seen;
 }"""
 # For each wanted frame: do something, wait until that frame is drawn and the browser has had a turn to show it, read its number from the pixels.
 DRAW = f"""async ([how, wanted]) => {{
@@ -233,6 +247,25 @@ def check_explorer(page, messages):
     check("a click in a curve moves the player", abs(frame - 0.4 * 74) <= 1, f"frame {frame}")
     page.mouse.move(5, 5)
 
+def check_lesson(page, address):
+    "The first lesson, opened and run as a reader would; then its explorer, scrubbed."
+    began = time.time()
+    page.goto(f"{address}/lab/tree/{LESSON.name}?reset")
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90000)
+    page.evaluate(READY)
+    page.evaluate("() => { window.jupyterapp.shell.collapseLeft?.(); window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    page.wait_for_function(ENDED, timeout=300000)
+    errors = page.evaluate(ERRORS)
+    check("the first lesson runs", not errors, errors or f"{time.time() - began:.0f} s")
+    if errors: return
+    page.evaluate("() => window.panel.content.scrollToItem(window.panel.content.widgets.length - 2)")
+    page.wait_for_selector(".snp[data-source]", timeout=60000)
+    wanted = [random.randrange(60) for _ in range(100)]
+    wrong = [(i, *seen) for i, seen in zip(wanted, page.evaluate(SCRUB, wanted)) if seen != [i, i]]
+    check("in the lesson, 100 random frames: the drawn frame is the asked one", not wrong, wrong[:5] or "100 of 100")
+    page.wait_for_timeout(2000)  # the figure has found its width
+    page.locator(".jp-OutputArea-output:has(.snp-figure)").last.screenshot(path=SCREENS / "first_clip.png")
+
 def shots(page, name):
     "The dashboard and the other players, in both themes."
     for theme in ("Light", "Dark"):
@@ -248,7 +281,6 @@ def shots(page, name):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", action="store_true", help="write results/player.json")
-    parser.add_argument("--picture", action="store_true", help="write nbs/images/dashboard.png, the README's picture")
     parser.add_argument("--browser", default=os.environ.get("CHROMIUM", "/usr/bin/chromium"))
     options = parser.parse_args()
     began = time.time()
@@ -261,6 +293,7 @@ def main():
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     cells = [nbformat.v4.new_code_cell(c.strip()) for c in (CLIP, COURT, EXPLORER, "print('all', 'done')")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "work" / "demo.ipynb")
+    shutil.copy(LESSON, folder / "work")
     process, address = lab(folder)
     try:
         with sync_playwright() as p:
@@ -274,7 +307,7 @@ def main():
             page.evaluate(READY)
             page.evaluate("() => { window.jupyterapp.shell.collapseLeft?.(); window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
             page.wait_for_function("() => window.panel.content.widgets.at(-1).model.toJSON().outputs?.some(o => /all done/.test(o.text)) || window.panel.content.widgets.some(c => c.model.toJSON().outputs?.some(o => o.output_type === 'error'))", timeout=180000)
-            errors = page.evaluate("() => window.panel.content.widgets.flatMap(c => c.model.toJSON().outputs || []).filter(o => o.output_type === 'error').map(o => `${o.ename}: ${o.evalue}`)")
+            errors = page.evaluate(ERRORS)
             check("the notebook runs", not errors, errors or f"{time.time() - began:.0f} s after the start")
             if not errors:
                 random.seed(0)
@@ -287,13 +320,9 @@ def main():
                 page.evaluate("() => window.panel.context.save()")
                 size = (folder / "work" / "demo.ipynb").stat().st_size
                 check("the saved notebook stays small", size < 60_000, f"{size / 1e3:.0f} kB")
-                if options.picture:
-                    with Image.open(SCREENS / "explorer_light.png") as shot:
-                        shot = shot.convert("RGB")
-                        small = shot.quantize(palette=shot.quantize(256, kmeans=2), dither=Image.Dither.FLOYDSTEINBERG)
-                    small.save(ROOT / "nbs" / "images" / "dashboard.png", optimize=True)
                 if options.results:
                     write_results(figures, browser.version)
+            check_lesson(page, address)
             check("no errors in the browser's console", not complaints, complaints[:5])
             page.screenshot(path=SCREENS / "lab_end.png")
             browser.close()

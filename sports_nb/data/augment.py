@@ -176,7 +176,7 @@ def background(
     matrix[:, 2] += x-half,y-half
     step = np.r_[sample["affine"], [[0, 0, 1]]]@np.r_[matrix, [[0, 0, 1]]]
     return sample|dict(frames=np.ascontiguousarray(np.stack(frames).transpose(0, 3, 1, 2)), affine=step[:2], action=-1,
-        keypoints=np.zeros_like(sample["keypoints"]), visible=np.zeros_like(sample["visible"]))
+        keypoints=np.zeros_like(sample["keypoints"]), visible=np.zeros_like(sample["visible"]), labelled=sample["frame_mask"].copy())
 
 # %% ../../nbs/14_data.augment.ipynb #a8b901f1
 def augment(

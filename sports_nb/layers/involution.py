@@ -65,7 +65,9 @@ def involution2d(
     if c % g: raise ValueError(f"{c} channels cannot be shared out over {g} groups: use a divisor of {c}")
     if (ho, wo) != (-(-h//stride), -(-w//stride)):
         raise ValueError(f"a {h}x{w} map at stride {stride} has {-(-h//stride)}x{-(-w//stride)} output pixels; weight has kernels for {ho}x{wo}")
-    return _Involution.apply(x, weight, stride, dilation)
+    dtype = torch.promote_types(x.dtype, weight.dtype)
+    inner = torch.float32 if x.device.type == "cpu" and dtype in (torch.bfloat16, torch.float16) else dtype
+    return _Involution.apply(x.to(inner), weight.to(inner), stride, dilation).to(dtype)
 
 # %% ../../nbs/20_layers.involution.ipynb #475082cf
 def unfold_involution2d(x, weight, stride=1, dilation=1):
