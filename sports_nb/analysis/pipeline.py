@@ -22,7 +22,7 @@ from .tracking import Tracker
 from ..core.poses import poses, predictions, sample
 from ..data.analysis import Analysis
 from ..data.datasets import ACTION_CLASSES
-from ..data.video import Clip
+from ..data.video import Clip, ClipError
 from ..train.checkpoints import load_pretrained
 
 # %% ../../nbs/51_analysis.pipeline.ipynb #0a4bb6a5
@@ -133,7 +133,7 @@ def analyse(
     spent = dict(load=time.perf_counter() - start, decode=0., track_and_estimate=0., recognise=0., predict=0.)
     n, k = len(clip), estimator.config.n_keypoints
     position, confidence, boxes = (np.full(s, np.nan, np.float32) for s in ((n, k, 2), (n, k), (n, 4)))
-    tracker, actions, done, complete = Tracker(estimator, box=box), ActionWindows(estimator), 0, False
+    tracker, actions, done, stopped = Tracker(estimator, box=box), ActionWindows(estimator), 0, ""
     bar = tqdm(total=n, unit="frame", desc="analyse", disable=not progress)
     try:
         clock = time.perf_counter()
@@ -147,9 +147,10 @@ def analyse(
                 actions.add(out, clip.times[now])
             spent["recognise"] += time.perf_counter() - clock
             done = now.stop; bar.update(len(frames)); clock = time.perf_counter()
-        complete = True
-    except KeyboardInterrupt:
-        # what was found so far is worth keeping; the result says that it is partial
+    except (KeyboardInterrupt, ClipError) as error:
+        if not done: raise
+        # what was found so far is worth keeping; the result says that it is partial, and why
+        stopped = str(error) or "interrupted"
         position, confidence, boxes = position[:done], confidence[:done], boxes[:done]
     finally: bar.close()
     times = clip.times[:done]
@@ -168,4 +169,4 @@ def analyse(
         box=xr.DataArray(boxes, dict(time=times, corner=["x0", "y0", "x1", "y1"]), ("time", "corner"), name="box"),
         clip=getattr(clip, "path", None), timings={k: round(v, 3) for k, v in spent.items()} | dict(frames=done, frames_per_second=round(done/max(spent["total"] - spent["load"], 1e-9), 1)),
         provenance=dict(sports_nb=__version__, torch=torch.__version__, python=platform.python_version(), leads_ms=leads_ms, box=None if box is None else [float(v) for v in box],
-                        weights={m.name: m.card["sha256"] for m in (estimator, forecaster)}), complete=complete)
+                        weights={m.name: m.card["sha256"] for m in (estimator, forecaster)}, **({"stopped": stopped} if stopped else {})), complete=not stopped)

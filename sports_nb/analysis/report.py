@@ -68,7 +68,8 @@ def overlay(
     layers = [(to_array(analysis.estimated)[0], analysis.estimated.confidence.values[..., 0], ESTIMATED)]
     if lead: layers.insert(0, (to_array(valid_at(analysis.predicted, lead))[0], None, PREDICTED))
     row_of = {clip.index_at(t + 1e-6): row for row, t in enumerate(analysis.estimated.time.values)}
-    for index, frame in clip.frames(size=(width, height)):
+    # an analysis that was stopped is shown as far as it goes
+    for index, frame in clip.frames(stop=max(row_of) + 1, size=(width, height)):
         row, image = row_of.get(index), np.ascontiguousarray(frame)
         for position, confidence, colour in layers if row is not None else ():
             drawn = (position[row] + .5)*scale - .5 # pixel centres
@@ -89,7 +90,8 @@ def overlay_video(
 ) -> Path: # the written file
     "The clip with both skeletons, playable in a browser"
     clip = clip or Clip(analysis.clip)
-    return write_video(path, (image for _, image in overlay(analysis, clip, lead)), times=clip.times)
+    last = clip.index_at(analysis.estimated.time.values[-1] + 1e-6)
+    return write_video(path, (image for _, image in overlay(analysis, clip, lead)), times=clip.times[:last + 1])
 
 # %% ../../nbs/53_analysis.report.ipynb #681708fc
 NAIVE = ("zero_velocity", "constant_velocity", "damped_velocity")
@@ -221,7 +223,7 @@ def page(
         parts.append(f'<p class="answer">{text(ranked[0][0])} {ranked[0][1]:.0%} <small>{others}</small></p>')
     parts.append(f'<p class="facts">{clip.duration:.2f} s, {len(clip)} frames, {clip.fps:.4g} frames/s, {clip.width} x {clip.height} px. Athlete found in {found} of {frames} frames.</p>')
     if not analysis.complete:
-        parts.append(f'<p class="warn">The analysis was stopped after {frames} of {len(clip)} frames. What follows is about those.</p>')
+        parts.append(f'<p class="warn">The analysis was stopped after {frames} of {len(clip)} frames ({text(analysis.provenance.get("stopped", "cause unknown"))}). What follows is about those.</p>')
     pictures = [f'<figure><img alt="frame {i}" src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"><figcaption>{clip.times[i]:.2f} s</figcaption></figure>'
                 for i, jpeg in _close_ups(analysis, clip)]
     if not pictures: return _document(clip, [*parts, '<p class="warn">The athlete was not found in any frame. A box in the first frame may help.</p>'])
