@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PINS := settings.ini constraints.txt setup.py
+PINS := settings.ini constraints.txt setup.py sports_nb/layers/involution.cpp
 
 # Real data is looked for only where this variable points; set it (also to nothing) to decide yourself.
 ifeq ($(origin SPORTS_NB_DATA),undefined)

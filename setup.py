@@ -1,13 +1,19 @@
 "Everything about the package is read from settings.ini."
+import sys
 from configparser import ConfigParser
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 config = ConfigParser(delimiters=["="])
 config.read("settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
 extras = {k.removesuffix("_requirements"): cfg[k].split() for k in cfg if k.endswith("_requirements")}
+
+# Optional: without a compiler the package installs all the same, and involution takes its slower path.
+openmp = ["-fopenmp"] if sys.platform == "linux" else []
+involution = Extension("sports_nb.layers._involution", ["sports_nb/layers/involution.cpp"], extra_compile_args=["-O3", *openmp],
+                       extra_link_args=openmp, language="c++", optional=True)
 
 setup(
     name=cfg["lib_name"],
@@ -25,6 +31,7 @@ setup(
         f"Natural Language :: {cfg['language']}",
         "Programming Language :: Python :: 3",
     ],
+    ext_modules=[involution],
     packages=find_packages(include=["sports_nb", "sports_nb.*"]),
     package_data={"sports_nb": cfg["package_data"].split()},
     python_requires=f">={cfg['min_python']}",

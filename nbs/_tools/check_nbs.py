@@ -218,7 +218,7 @@ def light():
 
 
 def wheel():
-    "the wheel contains every module, the JavaScript and the weights, and nothing else"
+    "the wheel contains every module, the JavaScript, the weights and, with a compiler, the compiled involution, and nothing else"
     with tempfile.TemporaryDirectory() as there:
         there = Path(there)
         for path in files():  # built away from the checkout, from what can be committed
@@ -232,6 +232,10 @@ def wheel():
             yield f"the wheel does not build: {done.stderr.strip()[-400:]}"
             return
         held = {n for n in zipfile.ZipFile(next(there.glob("*.whl"))).namelist() if ".dist-info/" not in n}
+    compiled = {n for n in held if n.startswith("sports_nb/layers/_involution.")}
+    if shutil.which("c++") and not compiled:
+        yield "the wheel lacks sports_nb/layers/_involution, though there is a compiler: see the end of `pip install -v .`"
+    held -= compiled
     kept = [p for p in files() if p.parent in (ROOT / "sports_nb/static", ROOT / "sports_nb/weights")]
     wanted = {str(p.relative_to(ROOT)) for p in [*modules(), *kept]}
     yield from (f"the wheel lacks {name}" for name in sorted(wanted - held))

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 
 from sports_nb.analysis.tracking import crop, square
 from sports_nb.data import synthetic as draw
-from sports_nb.data.motions import read_ballplay
+from sports_nb.data.recordings import read_ballplay
 from sports_nb.models.hicnn_psta import hicnn_psta_small
 from sports_nb.models.registry import create_model
 from sports_nb.train.checkpoints import save_checkpoint

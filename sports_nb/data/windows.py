@@ -30,7 +30,7 @@ def resample(
 
 # %% ../../nbs/15_data.windows.ipynb #908cdda6
 def pose_windows(
-    sequences, # motions with position (t, k, d), visible (t, k) and fps (None: unknown), as `data.motions` reads them
+    sequences, # motions with position (t, k, d), visible (t, k) and fps (None: unknown), as `data.recordings` reads them
     history:int=10, # frames before the forecast
     horizon:int=8, # frames to forecast
     *,

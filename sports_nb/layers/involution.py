@@ -6,6 +6,10 @@
 __all__ = ['involution2d', 'unfold_involution2d', 'Involution2d']
 
 # %% ../../nbs/20_layers.involution.ipynb #4944452b
+import ctypes
+from functools import lru_cache
+from importlib.util import find_spec
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -47,6 +51,38 @@ class _Involution(torch.autograd.Function):
         return rearrange(grad_x[..., p:p+hx, p:p+wx], 'b g c h w -> b (g c) h w'), grad_w, None, None
 
 # %% ../../nbs/20_layers.involution.ipynb #6a13ce54
+@lru_cache
+def _library():
+    "The compiled taps; None where no compiler was at hand when the package was installed"
+    spec = find_spec("sports_nb.layers._involution")
+    if spec is None: return None
+    library, pointer, shape = ctypes.CDLL(spec.origin), ctypes.c_void_p, [ctypes.c_int64] + [ctypes.c_int]*5
+    library.involution_forward.argtypes, library.involution_backward.argtypes = [pointer]*3 + shape, [pointer]*5 + shape
+    library.involution_forward.restype = library.involution_backward.restype = None
+    return library
+
+# %% ../../nbs/20_layers.involution.ipynb #55d6326e
+class _Compiled(torch.autograd.Function):
+    "`_Involution` in C++: float32 on a CPU, stride 1, K of 3, 5 or 7"
+    @staticmethod
+    def forward(ctx, x, weight, dilation):
+        x, weight = x.contiguous(), weight.contiguous()
+        b, g, k, _, h, w = weight.shape
+        ctx.save_for_backward(x, weight)
+        ctx.shape = b*g, x.shape[1]//g, h, w, k, dilation
+        y = torch.empty_like(x)
+        _library().involution_forward(x.data_ptr(), weight.data_ptr(), y.data_ptr(), *ctx.shape)
+        return y
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        x, weight = ctx.saved_tensors
+        grad, grad_x, grad_w = grad.contiguous(), torch.empty_like(x), torch.empty_like(weight)
+        _library().involution_backward(*(t.data_ptr() for t in (x, weight, grad, grad_x, grad_w)), *ctx.shape)
+        return grad_x, grad_w, None
+
+# %% ../../nbs/20_layers.involution.ipynb #7532fc59
 def involution2d(
     x, # feature map, b c h w
     weight, # one kernel for each group and output pixel, b g kh kw h' w' (or flat, b g kh*kw h' w')
@@ -67,7 +103,12 @@ def involution2d(
         raise ValueError(f"a {h}x{w} map at stride {stride} has {-(-h//stride)}x{-(-w//stride)} output pixels; weight has kernels for {ho}x{wo}")
     dtype = torch.promote_types(x.dtype, weight.dtype)
     inner = torch.float32 if x.device.type == "cpu" and dtype in (torch.bfloat16, torch.float16) else dtype
-    return _Involution.apply(x.to(inner), weight.to(inner), stride, dilation).to(dtype)
+    x, weight = x.to(inner), weight.to(inner)
+    # what traces a model must see tensor operations
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    fast = x.device.type == "cpu" and inner == torch.float32 and stride == 1 and kh in (3, 5, 7) and not traced and _library() is not None
+    y = _Compiled.apply(x, weight, dilation) if fast else _Involution.apply(x, weight, stride, dilation)
+    return y.to(dtype)
 
 # %% ../../nbs/20_layers.involution.ipynb #475082cf
 def unfold_involution2d(x, weight, stride=1, dilation=1):
