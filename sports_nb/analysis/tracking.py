@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 import torch
 
+from ..core.skeleton import get_skeleton
 from ..data.sample import apply_affine, box_affine
+from ..layers.heads import PredictionBlock, soft_argmax
 
 # %% ../../nbs/50_analysis.tracking.ipynb #88c6ab41
 def square(
@@ -53,11 +55,17 @@ def estimate(
     boxes, # (n, 4) squares, px
     size:int=128, # side of the crops, px
     clip:bool=True, # the crops follow each other in time; False: they are images of their own
+    mirror:bool=False, # look at the mirror images too, and take the mean
 )->dict: # position (n, k, 2) px, confidence (n, k), and what the action head reads
     "Joints in the crops of one person"
     crops, affines = zip(*(crop(f, b, size) for f, b in zip(frames, boxes)))
     x = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float()/255
-    out = model.estimate(x[None] if clip else x[:, None])
+    x = x[None] if clip else x[:, None]
+    out = model.estimate(x)
+    if mirror:
+        other, swap = model.estimate(x.flip(-1)), get_skeleton("body13").flip
+        maps = (out["maps"] + other["maps"].flip(-1)[:, :, swap])/2
+        out |= dict(keypoints=soft_argmax(maps, PredictionBlock.radius), confidence=(out["confidence"] + other["confidence"][..., swap])/2)
     flat = lambda v: v.flatten(0, 1).numpy()
     keypoints = flat(out["keypoints"])
     position = np.stack([apply_affine(a, p*size - .5) for a, p in zip(affines, keypoints)])
@@ -166,7 +174,7 @@ class Tracker:
         ahead = np.zeros(n) if self.time is None else np.asarray(times) - self.time
         side = self.crop[2] - self.crop[0]
         shift = np.clip(ahead[:, None]*self.velocity, -.3*side, .3*side)
-        out = estimate(self.model, frames, self.crop + np.tile(shift, 2), self.size)
+        out = estimate(self.model, frames, self.crop + np.tile(shift, 2), self.size, mirror=True)
         score = out["confidence"].mean(1)
         # after the first frame below the threshold the rest of the chunk looks at a place that nobody vouches for
         ok = np.logical_and.accumulate(score >= self.lost)
