@@ -11,6 +11,7 @@ import platform
 import sys
 from importlib import metadata
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,7 @@ def environment() -> dict: # name -> value, all text
         "CUDA": torch.version.cuda or "none: this torch is built for the CPU",
         "Programming": ", ".join([f"Python {platform.python_version()}", *(f"{name} {v}" for name, v in versions.items())]),
         "sports_nb": metadata.version("sports_nb"),
+        "Involution": "compiled" if find_spec("sports_nb.layers._involution") else "not compiled, slower: there was no C++ compiler when sports_nb was installed",
     }
 
 # %% ../nbs/80_cli.ipynb #ee877ceb
