@@ -15,7 +15,7 @@ from ..data.sample import apply_affine, box_affine
 from ..layers.heads import PredictionBlock, soft_argmax
 
 # %% ../../nbs/50_analysis.tracking.ipynb #90d59934
-MARGIN = 1.3 # side of a crop over the longer side of the joints in it
+MARGIN = 1.4 # side of a crop over the longer side of the joints in it: room for the limbs that were missed
 
 # %% ../../nbs/50_analysis.tracking.ipynb #88c6ab41
 def square(
