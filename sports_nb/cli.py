@@ -150,6 +150,6 @@ def demo(
 def main():
     "The command `sports_nb`"
     try: app()
-    except (ValueError, FileNotFoundError, FileExistsError) as error:
+    except (ValueError, OSError) as error:
         print(f"sports_nb: {error}", file=sys.stderr)
         raise SystemExit(1) from None

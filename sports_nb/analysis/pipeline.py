@@ -50,12 +50,15 @@ def forecast(
     w = (leads/HISTORY_STEP - i)[:, None, None].astype(np.float32)
     out = np.full((len(times), len(leads), *position.shape[1:]), np.nan, np.float32)
     values = np.concatenate([position, confidence[..., None]], -1).astype(np.float32)
-    start = np.flatnonzero(np.isfinite(position).all((1, 2)))
+    here = np.isfinite(position).all((1, 2))
+    start, since = np.flatnonzero(here), np.maximum.accumulate(np.where(here, -np.inf, times))
     for at in np.array_split(start, max(1, -(-len(start)//batch))):
         if not len(at): continue
         now = times[at][:, None]
         past = sample(values, times, now - HISTORY_STEP*np.arange(n - 1, -1, -1), until=np.broadcast_to(now, (len(at), n)))
         visible = np.isfinite(past).all(-1) & (past[..., 2] >= SURE)
+        # who comes back after a loss may stand elsewhere: no movement is read across it
+        visible &= (now - HISTORY_STEP*np.arange(n - 1, -1, -1) > since[at][:, None])[..., None]
         # a body of which nothing is sure is still forecast, from its best guess
         visible[:, -1] |= ~visible.any((1, 2))[:, None]
         past = torch.from_numpy(np.nan_to_num(past[..., :2]))
@@ -85,20 +88,22 @@ class ActionWindows:
     @torch.inference_mode()
     def run(self,
         end, # time of the window's last frame, seconds
+        short:bool=False, # the clip ends here
     ):
-        "The action in the window that ends there"
+        "The action in the window that ends there; none where the athlete was seen in less than half of it, unless the clip itself is that short"
         known = np.array([t for t, _ in self.kept])
         wanted = end - ACTION_STEP*np.arange(ACTION_FRAMES - 1, -1, -1)
         nearest = abs(known - wanted[:, None]).argmin(1)
         real = abs(known[nearest] - wanted) <= ACTION_STEP
         pick = nearest[real]
+        if len(pick) < ACTION_FRAMES//2 and not short: return
         window = {k: torch.from_numpy(np.stack([self.kept[i][1][k] for i in pick]))[None] for k in self.kept[0][1]}
         p = self.model.recognise(window).softmax(-1)[0].numpy()
         self.time.append((known[pick[0]] + end)/2); self.probability.append(p); self.next = end + ACTION_HOP
 
     def finish(self):
         "Probabilities (window, action); a clip too short for a window gets one window of what there is"
-        if not self.time and self.kept: self.run(self.kept[-1][0])
+        if not self.time and self.kept: self.run(self.kept[-1][0], short=True)
         return np.array(self.time), np.array(self.probability, np.float32).reshape(len(self.time), len(ACTION_CLASSES))
 
 # %% ../../nbs/51_analysis.pipeline.ipynb #5eb10f9f
@@ -125,8 +130,8 @@ def analyse(
     progress:bool=True, # show a bar with the remaining time
 )->Analysis:
     "Find the athlete, estimate joints, name the action, predict the next poses"
-    leads_ms = sorted(float(v) for v in np.atleast_1d(leads_ms))
-    if not leads_ms or leads_ms[0] <= 0 or leads_ms[-1] > 1000: raise ValueError(f"leads are milliseconds from 1 to 1000; got {leads_ms}")
+    leads_ms = sorted({float(v) for v in np.atleast_1d(leads_ms)})
+    if not leads_ms or not all(0 < v <= 1000 for v in leads_ms): raise ValueError(f"leads are milliseconds from 1 to 1000; got {leads_ms}")
     clip = Clip(clip) if isinstance(clip, (str, Path)) else clip
     start = time.perf_counter()
     estimator, forecaster = _pretrained("hicnn_psta_small"), _pretrained("ms_gcn_body13")
@@ -155,7 +160,9 @@ def analyse(
     finally: bar.close()
     times = clip.times[:done]
     clock = time.perf_counter()
-    ahead = forecast(forecaster, position, confidence, times, np.array(leads_ms)/1000)
+    try: ahead = forecast(forecaster, position, confidence, times, np.array(leads_ms)/1000)
+    except KeyboardInterrupt:
+        stopped, ahead = "interrupted", np.full((done, len(leads_ms), k, 2), np.nan, np.float32)
     spent["predict"] = time.perf_counter() - clock
     spent["total"] = time.perf_counter() - start
     at, probability = actions.finish()

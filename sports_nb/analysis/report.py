@@ -10,6 +10,7 @@ __all__ = ['STRIP', 'NAIVE', 'PURPLE', 'STYLE', 'FILES', 'overlay', 'overlay_vid
 import base64
 import html
 import io
+import os
 from pathlib import Path
 
 import cv2
@@ -257,7 +258,11 @@ def refuse_to_overwrite(
     force=False, # overwrite
     names=FILES, # what shall be written
 ):
-    "One clear error, before any work is done, where a report stands already"
+    "One clear error, before any work is done, where a report stands already or none can be written"
+    place = Path(folder).absolute()
+    while not place.exists(): place = place.parent
+    if not place.is_dir(): raise FileExistsError(f"{place} is a file; give a folder that can be made (--out)")
+    if not os.access(place, os.W_OK): raise PermissionError(f"nothing can be written in {place}; give another folder (--out)")
     there = [name for name in names if (Path(folder)/name).exists()]
     if there and not force: raise FileExistsError(f"{folder} holds {', '.join(there)} already; choose another folder, or overwrite with force=True (--force)")
 
@@ -273,7 +278,7 @@ def report(
     clip, folder = clip or Clip(analysis.clip), Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = {name: folder/name for name in FILES}
+    analysis.save(paths["analysis.nc"]) # first: whatever happens to the pictures, the findings are safe
     overlay_video(analysis, paths["overlay.mp4"], clip, lead)
-    analysis.save(paths["analysis.nc"])
     write_atomic(paths["summary.html"], page(analysis, clip, lead).encode()) # last, so that a page never speaks of files that are not there
     return paths

@@ -64,7 +64,7 @@ class Analysis:
                 raise AnalysisError(f"{name}: {error}") from error
             _require(part.attrs["role"] == name, f"{name} holds poses with role {part.attrs['role']!r}, not {name!r}.")
         _require("lead" in self.predicted.dims, "predicted has no lead; make it with core.poses.predictions.")
-        self.clip = Path(self.clip) if self.clip else None
+        self.clip = Path(os.path.abspath(self.clip)) if self.clip else None
         self.timings, self.provenance = _plain("timings", self.timings), _plain("provenance", self.provenance)
         self.complete = bool(self.complete)
         self._check_actions()
@@ -108,7 +108,12 @@ class Analysis:
     ) -> Path:  # the written file
         "Write a netCDF file, bit for bit; an unfinished file never stands under its name."
         path = Path(path)
-        head = dict(format=FORMAT, version=VERSION, complete=int(self.complete), clip=str(self.clip or ""))
+        # relative to the file, so that both can be moved together and opened from anywhere
+        try:
+            clip = os.path.relpath(self.clip, path.absolute().parent) if self.clip else ""
+        except ValueError:  # on another drive
+            clip = str(self.clip)
+        head = dict(format=FORMAT, version=VERSION, complete=int(self.complete), clip=clip)
         head |= {name: json.dumps(getattr(self, name)) for name in ("timings", "provenance")}
         actions = self.actions.to_dataset().assign(clip_probability=("action", list(self.clip_action.values())))
         parts = dict(estimated=self.estimated, predicted=self.predicted, actions=actions, box=self.box.to_dataset())
@@ -147,8 +152,8 @@ class Analysis:
         _require(not lacks, f"{path} lacks {', '.join(lacks)}; it was changed after it was saved. Save the analysis again.")
         for part in parts.values():  # netCDF hands numbers back as NumPy scalars
             part.attrs = {k: v.item() if isinstance(v, np.generic) else v for k, v in part.attrs.items()}
-        actions, clip = parts["actions"], Path(head["clip"]) if head["clip"] else None
-        if clip and not clip.exists() and (path.parent / clip.name).exists():  # both files moved together
+        actions, clip = parts["actions"], Path(os.path.normpath(path.absolute().parent / head["clip"])) if head["clip"] else None
+        if clip and not clip.exists() and (path.parent / clip.name).exists():  # only the files moved, into one folder
             clip = path.parent / clip.name
         try:
             share = dict(zip(actions.action.values.tolist(), actions.clip_probability.values.tolist()))
