@@ -142,6 +142,8 @@ def search(
 # %% ../../nbs/50_analysis.tracking.ipynb #8c16a8ed
 class Tracker:
     "Follows one person: chunk after chunk of frames in, joints out; the next crop follows from the joints so far, never from later ones"
+    patience = .5 # seconds for which a lost person is looked for near the place where they were
+
     def __init__(self,
         model, # HICNN-PSTA
         *,
@@ -157,12 +159,21 @@ class Tracker:
         self.model, self.size, self.found, self.lost, self.doubt, self.retry = model, size or getattr(model, "card", {}).get("crop", 128), found, lost, doubt, retry
         self.click = box if box is not None and len(box) == 2 else None
         self.crop = square(box, 1.25) if box is not None and len(box) == 4 else None
-        self.velocity, self.time, self.searched, self.searches = np.zeros(2), None, -np.inf, 0
+        if box is not None and not np.isfinite(box).all(): raise ValueError(f"box {tuple(box)} holds a value that is no number of pixels")
+        self.box, self.near, self.gone, self.velocity, self.time, self.searched, self.searches = box, None, -np.inf, np.zeros(2), None, -np.inf, 0
+
+    def _check(self, frame):
+        "What the user gave must lie in the picture"
+        (h, w), box, self.box = frame.shape[:2], np.asarray(self.box, float), None
+        inside = (box[:2] < (w, h)).all() and (box[-2:] > 0).all()
+        if not inside: raise ValueError(f"{'box' if len(box) == 4 else 'click'} {tuple(box.tolist())} lies outside the picture, which is {w} x {h} px")
 
     def _find(self, frame, time):
         if time - self.searched < self.retry: return
         self.searched, self.searches = time, self.searches + 1
-        crop, score = search(self.model, frame, near=self.click, size=self.size)
+        # whoever was lost a moment ago is most likely still there; after that, or after a cut, anybody is
+        if time - self.gone > self.patience: self.near = None
+        crop, score = search(self.model, frame, near=self.near if self.click is None else self.click, size=self.size)
         if score >= self.found: self.crop, self.velocity, self.time, self.click = crop, np.zeros(2), time, None
 
     def step(self,
@@ -171,6 +182,7 @@ class Tracker:
     )->dict: # as `estimate`, with box (n, 4) px; position, confidence and box are NaN where the athlete is lost
         "Follow the person through the next frames"
         n = len(frames)
+        if self.box is not None: self._check(frames[0])
         if self.crop is None: self._find(frames[0], times[0])
         if self.crop is None: return dict(found=np.zeros(n, bool))
         ahead = np.zeros(n) if self.time is None else np.asarray(times) - self.time
@@ -184,7 +196,7 @@ class Tracker:
         out["found"], out["sure"] = ok, out["confidence"].copy()
         for k in ("position", "confidence", "box"): out[k][~ok] = np.nan
         if ok[-1]: self._follow(out, np.asarray(times), side)
-        else: self.crop = None
+        else: self.near, self.gone, self.crop = (self.crop[:2] + self.crop[2:])/2, times[-1], None
         if self.crop is not None and score[-1] < self.doubt:
             crop, sure = best_crop(self.model, frames[-1], around(self.crop), self.size)
             if sure > score[-1]: self.crop = crop

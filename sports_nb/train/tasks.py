@@ -48,8 +48,7 @@ class RecogniseAndEstimate:
     def batch(self, samples):
         pad = max(map(self.length, samples))
         out = {k: _stack(samples, k, pad) for k in ("frames", "keypoints", "visible", "frame_mask")}
-        any_visible = np.full(1, out["visible"].any())
-        labelled = [dict(labelled=s.get("labelled", any_visible.repeat(len(s["frames"])))) for s in samples]
+        labelled = [dict(labelled=s.get("labelled", s["visible"].any(-1))) for s in samples]
         return out | dict(labelled=_stack(labelled, "labelled", pad) & out["frame_mask"], action=np.array([s["action"] for s in samples]))
 
     def _forward(self, model, batch):

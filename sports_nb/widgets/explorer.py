@@ -19,7 +19,7 @@ from ..core.kinematics import joint_angles
 from ..core.metrics import torso_size
 from ..core.poses import to_array, valid_at
 from ..data.analysis import Analysis
-from .player import COLOURS, Player
+from .player import COLOURS, Player, actions_on_frames
 
 # %% ../../nbs/62_widgets.explorer.ipynb #15a7e70e
 def distance(
@@ -110,7 +110,7 @@ class Explorer(W.VBox):
         self.sources, self._probabilities = self.player.sources, None
         self.data = curves(self.sources, self.player.times, self.player.lead)
         if isinstance(analysis, Analysis):
-            self._probabilities = analysis.actions.reindex(time=self.player.times, method="nearest")
+            self._probabilities = actions_on_frames(analysis, self.player.times)
         names = [str(a) for a in self.data.angle.values]
         moves = self.data.joint_angle.isel(source=0).quantile([0.05, 0.95], "time").diff("quantile").squeeze().fillna(0)
         most = str(moves.idxmax("angle").values)
@@ -138,7 +138,7 @@ class Explorer(W.VBox):
         n, times = len(self.player.times), self.player.times
         facts = [f"{n} frames", f"{times[-1] - times[0]:.2f} s"]
         if isinstance(analysis, Analysis):
-            lost = int(self.player.lost.sum())
+            lost = int(analysis.box.isnull().any("corner").sum())
             best = analysis.action
             named = f"<b style='font-size:1.25em'>{html.escape(best)}</b> {100 * analysis.clip_action[best]:.0f} %" if best else "no action seen"
             facts = [named, *facts, f"lost in {lost} frames" if lost else "never lost"]
