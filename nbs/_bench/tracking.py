@@ -1,6 +1,6 @@
 """Does the tracker find and keep the athlete? Synthetic clips, the athlete at 25-90 % of the frame's height, anywhere in it.
 
-    python nbs/_bench/tracking.py [--clips 40] [--write]
+    python nbs/_bench/tracking.py [--clips 60] [--write]
 
 Reported: share of frames with the athlete in which the box has an IoU of 0.5 or more (lost counts as a miss), and share of frames
 without an athlete in which there is a box.
@@ -35,14 +35,14 @@ def follow(model, clip):
 
 if __name__ == "__main__":
     ap = argparse.ArgumentParser()
-    ap.add_argument("--clips", type=int, default=40); ap.add_argument("--weights"); ap.add_argument("--write", action="store_true"); ap.add_argument("--threads", type=int, default=2)
+    ap.add_argument("--clips", type=int, default=60); ap.add_argument("--weights"); ap.add_argument("--write", action="store_true"); ap.add_argument("--threads", type=int, default=2)
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
     model = load_checkpoint(a.weights) if a.weights else load_pretrained("hicnn_psta_small")
     good, seen_frames, boxes_without, absent_frames, hits, joints, rows = 0, 0, 0, 0, 0., 0, []
     for i in range(a.clips):
         low = [.25, .4, .55, .7][i % 4]
-        clip = make_clip(ACTIONS[(i//4) % 4], performer=3000 + i, seed=99_000 + i, n_frames=48, size=(480, 270), reach=(low, min(low + .2, .9)), absent=(28, 48) if i % 5 == 0 else None)
+        clip = make_clip(ACTIONS[(i//4) % 4], performer=3000 + i, seed=99_000 + i, n_frames=48, size=(480, 270), reach=(low, min(low + .2, .9)), absent=(28, 48) if i % 2 == 0 else None)
         box, position = follow(model, clip)
         seen = np.isfinite(clip.box[:, 0])
         ok = iou(box, clip.box) >= .5

@@ -149,8 +149,8 @@ class Tracker:
         *,
         box=None, # (4,) px in the first frame, or (x, y) of a click on the athlete; found without help if None
         size:int=None, # side of the crops, px; what the weights were last trained on if None
-        found:float=.7, # mean confidence from which a searched person counts as found
-        lost:float=.65, # mean confidence below which a followed person is lost
+        found:float=.8, # mean confidence from which a searched person counts as found
+        lost:float=.7, # mean confidence below which a followed person is lost
         doubt:float=.9, # mean confidence below which the crops around are looked at too
         retry:float=.25, # seconds between searches while there is nobody
     ):
