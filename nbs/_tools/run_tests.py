@@ -130,6 +130,7 @@ def main():
         if problem:
             print(log, flush=True)
             failed.append((name, problem))
+        skips += [f"{line} ({name})" for line in log.splitlines() if line.startswith("skipped: ")]
     print(f"{time.monotonic() - start:.0f} s in all, {args.workers} workers")
     for flag in flags if not args.only else ():
         where = {p.stem: flagged[p][flag] for p in notebooks if flag in skip and flagged[p][flag]}
