@@ -51,7 +51,7 @@ if __name__ == "__main__":
         else:
             make_video(folder/"clip.mp4", 10, (960, 540))
             runs = [run(folder/"clip.mp4") for _ in range(3)]
-            figures = max(runs, key=lambda r: r["frames_per_second"]) | dict(runs=[r["frames_per_second"] for r in runs])
+            figures = sorted(runs, key=lambda r: r["frames_per_second"])[1] | dict(runs=[r["frames_per_second"] for r in runs])
             total = figures["total"] - figures["load"]
             for part in ("decode", "track_and_estimate", "recognise", "predict"): print(f"{part:20} {figures[part]:7.2f} s {100*figures[part]/total:5.1f} %")
     print(json.dumps(figures, indent=1))
