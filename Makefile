@@ -34,7 +34,7 @@ test-ui: $(VENV)/.dev ## the dashboards in headless Chromium; screenshots in bui
 	$(BIN)/python nbs/_tools/ui_check.py --browser "$$(command -v chromium || command -v chromium-browser || command -v google-chrome)"
 
 lab: $(VENV)/.dev ## JupyterLab in nbs
-	$(BIN)/jupyter lab --notebook-dir nbs
+	$(BIN)/jupyter lab --notebook-dir nbs $(if $(filter 0,$(shell id -u)),--allow-root)
 
 docs: $(VENV)/.docs ## the site, in build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python nbs/_tools/docs.py
