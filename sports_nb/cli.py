@@ -135,7 +135,7 @@ def demo(
     from sports_nb.core.poses import to_array
     from sports_nb.data.synthetic import make_clip
     from sports_nb.data.video import Clip
-    made = make_clip(action, performer=seed, seed=seed, n_frames=frames, size=(640, 480))
+    made = make_clip(action, performer=2000 + seed, seed=seed, n_frames=frames, size=(640, 480))
     out.mkdir(parents=True, exist_ok=True)
     clip = Clip(made.write(out/"clip.mp4"))
     print(f"made      {clip}")

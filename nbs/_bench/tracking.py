@@ -42,7 +42,7 @@ if __name__ == "__main__":
     good, seen_frames, boxes_without, absent_frames, hits, joints, rows = 0, 0, 0, 0, 0., 0, []
     for i in range(a.clips):
         low = [.25, .4, .55, .7][i % 4]
-        clip = make_clip(ACTIONS[(i//4) % 4], performer=3000 + i, seed=99_000 + i, n_frames=48, size=(480, 270), reach=(low, min(low + .2, .9)), absent=(28, 48) if i % 2 == 0 else None)
+        clip = make_clip(ACTIONS[(i//4) % 4], performer=4000 + i, seed=111_000 + i, n_frames=48, size=(480, 270), reach=(low, min(low + .2, .9)), absent=(28, 48) if i % 2 == 0 else None)
         box, position = follow(model, clip)
         seen = np.isfinite(clip.box[:, 0])
         ok = iou(box, clip.box) >= .5

@@ -55,10 +55,11 @@ def forecast(
     for at in np.array_split(start, max(1, -(-len(start)//batch))):
         if not len(at): continue
         now = times[at][:, None]
-        past = sample(values, times, now - HISTORY_STEP*np.arange(n - 1, -1, -1), until=np.broadcast_to(now, (len(at), n)))
+        asked = now - HISTORY_STEP*np.arange(n - 1, -1, -1)
+        past = sample(values, times, asked, until=np.broadcast_to(now, (len(at), n)))
         visible = np.isfinite(past).all(-1) & (past[..., 2] >= SURE)
         # who comes back after a loss may stand elsewhere: no movement is read across it
-        visible &= (now - HISTORY_STEP*np.arange(n - 1, -1, -1) > since[at][:, None])[..., None]
+        visible &= (asked > since[at][:, None])[..., None]
         # a body of which nothing is sure is still forecast, from its best guess
         visible[:, -1] |= ~visible.any((1, 2))[:, None]
         past = torch.from_numpy(np.nan_to_num(past[..., :2]))

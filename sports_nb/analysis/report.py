@@ -70,7 +70,7 @@ def overlay(
     if lead: layers.insert(0, (to_array(valid_at(analysis.predicted, lead))[0], None, PREDICTED))
     row_of = {clip.index_at(t + 1e-6): row for row, t in enumerate(analysis.estimated.time.values)}
     # an analysis that was stopped is shown as far as it goes
-    for index, frame in clip.frames(stop=max(row_of) + 1, size=(width, height)):
+    for index, frame in clip.frames(stop=max(row_of, default=-1) + 1, size=(width, height)):
         row, image = row_of.get(index), np.ascontiguousarray(frame)
         for position, confidence, colour in layers if row is not None else ():
             drawn = (position[row] + .5)*scale - .5 # pixel centres

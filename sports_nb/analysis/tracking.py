@@ -165,7 +165,7 @@ class Tracker:
     def _check(self, frame):
         "What the user gave must lie in the picture"
         (h, w), box, self.box = frame.shape[:2], np.asarray(self.box, float), None
-        inside = (box[:2] < (w, h)).all() and (box[-2:] > 0).all()
+        inside = (box[:2] < (w, h)).all() and ((box[2:] > 0) if len(box) == 4 else (box >= 0)).all()
         if not inside: raise ValueError(f"{'box' if len(box) == 4 else 'click'} {tuple(box.tolist())} lies outside the picture, which is {w} x {h} px")
 
     def _find(self, frame, time):
