@@ -146,9 +146,10 @@ def save_state(
     model: nn.Module,
     optimiser: torch.optim.Optimizer,
     progress: dict, # whatever says where the training is; must survive JSON
+    average: nn.Module | None = None, # running average of the model's weights, where there is one
 ):
     "Write everything that a training needs to go on."
-    tensors = {f"model/{n}": x for n, x in model.state_dict().items()}
+    tensors = {f"{part}/{n}": x for part, of in (("model", model), ("average", average)) if of is not None for n, x in of.state_dict().items()}
     for i, values in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser/{i}/{k}": torch.as_tensor(x) for k, x in values.items()}
     tensors = {n: x.detach().cpu().clone().contiguous() for n, x in tensors.items()}
@@ -159,27 +160,29 @@ def read_progress(
     path: str | Path, # written by `save_state`
 ) -> dict: # the progress that was saved
     "Where a training was, without loading it."
-    return _split_state(path)[2]
+    return _split_state(path)[-1]
 
 def _split_state(path):
     tensors, header = _read_tensors(Path(path))
     if "progress" not in header: raise CheckpointError(f"{Path(path).name} holds no training state")
     part = lambda start: {n.removeprefix(start): x for n, x in tensors.items() if n.startswith(start)}
-    return part("model/"), part("optimiser/"), json.loads(header["progress"])
+    return part("model/"), part("optimiser/"), part("average/"), json.loads(header["progress"])
 
 # %% ../../nbs/43_train.checkpoints.ipynb #8b5332a6
 def load_state(
     path: str | Path, # written by `save_state`
     model: nn.Module, # of the same architecture; filled in place
     optimiser: torch.optim.Optimizer, # over the same parameters; filled in place
+    average: nn.Module | None = None, # running average of the model's weights, where there is one; filled in place
 ) -> dict: # the progress that was saved
     "Put a training back to where it was."
-    weights, averages, progress = _split_state(path)
+    weights, moments, mean, progress = _split_state(path)
     known = {str(i) for group in optimiser.state_dict()["param_groups"] for i in group["params"]}
-    if foreign := {n.split("/")[0] for n in averages} - known: raise CheckpointError(f"{Path(path).name} belongs to another optimiser: it knows parameters {sorted(foreign)[:3]} that this one does not have")
+    if foreign := {n.split("/")[0] for n in moments} - known: raise CheckpointError(f"{Path(path).name} belongs to another optimiser: it knows parameters {sorted(foreign)[:3]} that this one does not have")
     _fill(model, weights, Path(path).name)
+    if average is not None: _fill(average, mean, Path(path).name)
     state = {}
-    for n, x in averages.items():
+    for n, x in moments.items():
         i, key = n.split("/")
         state.setdefault(int(i), {})[key] = x
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
