@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LABELLED', 'FROZEN', 'PROBES', 'BRIGHTNESS', 'make_clip', 'rig_of', 'render_motion', 'basketball400_plan',
-           'reference_hash', 'basketball400']
+           'reference_hash', 'cache_folder', 'basketball400']
 
 # %% ../../nbs/12_data.synthetic.ipynb #fa847482
 import hashlib
@@ -164,6 +164,13 @@ def _make(row, condition, folder):  # write one clip and its reference, unless t
     return stem
 
 
+def cache_folder(
+    root=None,  # None: SPORTS_NB_CACHE, else the user's cache folder
+)->Path:
+    "Where things are kept that can be made again"
+    return Path(root or os.environ.get("SPORTS_NB_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home()/".cache")/"sports_nb")
+
+
 def basketball400(
     root=None,  # folder to keep it in; None: SPORTS_NB_CACHE, else the user's cache folder
     condition:str="standard",  # or "hard"
@@ -172,8 +179,7 @@ def basketball400(
 )->pd.DataFrame: # clips with path, reference, split, performer, action; attrs: name, condition, hash
     "Make basketball400-v1, or take it from the cache, and check its hash"
     if condition not in FROZEN: raise ValueError(f"condition is standard or hard, got {condition!r}")
-    root = Path(root or os.environ.get("SPORTS_NB_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home()/".cache")/"sports_nb")
-    folder, plan = root/"basketball400-v1"/condition, basketball400_plan()
+    folder, plan = cache_folder(root)/"basketball400-v1"/condition, basketball400_plan()
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(workers or os.cpu_count()) as pool:
         stems = list(tqdm(pool.map(partial(_make, condition=condition, folder=folder), plan.to_dict("records")), total=len(plan), desc=f"basketball400-v1 {condition}"))

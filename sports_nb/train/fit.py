@@ -89,7 +89,8 @@ class _Samples(Dataset):
     def __init__(self, sources, task, augment, seed): self.sources, self.task, self.augment, self.seed = sources, task, augment, seed
     def __getitem__(self, key):
         source, epoch, index, *size = key
-        sample = self.sources[source][index]
+        own = self.sources[source]
+        sample = own.draw(epoch, index) if epoch >= 0 and hasattr(own, "draw") else own[index]
         if self.augment is not None and epoch >= 0:
             sample = self.augment(sample, np.random.default_rng([self.seed, source, epoch, index]), **dict(zip(["size"], size)))
         self.task.check(sample)
@@ -137,8 +138,7 @@ def evaluate(
         with torch.no_grad(): outcomes = [task.outcome(model, {k: x.to(device) for k, x in b.items()}) for b in loader]
         figures |= {f"{name} {k}".strip(): v for k, v in task.figures(outcomes).items()}
     model.train(was_training)
-    if len(sources) > 1: figures["score"] = float(np.mean([figures[f"{n} score".strip()] for n in sources]))
-    return figures
+    return figures | dict(score=float(np.mean([figures[f"{n} score".strip()] for n in sources])))
 
 # %% ../../nbs/42_train.fit.ipynb #c830639f
 def freeze_norms(
