@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from ..core.skeleton import get_skeleton
-from .sample import apply_affine,invert_affine
+from .sample import apply_affine,chain_affine,invert_affine
 
 # %% ../../nbs/14_data.augment.ipynb #d3a06f52
 def flip(
@@ -25,8 +25,8 @@ def flip(
     visible = sample["visible"][:, swap]
     mirrored = (sample["keypoints"]*np.float32([-1, 1]) + np.float32([1, 0]))[:, swap]
     affine = sample["affine"].copy()
-    affine[:, 2] += affine[:, 0]*(w-1)
-    affine[:, 0] *= -1
+    affine[..., 2] += affine[..., 0]*(w-1)
+    affine[..., 0] *= -1
     return sample|dict(frames=np.ascontiguousarray(sample["frames"][..., ::-1]), visible=visible, affine=affine,
         keypoints=np.where(visible[..., None], mirrored, np.float32(0)))
 
@@ -49,8 +49,7 @@ def warp(
     old = sample["keypoints"]*(w, h) - .5
     new = (apply_affine(invert_affine(matrix), old)+.5)/size
     visible = sample["visible"] & ((new >= 0)&(new <= 1)).all(-1)
-    step = np.r_[sample["affine"], [[0, 0, 1]]]@np.r_[matrix, [[0, 0, 1]]]
-    return sample|dict(frames=np.ascontiguousarray(frames.transpose(0, 3, 1, 2)), visible=visible, affine=step[:2],
+    return sample|dict(frames=np.ascontiguousarray(frames.transpose(0, 3, 1, 2)), visible=visible, affine=chain_affine(sample["affine"], matrix),
         keypoints=np.where(visible[..., None], new, 0).astype(np.float32))
 
 # %% ../../nbs/14_data.augment.ipynb #884146e7
@@ -165,8 +164,9 @@ def temporal_jitter(
     which = np.rint(start + tempo*np.arange(n)).astype(int)
     inside = which < t
     which = np.minimum(which, t-1)
-    return sample|dict(frames=sample["frames"][which], keypoints=sample["keypoints"][which], visible=sample["visible"][which],
-        frame_mask=sample["frame_mask"][which]&inside)
+    own = {k: sample[k][which] for k in ("frames", "keypoints", "visible", "labelled") if k in sample}
+    if sample["affine"].ndim == 3: own["affine"] = sample["affine"][which]
+    return sample|own|dict(frame_mask=sample["frame_mask"][which]&inside)
 
 # %% ../../nbs/14_data.augment.ipynb #ffa25818
 def background(
@@ -200,8 +200,7 @@ def background(
     frames = [cv2.warpAffine(np.ascontiguousarray(frame), matrix, (size, size), flags=cv2.INTER_LINEAR|cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT)
         for frame in sample["frames"][..., y-half:y+half+1, x-half:x+half+1].transpose(0, 2, 3, 1)]
     matrix[:, 2] += x-half,y-half
-    step = np.r_[sample["affine"], [[0, 0, 1]]]@np.r_[matrix, [[0, 0, 1]]]
-    return sample|dict(frames=np.ascontiguousarray(np.stack(frames).transpose(0, 3, 1, 2)), affine=step[:2], action=-1,
+    return sample|dict(frames=np.ascontiguousarray(np.stack(frames).transpose(0, 3, 1, 2)), affine=chain_affine(sample["affine"], matrix), action=-1,
         keypoints=np.zeros_like(sample["keypoints"]), visible=np.zeros_like(sample["visible"]), labelled=sample["frame_mask"].copy())
 
 # %% ../../nbs/14_data.augment.ipynb #a8b901f1
