@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .augment import temporal_jitter
+from .augment import look,temporal_jitter
 from .sample import apply_affine,crop,invert_affine,make_sample,square
 from .synthetic import ACTIONS,LABELLED,basketball400_plan,cache_folder,make_clip
 from .video import Clip
@@ -56,9 +56,10 @@ class Windows(Sequence):
         step:float=1, # clip frames from one window frame to the next
         speed=(.8, 1.25), # slowest and fastest tempo in training, times `step`
         seed:int=0,
+        size:int=None, # side of the plain view, px (`data.augment.look`); None: as the clips are kept
     ):
         if frames < 1 or step <= 0: raise ValueError(f"a window has at least one frame and a step above 0, got {frames} and {step}")
-        self.clips,self.frames,self.step,self.speed,self.seed = clips,frames,step,speed,seed
+        self.clips,self.frames,self.step,self.speed,self.seed,self.size = clips,frames,step,speed,seed,size
 
     def __len__(self): return len(self.clips)
 
@@ -67,7 +68,16 @@ class Windows(Sequence):
         inside,at = at < len(sample["frames"]),np.minimum(at, len(sample["frames"])-1)
         own = {k: sample[k][at] for k in ("frames", "keypoints", "visible", "labelled") if k in sample}
         if sample["affine"].ndim == 3: own["affine"] = sample["affine"][at]
-        return sample|own|dict(frame_mask=sample["frame_mask"][at]&inside)
+        sample = sample|own|dict(frame_mask=sample["frame_mask"][at]&inside)
+        return sample if self.size is None else look(sample, self.size)
+
+    def starts(self,
+        i:int, # clip
+        hop:float=.5, # from one window to the next, part of a window
+    )->np.ndarray: # first frames
+        "Where the windows of a clip begin, so that all of it is seen: end to end, the last one flush with the clip's end."
+        last = max(0, len(self.clips[i]["frames"])-1-(self.frames-1)*self.step)
+        return np.linspace(0, last, int(np.ceil(last/(self.frames*self.step*hop)))+1)
 
     def __getitem__(self, i):
         sample = self.clips[range(len(self))[i]]
@@ -77,15 +87,10 @@ class Windows(Sequence):
         "The window that an epoch shows."
         return temporal_jitter(self.clips[i], np.random.default_rng([self.seed, epoch, i]), self.frames, tuple(self.step*s for s in self.speed))
 
-    def all(self,
-        i:int, # clip
-        hop:float=.5, # from one window to the next, part of a window
-    )->list: # of samples, at least one
-        "Every window of a clip, end to end, the last one flush with its end."
+    def all(self, i, hop=.5):
+        "Every window of a clip, at least one."
         sample = self.clips[i]
-        last = max(0, len(sample["frames"])-1-(self.frames-1)*self.step)
-        n = int(np.ceil(last/(self.frames*self.step*hop)))+1
-        return [self._cut(sample, start) for start in (np.linspace(0, last, n) if n > 1 else [0])]
+        return [self._cut(sample, start) for start in self.starts(i, hop)]
 
 # %% ../../nbs/13d_data.clips.ipynb #33f766e1
 FIELDS = ("frames", "keypoints", "visible", "frame_mask", "affine", "action")
