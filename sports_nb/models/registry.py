@@ -94,9 +94,13 @@ def example_inputs(
         start = torch.rand(batch, 1, k, dims, generator=g)
         drift = 0.02 * torch.randn(batch, 1, k, dims, generator=g) * torch.arange(c.history)[None, :, None, None]
         return dict(history=start + drift, visible=torch.ones(batch, c.history, k, dtype=torch.bool))
-    if model.task == "recognise_and_estimate":
-        return dict(frames=torch.rand(batch, frames, 3, size, size, generator=g), frame_mask=torch.ones(batch, frames, dtype=torch.bool))
-    raise ValueError(f"model {getattr(model, 'name', type(model).__name__)!r} has task {model.task!r}; it must be 'forecast' or 'recognise_and_estimate'")
+    mask = torch.ones(batch, frames, dtype=torch.bool)
+    if model.task == "recognise":
+        k = get_skeleton(c.skeleton).n
+        return dict(position=torch.rand(batch, frames, k, c.dims, generator=g), visible=torch.ones(batch, frames, k, dtype=torch.bool), frame_mask=mask)
+    if model.task in ("estimate", "recognise_and_estimate"):
+        return dict(frames=torch.rand(batch, frames, 3, size, size, generator=g), frame_mask=mask)
+    raise ValueError(f"model {getattr(model, 'name', type(model).__name__)!r} has task {model.task!r}; it must be 'forecast', 'recognise', 'estimate' or 'recognise_and_estimate'")
 
 # %% ../../nbs/30_models.registry.ipynb #08beb92b
 def _flat(output, name=""):
@@ -118,15 +122,18 @@ def _check_output(model, inputs, out, name):
     if model.task == "forecast":
         b, _, k, d = inputs["history"].shape
         want = {"prediction": (b, c.horizon, k, d)}
+    elif model.task == "recognise": want = {"action_logits": (len(inputs["position"]), c.n_actions)}
     else:
         (b, t), k = inputs["frames"].shape[:2], c.n_keypoints
-        want = {"keypoints": (b, t, k, 2), "confidence": (b, t, k), "action_logits": (b, c.n_actions)}
+        want = {"keypoints": (b, t, k, 2), "confidence": (b, t, k)}
+        for part in want: _require(part in out and 0 <= out[part].min() and out[part].max() <= 1, name, f"the output holds {part} in [0, 1]")
+    if model.task == "recognise_and_estimate":
+        want |= {"action_logits": (b, c.n_actions)}
         want |= {f"blocks.0.{part}": shape for part, shape in {"keypoints": (b, t, k, 2), "logits": tuple(out["maps"].shape), "confidence_logits": (b, t, k)}.items()}
         for part in want: _require(part in out, name, f"the output holds {part}")
         _require(out["maps"].shape[:3] == (b, t, k) and out["maps"].ndim == 5, name, f"maps are (b, t, k, h, w), got {tuple(out['maps'].shape)}")
         sums = out["maps"].sum((-1, -2))
         _require(torch.allclose(sums, torch.ones_like(sums), atol=1e-4), name, "each probability map sums to 1")
-        for part in ("keypoints", "confidence"): _require(0 <= out[part].min() and out[part].max() <= 1, name, f"{part} lie in [0, 1]")
     for part, shape in want.items():
         _require(tuple(out[part].shape) == shape, name, f"{part} has shape {shape}, got {tuple(out[part].shape)}")
     for part, x in out.items(): _require(torch.isfinite(x).all(), name, f"{part} is finite")
@@ -141,14 +148,22 @@ def _check_missing(model, inputs, name):
         _require(_same(before, after, 1e-6) is None, name, "coordinates of joints that are not visible have no influence")
         plain, full = _flat(model(history)), _flat(model(history, visible=torch.ones_like(visible)))
         _require(_same(plain, full, 1e-6) is None, name, "visible=None means that every joint is visible")
+    elif model.task == "recognise":
+        position, visible, mask = inputs["position"].clone(), inputs["visible"].clone(), inputs["frame_mask"].clone()
+        visible[:, 1, 1] = False; mask[:, -1] = False
+        before = model(position, visible=visible, frame_mask=mask)["action_logits"]
+        position[:, 1, 1] = torch.nan; position[:, -1] = torch.nan
+        after = model(position, visible=visible, frame_mask=mask)["action_logits"]
+        _require(torch.allclose(before, after, atol=1e-5), name, "joints that are not visible, and frames outside frame_mask, have no influence")
     else:
         frames, mask = inputs["frames"].clone(), inputs["frame_mask"].clone()
         mask[:, -1] = False
         before = model(frames, frame_mask=mask)
         frames[:, -1] = torch.rand(frames[:, -1].shape, generator=torch.Generator().manual_seed(1))
         after = model(frames, frame_mask=mask)
-        poses = lambda out: {part: out[part][:, :-1] for part in ("keypoints", "confidence", "maps")}
-        bad = _same(poses(before) | {"action_logits": before["action_logits"]}, poses(after) | {"action_logits": after["action_logits"]}, 1e-5)
+        poses = lambda out: {part: out[part][:, :-1] for part in ("keypoints", "confidence", "maps") if part in out}
+        whole = lambda out: {part: out[part] for part in ("action_logits",) if part in out}
+        bad = _same(poses(before) | whole(before), poses(after) | whole(after), 1e-5)
         _require(bad is None, name, f"frames outside frame_mask have no influence (they change {bad})")
         if getattr(model.config, "causal", False):
             bad = _same(poses(model(inputs["frames"])), poses(model(frames)), 1e-5)
@@ -157,7 +172,7 @@ def _check_missing(model, inputs, name):
 # %% ../../nbs/30_models.registry.ipynb #593ff1f3
 def _check_gradients(model, inputs, name):
     model.train()
-    history = inputs.get("history")
+    history = inputs.get("history", inputs.get("position"))
     if history is not None: history.requires_grad_()
     # a random projection of every output: a sum of squares could hide a dead path
     g = torch.Generator().manual_seed(2)
@@ -166,7 +181,7 @@ def _check_gradients(model, inputs, name):
         if not p.requires_grad: continue
         _require(p.grad is not None, name, f"every parameter receives a gradient; {part} gets none")
         _require(torch.isfinite(p.grad).all(), name, f"gradients are finite; that of {part} is not")
-    if history is not None: _require(torch.isfinite(history.grad).all(), name, "the gradient of the history is finite")
+    if history is not None: _require(torch.isfinite(history.grad).all(), name, "the gradient of the poses is finite")
     model.zero_grad(); model.eval()
 
 # %% ../../nbs/30_models.registry.ipynb #518b5aaa
