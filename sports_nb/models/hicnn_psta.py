@@ -15,7 +15,7 @@ from torch import nn
 
 from ..layers.attention import PSTABlock
 from ..layers.heads import ActionHead, PredictionBlock
-from .hicnn import HICNN, HICNNConfig, conv_norm
+from .hicnn import HICNN, HICNNConfig, top_down, top_down_layers
 from .registry import register_model
 
 # %% ../../nbs/32_models.hicnn_psta.ipynb #0794e920
@@ -55,9 +55,7 @@ class HICNNPSTA(nn.Module):
         for block in self.attention:
             for last in (block.psta.out, block.mlp[-1]): nn.init.zeros_(last.weight); nn.init.zeros_(last.bias)
         self.norm = nn.LayerNorm(widths[-1])
-        # normalised, so that no stride outshouts the others in the sum
-        self.lateral = nn.ModuleList(conv_norm(w, f, act=False) for w in widths)
-        self.fuse = nn.ModuleList(conv_norm(f, f, 3) for _ in widths[1:-1])
+        self.lateral, self.fuse = top_down_layers(widths, f)
         self.blocks = nn.ModuleList(PredictionBlock(channels=f, n_keypoints=cfg.n_keypoints, last=i == cfg.n_blocks - 1) for i in range(cfg.n_blocks))
         self.action = ActionHead(n_actions=cfg.n_actions, n_keypoints=cfg.n_keypoints, n_appearance=f, n_scene=widths[-1], channels=cfg.action_channels)
         self.register_buffer("mean", torch.tensor([.485, .456, .406]).view(3, 1, 1), persistent=False)
@@ -77,10 +75,7 @@ class HICNNPSTA(nn.Module):
         for block in self.attention: x = block(x, tuple(hw), frame_mask)
         x = self.norm(x)
         top = rearrange(x, 'b t (h w) c -> (b t) c h w', h=hw[0])
-        d = self.lateral[-1](top)
-        for i in range(len(chi) - 2, -1, -1):
-            d = F.interpolate(d, scale_factor=2, mode="bilinear", align_corners=False) + self.lateral[i](chi[i])
-            if i: d = self.fuse[i-1](d)
+        d = top_down([*chi[:-1], top], self.lateral, self.fuse)
         return chi, rearrange(d, '(b t) c h w -> b t c h w', b=b), x.mean(2)
 
     def estimate(self, frames, frame_mask=None):
