@@ -18,6 +18,7 @@ import torch
 
 from ..data.augment import augment,look
 from ..data.clips import Windows,read_basketball400
+from ..data.pose_clips import augment_poses
 from ..data.synthetic import ACTIONS,FROZEN,basketball400_plan,cache_folder
 from ..models.registry import create_model
 from ..train.checkpoints import load_checkpoint,write_atomic
@@ -45,6 +46,9 @@ SYSTEMS = {
     "HICNN, space attention alone": System("hicnn_psta", dict(paths="s")),
     "HICNN-PSTA, pose alone": System("hicnn_psta", task=POSE_ALONE),
     "HICNN-PSTA, action alone": System("hicnn_psta", task=ACTION_ALONE),
+    "HPRNet-style": System("hprnet"),
+    "AGC-LSTM, reference poses": System("agc_lstm", poses="reference"),
+    "AGC-LSTM, estimated poses": System("agc_lstm", poses="estimated"),
 }
 
 # %% ../../nbs/70_experiments.runs.ipynb #d2964da8
@@ -164,7 +168,7 @@ def train_frames(name, system, level, condition, seed, folder, progress):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = create_model(f"{system.model}_{level.preset}", **(system.config or {})|(dict(n_actions=len(ACTIONS)) if system.model == "hicnn_psta" else {}))
-    task = task_for(model, **(dict(classes=ACTIONS) if system.model == "hicnn_psta" else {})|(system.task or {}))
+    task = task_for(model, **dict(classes=ACTIONS)|(system.task or {}))
     fit(model, task, data["train"], data["validation"], preset=level.training, epochs=level.epochs, lr=level.lr, batch=level.batch, augment=Eye(level.size), seed=seed,
         out=folder, resume=True, valid_every=None if level.epochs < 10 else 5*round(len(data["train"])/level.batch), progress=progress)
     best = load_checkpoint(folder/"best")
@@ -183,12 +187,12 @@ def train_poses(name, system, level, condition, seed, folder, progress):
         model = create_model(f"{system.model}_{level.preset}", n_actions=len(ACTIONS), **(system.config or {}))
     data = {part: samples(part) for part in PARTS}
     task = task_for(model, classes=ACTIONS)
-    fit(model, task, data["train"], data["validation"], preset=level.training, epochs=level.epochs, lr=level.lr, batch=level.batch, augment=turn_poses, seed=seed,
+    fit(model, task, data["train"], data["validation"], preset=level.training, epochs=level.epochs, lr=level.lr, batch=level.batch, augment=augment_poses, seed=seed,
         out=folder, resume=True, valid_every=None if level.epochs < 10 else 5*round(len(data["train"])/level.batch), progress=progress)
     best,said = load_checkpoint(folder/"best"),{}
     for part,rows in data.items():
         batch = {k: torch.from_numpy(v) for k,v in task.batch(list(rows)).items()}
-        with torch.inference_mode(): said[f"{part} probability"] = best(batch["position"], visible=batch["visible"], frame_mask=batch["frame_mask"]).softmax(-1).numpy()
+        with torch.inference_mode(): said[f"{part} probability"] = best(batch["position"], visible=batch["visible"], frame_mask=batch["frame_mask"])["action_logits"].softmax(-1).numpy()
         said[f"{part} action"] = rows.arrays["action"]
     return said
 
