@@ -78,16 +78,21 @@ class HICNNPSTA(nn.Module):
         d = top_down([*chi[:-1], top], self.lateral, self.fuse)
         return chi, rearrange(d, '(b t) c h w -> b t c h w', b=b), x.mean(2)
 
-    def estimate(self, frames, frame_mask=None):
-        "Joints, confidence and sequence features of every frame, without naming the action"
-        _, delta, scene = self.features(frames, frame_mask)
+    def joints(self,
+        delta, # multi-task features, b t f h w
+    ): # keypoints, confidence, maps and appearance of the last prediction block, and what each block says
+        "Joints and confidence of every frame"
         blocks = []
         for block in self.blocks:
             out, delta = block(delta)
             blocks.append(out)
         last = blocks[-1]
-        return dict(keypoints=last["keypoints"], confidence=last["confidence_logits"].sigmoid(), maps=last["maps"],
-                    appearance=last["appearance"], scene=scene, blocks=blocks)
+        return dict(keypoints=last["keypoints"], confidence=last["confidence_logits"].sigmoid(), maps=last["maps"], appearance=last["appearance"], blocks=blocks)
+
+    def estimate(self, frames, frame_mask=None):
+        "Joints, confidence and sequence features of every frame, without naming the action"
+        _, delta, scene = self.features(frames, frame_mask)
+        return dict(self.joints(delta), scene=scene)
 
     def recognise(self,
         features, # what `estimate` returned, or windows cut from it: appearance, keypoints, confidence, scene
