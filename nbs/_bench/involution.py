@@ -1,0 +1,90 @@
+"""Involution against the textbook form (unfold), a loop over shifts that autograd sees, and a dense 3x3 convolution: time and peak memory.
+
+    python nbs/_bench/involution.py [--write]
+
+All ways take turns in one process, and the fastest of the rounds counts; memory is the growth of the peak resident set over what the inputs
+need, each way in a process of its own. On a GPU the notebook 20a measures the share of the bandwidth. Writes results/involution.json.
+"""
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from sports_nb.layers.involution import _engine, involution2d, plain_involution2d, unfold_involution2d
+from sports_nb.train.recipes import provenance
+
+BATCH, GROUP = 8, 16
+SHAPES = [(64, 56), (64, 28), (128, 28), (128, 14), (256, 28), (256, 14)]
+WAYS = dict(ours=involution2d, unfold=unfold_involution2d, shifts=plain_involution2d)
+
+
+def make(c, n, k):
+    torch.manual_seed(0)
+    x, psi = torch.randn(BATCH, c, n, n), torch.randn(BATCH, c//GROUP, k, k, n, n)
+    return x, psi, torch.randn(c, c, 3, 3)/c**.5
+
+
+def step(way, x, psi, theta, backward):
+    "One forward pass, or forward and backward"
+    if not backward:
+        with torch.no_grad(): return F.conv2d(x, theta, padding=1) if way == "conv3x3" else WAYS[way](x, psi)
+    x = x.detach().requires_grad_()
+    if way == "conv3x3":
+        theta = theta.detach().requires_grad_()
+        return F.conv2d(x, theta, padding=1).sum().backward()
+    psi = psi.detach().requires_grad_()
+    return WAYS[way](x, psi).sum().backward()
+
+
+def times(c, n, k, rounds):
+    args, out = make(c, n, k), {}
+    for backward in (False, True):
+        best = dict.fromkeys([*WAYS, "conv3x3"], float("inf"))
+        for i in range(rounds + 1):
+            for way in best:
+                start = time.perf_counter()
+                step(way, *args, backward)
+                if i: best[way] = min(best[way], time.perf_counter() - start)
+        out["forward+backward" if backward else "forward"] = {way: round(1000*v, 3) for way, v in best.items()}
+    return out
+
+
+def memory(way, c, n, k):
+    "MB by which the peak grows in forward and backward, over the inputs"
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import involution as b; b.report({way!r}, {c}, {n}, {k})"
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+
+def report(way, c, n, k):
+    args = make(c, n, k)
+    small = tuple(t[:1, :GROUP] if i == 0 else t[:1, :1] if i == 1 else t[:GROUP, :GROUP] for i, t in enumerate(args))
+    step(way, *small, True)  # what libraries allocate once
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    step(way, *args, True)
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)/1024)
+
+
+if __name__ == "__main__":
+    ap = argparse.ArgumentParser(); ap.add_argument("--write", action="store_true"); ap.add_argument("--rounds", type=int, default=7)
+    a = ap.parse_args()
+    rows = []
+    for k in (7, 3):
+        for c, n in SHAPES:
+            t = times(c, n, k, a.rounds)
+            mb = {way: round(memory(way, c, n, k), 1) for way in (*WAYS, "conv3x3")}
+            both = t["forward+backward"]
+            rows.append(dict(K=k, channels=c, map=n, batch=BATCH, group_channels=GROUP, milliseconds=t, extra_megabytes=mb,
+                             faster_than_unfold=round(both["unfold"]/both["ours"], 2), faster_than_shifts=round(both["shifts"]/both["ours"], 2),
+                             time_over_conv3x3=round(both["ours"]/both["conv3x3"], 2), memory_over_unfold=round(mb["ours"]/max(mb["unfold"], .1), 3)))
+            print({key: v for key, v in rows[-1].items() if key not in ("batch", "group_channels")}, flush=True)
+    x, psi, _ = make(16, 8, 3)
+    result = dict(what="involution, float32, CPU", engine=_engine(x, psi, 1), threads=torch.get_num_threads(), load=round(os.getloadavg()[0], 2), gpu="not measured: no GPU was at hand",
+                  rows=rows, **provenance())
+    if a.write: Path("results/involution.json").write_text(json.dumps(result, indent=1) + "\n")
