@@ -8,7 +8,6 @@ need, each way in a process of its own. On a GPU the notebook 20a measures the s
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ import torch.nn.functional as F
 from sports_nb.layers.involution import _engine, involution2d, plain_involution2d, unfold_involution2d
 from sports_nb.train.recipes import provenance
 
-BATCH, GROUP = 8, 16
+BATCH, GROUP = 4, 16
 SHAPES = [(64, 56), (64, 28), (128, 28), (128, 14), (256, 28), (256, 14)]
 WAYS = dict(ours=involution2d, unfold=unfold_involution2d, shifts=plain_involution2d)
 
@@ -62,13 +61,17 @@ def memory(way, c, n, k):
     return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
+def status(key): return next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(key))/1024
+
+
 def report(way, c, n, k):
     args = make(c, n, k)
     small = tuple(t[:1, :GROUP] if i == 0 else t[:1, :1] if i == 1 else t[:GROUP, :GROUP] for i, t in enumerate(args))
-    step(way, *small, True)  # what libraries allocate once
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    step(way, *(t.contiguous() for t in small), True)  # what libraries allocate once
+    before = status("VmRSS:")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     step(way, *args, True)
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)/1024)
+    print(status("VmHWM:") - before)
 
 
 if __name__ == "__main__":

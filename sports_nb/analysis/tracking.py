@@ -6,7 +6,6 @@
 __all__ = ['MARGIN', 'estimate', 'body_box', 'around', 'best_crop', 'search', 'Tracker']
 
 # %% ../../nbs/50_analysis.tracking.ipynb #b18fe15f
-import cv2
 import numpy as np
 import torch
 

@@ -8,7 +8,7 @@ __all__ = ['POSE_ALONE', 'ACTION_ALONE', 'SYSTEMS', 'LEVELS', 'CONDITIONS', 'PAR
            'result', 'save_result']
 
 # %% ../../nbs/70_experiments.runs.ipynb #7dd13be9
-import hashlib,io,json,os,time
+import hashlib,io,json,time
 from collections.abc import Mapping
 from dataclasses import asdict,dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ import torch
 from ..data.augment import augment,look
 from ..data.clips import Windows,read_basketball400
 from ..data.pose_clips import augment_poses
-from ..data.synthetic import ACTIONS,FROZEN,basketball400_plan,cache_folder
+from ..data.synthetic import ACTIONS,FROZEN,cache_folder
 from ..models.registry import create_model
 from ..train.checkpoints import load_checkpoint,write_atomic
 from ..train.fit import fit

@@ -9,7 +9,6 @@ __all__ = ['HICNNPSTAConfig', 'HICNNPSTA', 'hicnn_psta_nano', 'hicnn_psta_small'
 from dataclasses import dataclass, field, replace
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from torch import nn
 

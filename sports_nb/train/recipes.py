@@ -16,7 +16,7 @@ from ..data.datasets import read_lspet
 from ..data.pools import Mixture,decoded,synthetic_pictures
 from ..data.synthetic import cache_folder
 from ..models.registry import create_model
-from .checkpoints import list_pretrained,load_checkpoint,load_pretrained,save_checkpoint
+from .checkpoints import list_pretrained,load_checkpoint,load_pretrained
 from .fit import PRESETS,fit
 from .tasks import task_for
 
