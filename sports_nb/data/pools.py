@@ -154,8 +154,9 @@ class Mixture(Sequence):
         "What stands at a place in an epoch."
         part = self.part[i]
         at = epoch*self.counts[part] + self.rank[i]
-        n = len(self.parts[part])
-        return self.parts[part][int(self._order(int(part), int(at//n))[at%n])]
+        own,n = self.parts[part],len(self.parts[part])
+        which = int(self._order(int(part), int(at//n))[at%n])
+        return own.draw(epoch, which) if hasattr(own, "draw") else own[which]
 
     def __getstate__(self): return {k: v for k,v in self.__dict__.items() if k != "_order"}
 

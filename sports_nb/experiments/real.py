@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GRID', 'FRAMES', 'SECONDS', 'SHORT', 'LAMBDAS', 'READERS', 'movement', 'pictures', 'clip_features', 'all_features',
-           'Readout', 'fit_readout', 'tasks', 'table2_real', 'pooled', 'show_real', 'joints_of', 'upright',
+           'Readout', 'fit_readout', 'tasks', 'table2_real', 'pooled', 'show_real', 'joints_of', 'places', 'upright',
            'table4_real', 'show_pose']
 
 # %% ../../nbs/70b_experiments.real.ipynb #7795bb26
@@ -18,8 +18,9 @@ import torch
 import torch.nn.functional as F
 from tqdm.auto import tqdm
 
-from ..core.metrics import classification_table,pck
+from ..core.metrics import auc,classification_table,pck
 from ..core.skeleton import get_skeleton
+from ..data.augment import background
 from ..data.datasets import ACTION_CLASSES,read_clips,read_lspet
 from ..data.pools import decoded
 from ..data.synthetic import cache_folder
@@ -221,21 +222,32 @@ def show_real(
 @torch.inference_mode()
 def joints_of(
     model, # an estimator
-    pictures, # samples of one frame, as `data.pools.decoded` gives
+    pictures, # (n, h, w, 3) uint8
     size:int, # side of the crops that the network sees, px
     mirror:bool=False, # mean with the mirror image
-)->np.ndarray: # (n, 13, 2) in [0, 1]
+)->tuple: # keypoints (n, 13, 2) in [0, 1], confidence (n, 13)
     "Estimated joints of single pictures."
-    out = []
+    keypoints,confidence = [],[]
     for i in range(0, len(pictures), 50):
-        frames = np.stack([cv2.resize(np.ascontiguousarray(pictures[j]["frames"][0].transpose(1, 2, 0)), (size, size), interpolation=cv2.INTER_AREA) for j in range(i, min(i+50, len(pictures)))])
+        frames = np.stack([cv2.resize(p, (size, size), interpolation=cv2.INTER_AREA) for p in pictures[i:i+50]])
         x = torch.from_numpy(frames).permute(0, 3, 1, 2)[:, None].float()/255
+        out = model.estimate(x)
         if mirror:
-            swap = get_skeleton("body13").flip
-            maps = (model.estimate(x)["maps"]+model.estimate(x.flip(-1))["maps"].flip(-1)[:, :, swap])/2
-            out.append(soft_argmax(maps, PredictionBlock.radius)[:, 0].numpy())
-        else: out.append(model.estimate(x)["keypoints"][:, 0].numpy())
-    return np.concatenate(out)
+            other = model.estimate(x.flip(-1))["maps"].flip(-1)[:, :, get_skeleton("body13").flip]
+            out["keypoints"] = soft_argmax((out["maps"]+other)/2, PredictionBlock.radius)
+        keypoints.append(out["keypoints"][:, 0].numpy()); confidence.append(out["confidence"][:, 0].numpy())
+    return np.concatenate(keypoints),np.concatenate(confidence)
+
+
+def places(
+    pictures, # `Pictures` with somebody in each
+)->np.ndarray: # (m, h, w, 3) uint8
+    "What lies beside the people in photographs (`data.augment.background`), of those that leave room for it."
+    out = []
+    for i,sample in enumerate(pictures):
+        try: out.append(background(sample, np.random.default_rng(i))["frames"][0].transpose(1, 2, 0))
+        except ValueError: continue   # the person fills the picture
+    return np.stack(out)
 
 
 def upright(
@@ -262,19 +274,21 @@ def table4_real(
     side = held.frames.shape[1]
     reference,visible = held.position+.5,held.visible
     mean = np.stack([train.position[:, k][train.visible[:, k]].mean(0)+.5 for k in range(13)])
-    stands,rows = upright(reference, visible),[]
-    said = {"the mean pose": np.repeat(mean[None], len(held), 0)}
+    stands,rows,told = upright(reference, visible),[],{}
+    said,empty = {"the mean pose": np.repeat(mean[None], len(held), 0)},places(held)
     for name,model in models.items():
         size = getattr(model, "card", {}).get("crop", side)
-        said[name] = joints_of(model, held, size)*side
-        said[f"{name}, mirror"] = joints_of(model, held, size, True)*side
+        joints,person = joints_of(model, held.frames, size)
+        said[name],said[f"{name}, mirror"] = joints*side,joints_of(model, held.frames, size, True)[0]*side
+        score = np.r_[person.mean(1), joints_of(model, empty, size)[1].mean(1)]
+        told[name] = dict(auc=round(float(auc(score, np.arange(len(score)) < len(person))), 4), people=len(person), places=len(empty))
     for name,joints in said.items():
         for who,which in (("all", np.ones(len(held), bool)), ("upright", stands)):
             score = lambda t,n,joints=joints,which=which: round(pck(joints[which], reference[which], visible[which], threshold=t, normaliser=n), 2)
             rows.append(dict(system=name, people=who, n=int(which.sum()), **{n: {str(t): score(t, n) for t in (.2, .1, .05)} for n in ("torso", "box")},
                 per_joint={j: round(v, 1) for j,v in zip(get_skeleton("body13").keypoints, pck(joints[which], reference[which], visible[which], threshold=.2, axis=0).tolist())}))
     return dict(table="table4", data="real photographs (LSPET 8001-9000)", level="full", smoke_run=False, joints="12 limb joints and head, visible ones",
-        weights={name: dict(name=m.name, sha256=getattr(m, "card", {}).get("sha256")) for name,m in models.items()}, rows=rows)|provenance()
+        weights={name: dict(name=m.name, sha256=getattr(m, "card", {}).get("sha256")) for name,m in models.items()}, rows=rows, person_or_place=told)|provenance()
 
 
 def show_pose(

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from ..data.augment import augment
+from ..data.clips import Windows,read_basketball400
 from ..data.datasets import read_lspet
 from ..data.pools import Mixture,decoded,synthetic_pictures
 from ..data.synthetic import cache_folder
@@ -31,10 +32,17 @@ def _synthetic(kind, *, drawn=12_000, films=4_000, recorded=True, seed=0):
     return synthetic_pictures(cache_folder()/"pictures", drawn, films, recorded=recorded, seed=seed)[kind]
 
 
-SETS = dict(lspet=_lspet, **{kind: partial(_synthetic, kind) for kind in ("drawn", "filmed", "empty")}) # name in a recipe -> function that makes the set
+def _basketball400(*, part="train", condition="standard", frames=8, size=None): # windows of synthetic clips; `size`: side of the plain view, for validation
+    return Windows(read_basketball400(part, condition), frames, size=size)
+
+
+SETS = dict(lspet=_lspet, basketball400=_basketball400, **{kind: partial(_synthetic, kind) for kind in ("drawn", "filmed", "empty")}) # name in a recipe -> function that makes the set
 
 # %% ../../nbs/44_train.recipes.ipynb #a59d2056
 TABLES = ("config", "task", "fit", "preset", "augment", "train", "valid", "card")
+
+
+def _set(name): return name.split(":")[0]
 
 
 def _known(given, known, where):
@@ -54,7 +62,7 @@ def read_recipe(
     except OSError as error: raise ValueError(f"no recipe {path}: {error.strerror}") from None
     try: recipe = tomllib.loads(raw.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error: raise ValueError(f"{path} is not a TOML file: {error}") from None
-    _known(recipe, ("model", "start", "out", *TABLES), path.name)
+    _known(recipe, ("model", "start", "start_sha256", "out", *TABLES), path.name)
     for key in ("model", "out"):
         if not isinstance(recipe.get(key), str): raise ValueError(f"{path.name} needs a line like {key} = \"...\"")
     for table in TABLES:
@@ -67,9 +75,9 @@ def read_recipe(
         for source,sets in recipe[half].items():
             where = f"{path.name} [{half}.{source}"
             if not isinstance(sets, dict) or not sets or not all(isinstance(s, dict) for s in sets.values()): raise ValueError(f"{where}] names no set; add a table like {where}.lspet]")
-            _known(sets, SETS, f"{where}]")
+            _known([_set(name) for name in sets], SETS, f"{where}]")
             for name,settings in sets.items():
-                _known(settings, [*_arguments(SETS[name]), "share"], f"{where}.{name}]")
+                _known(settings, [*_arguments(SETS[_set(name)]), "share"], f"{where}.{name}]")
                 if len(sets) > 1 and "share" not in settings: raise ValueError(f"{where}.{name}] needs a share, since {source} mixes several sets")
     return recipe|dict(hash=hashlib.sha256(raw).hexdigest(), name=path.stem)
 
@@ -93,7 +101,7 @@ def _gpu():
 def _sources(half, what):
     made = {}
     for source,sets in what.items():
-        parts = {name: SETS[name](**{k: v for k,v in settings.items() if k != "share"}) for name,settings in sets.items()}
+        parts = {name: SETS[_set(name)](**{k: v for k,v in settings.items() if k != "share"}) for name,settings in sets.items()}
         made[source] = Mixture(parts, [s["share"] for s in sets.values()]) if len(parts) > 1 else next(iter(parts.values()))
     return made
 
@@ -114,6 +122,8 @@ def run_recipe(
     if preset not in PRESETS: raise ValueError(f"unknown preset {preset!r}; there are {', '.join(PRESETS)}")
     if start:
         model = load_pretrained(start) if start in list_pretrained() else load_checkpoint(start)
+        if recipe.get("start_sha256", model.card["sha256"]) != model.card["sha256"]:
+            raise ValueError(f"{recipe['name']} was written for other weights than {start} is now (SHA-256 {recipe['start_sha256'][:12]}, not {model.card['sha256'][:12]}): give the path of those weights as `start`")
         if model.name != recipe["model"] or recipe["config"]: raise ValueError(f"{start} is a {model.name} with a config of its own; give it as `model`, without [config], or leave `start` out")
     else:
         import torch
