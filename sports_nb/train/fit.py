@@ -248,7 +248,7 @@ def fit(
     log_every: int = 20, # steps between rows of the curves
     card: dict | None = None, # goes into the checkpoints' cards: data, licence, command
     progress: bool = True, # show a progress bar
-    watch: Callable | None = None, # called with the curves so far, such as `live_curves()` of `viz.plots`
+    watch: Callable | None = None, # called with the curves so far, such as `live_curves()` of `viz.curves`
 ) -> pd.DataFrame: # the curves, one row for every `log_every` steps
     "Train a model."
     task = task or task_for(model)
