@@ -2,7 +2,7 @@
 
     python nbs/_bench/model_speed.py [PATTERN] [--threads 2] [--size 128] [--frames 16] [--windows 64] [--device cpu] [--json FILE]
 
-Recognisers are timed on one clip of `--frames` frames of `--size` px and reported in frames/s, forecasters on `--windows` windows and
+Networks that read frames are timed on one clip of `--frames` frames of `--size` px, recognisers of poses on one clip of as many poses, both reported in frames/s; forecasters on `--windows` windows and
 reported in windows/s; evaluation mode, network alone. GFLOPs are multiply-adds counted twice, for one frame or one window, by torch's own
 counter, which sees convolutions, matrix products and attention and nothing element-wise (the sums of an involution are not in it). The time is the fastest of several runs (other
 programs only ever add to it); median and load are printed beside it.
@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
 from sports_nb.models.registry import create_model, example_inputs, list_models
+from sports_nb.train.recipes import provenance
 
 
 def measure(name, *, size, frames, windows, device, seconds):
@@ -60,7 +61,7 @@ def main():
     print(pd.DataFrame(rows).round({"per second": 1, "median": 1, "parameters (M)": 3, "fp16 (MB)": 2, "GFLOPs": 4}).to_string(index=False))
     print(f"\n{processor}; torch {torch.__version__}; recognisers {a.frames} frames of {a.size} px, forecasters {a.windows} windows; load average {load:.1f}")
     if a.json:
-        with open(a.json, "w") as f: json.dump({"rows": rows, "processor": processor, "torch": torch.__version__, "load": load, "size": a.size, "frames": a.frames, "windows": a.windows}, f, indent=1)
+        with open(a.json, "w") as f: json.dump({"rows": rows, "processor": processor, "torch": torch.__version__, "load": load, "size": a.size, "frames": a.frames, "windows": a.windows} | provenance(), f, indent=1)
 
 
 if __name__ == "__main__": main()

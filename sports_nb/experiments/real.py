@@ -35,13 +35,13 @@ GRID = 4 # cells along each side
 
 def movement(
     maps, # features of a clip, t c h w
-)->dict: # still and moving, each (n,) float32
+)->dict: # still, moving and swaying, each (n,) float32
     "What stands and what moves in each cell of the picture."
     cell = lambda z: F.adaptive_avg_pool2d(z, GRID).flatten()
     t = len(maps)
     change = [maps[lag:]-maps[:-lag] if t > lag else torch.zeros_like(maps[:1]) for lag in (1, 2)]
     moving = [cell(d.abs().mean(0)) for d in change]+[cell(maps.std(0, correction=0))]
-    return dict(still=cell(maps[t//2]), moving=torch.cat(moving))
+    return dict(still=cell(maps[t//2]), moving=torch.cat(moving), swaying=F.adaptive_avg_pool2d(maps, GRID).std(0, correction=0).flatten())
 
 # %% ../../nbs/70b_experiments.real.ipynb #aa505dd4
 FRAMES,SECONDS,SHORT = 16,.08,.6
@@ -49,7 +49,7 @@ FRAMES,SECONDS,SHORT = 16,.08,.6
 
 def pictures(
     clip:Clip,
-    size:int=128, # shorter side, px; both sides become multiples of 16
+    size:int=None, # shorter side, px; both sides become multiples of 16. None: 128, and 96 where the picture is smaller than that
 )->np.ndarray: # (t, h, w, 3) uint8
     "The frames that are looked at."
     end = clip.times[-1]
@@ -59,8 +59,9 @@ def pictures(
         at = np.unique(np.abs(clip.times[:, None]-((end-(n-1)*SECONDS)/2+SECONDS*np.arange(n))).argmin(0))
     def resized(frame):
         h,w = frame.shape[:2]
-        side = lambda x: int(np.clip(round(x*size/min(h, w)/16)*16, size, 14*16))
-        return cv2.resize(frame, (side(w), side(h)), interpolation=cv2.INTER_AREA if min(h, w) > size else cv2.INTER_LINEAR)
+        short = size or (96 if min(h, w) < 96 else 128)
+        side = lambda x: int(np.clip(round(x*short/min(h, w)/16)*16, short, 14*16))
+        return cv2.resize(frame, (side(w), side(h)), interpolation=cv2.INTER_AREA if min(h, w) > short else cv2.INTER_LINEAR)
     wanted = set(at.tolist())
     return np.stack([resized(f) for i,f in clip.frames(at.min(), at.max()+1) if i in wanted])
 
@@ -69,7 +70,7 @@ def pictures(
 def clip_features(
     model, # HICNN-PSTA
     frames, # (t, h, w, 3) uint8
-)->dict: # still, moving and pose, each (2, n) float32: the clip and its mirror image
+)->dict: # still, moving, swaying and pose, each (2, n) float32: the clip and its mirror image
     "What the read-outs read."
     x = torch.from_numpy(frames).permute(0, 3, 1, 2)[:, None].float()/255
     out = []
@@ -79,17 +80,20 @@ def clip_features(
         est = model.joints(delta)
         k,c = est["keypoints"][:, 0],est["confidence"][:, 0]
         pose = torch.cat([k.mean(0).flatten(), k.std(0, correction=0).flatten(), (k[1:]-k[:-1]).abs().mean(0).flatten() if len(k) > 1 else torch.zeros_like(k[0]).flatten(), (k[-1]-k[0]).flatten(), c.mean(0)])
-        out.append({kind: torch.cat([t[kind] for t in told]) for kind in ("still", "moving")}|dict(pose=pose))
+        out.append({kind: torch.cat([t[kind] for t in told]) for kind in ("still", "moving", "swaying")}|dict(pose=pose))
     return {kind: torch.stack([o[kind] for o in out]).numpy() for kind in out[0]}
 
 
 def all_features(
-    model, # HICNN-PSTA with its card
+    model, # HICNN-PSTA
     table, # of `read_clips`
     progress:bool=False,
 )->dict: # kind -> (n, 2, d) float32, in the order of the table
-    "Features of every clip, kept in the cache under the weights' hash."
-    own,kept = cache_folder()/"features"/model.card["sha256"][:16],[]
+    "Features of every clip, kept in the cache under a hash of the weights that make them."
+    digest = hashlib.sha256()
+    for name,weight in model.state_dict().items():
+        if not name.startswith("action."): digest.update(name.encode()+weight.half().numpy().tobytes())
+    own,kept = cache_folder()/"features"/digest.hexdigest()[:16],[]
     for path in tqdm(list(table["path"]), disable=not progress, desc="features", unit="clip"):
         file = own/f"{hashlib.sha256('/'.join(Path(path).parts[-3:]).encode()).hexdigest()[:24]}.npz"
         if not file.exists():
@@ -126,17 +130,23 @@ class Readout:
 
 
 def fit_readout(
-    features, # (n, 2, d), of the training part
+    features, # (n, 2, d), of the training part; or several of such, of which one is chosen
     y, # (n,)
     group, # (n,) clips of one group are never on both sides when lambda is chosen
     n_classes:int,
-)->Readout:
-    "A read-out whose strength was chosen by leaving out groups, four times."
+)->Readout: # with the number of the chosen features as `.chosen`
+    "A read-out whose strength and features were chosen by leaving out groups, four times."
+    choices = features if isinstance(features, (list, tuple)) else [features]
     names = np.unique(group)
     fold = dict(zip(names, np.arange(len(names))%4))
     fold = np.array([fold[g] for g in group])
-    def held_out(strength): return np.mean([(Readout(features[fold != k], y[fold != k], n_classes, strength).score(features[fold == k]).argmax(1) == y[fold == k]).mean() for k in range(4)])
-    return Readout(features, y, n_classes, max(LAMBDAS, key=held_out))
+    def held_out(choice):
+        x,strength = choices[choice[0]],choice[1]
+        return np.mean([(Readout(x[fold != k], y[fold != k], n_classes, strength).score(x[fold == k]).argmax(1) == y[fold == k]).mean() for k in range(4)])
+    chosen,strength = max([(i, s) for i in range(len(choices)) for s in LAMBDAS], key=held_out)
+    readout = Readout(choices[chosen], y, n_classes, strength)
+    readout.chosen = chosen
+    return readout
 
 # %% ../../nbs/70b_experiments.real.ipynb #ec7ba070
 def tasks(
@@ -163,7 +173,7 @@ def tasks(
     return out
 
 # %% ../../nbs/70b_experiments.real.ipynb #6683aa90
-READERS = {"HICNN-PSTA, movement": "moving", "HICNN-PSTA, one frame": "still", "estimated poses alone": "pose"}
+READERS = {"HICNN-PSTA, movement": ("moving", "swaying", "moving+swaying"), "HICNN-PSTA, one frame": ("still",), "estimated poses alone": ("pose",)} # what each read-out may choose from
 
 
 def table2_real(
@@ -175,16 +185,18 @@ def table2_real(
     model = model or load_pretrained("hicnn_psta_small")
     table = read_clips(root).table
     features,rows = all_features(model, table, progress),[]
+    features["moving+swaying"] = np.concatenate([features["moving"], features["swaying"]], -1)
     for name,job in tasks(root).items():
         n = len(job["classes"])
-        for reader,kind in READERS.items():
-            x,said,tables = features[kind][job["rows"]],[],[]
+        for reader,kinds in READERS.items():
+            x,tables,chosen = [features[k][job["rows"]] for k in kinds],[],[]
             for train,test in job["folds"]:
-                p = fit_readout(x[train], job["y"][train], job["group"][train], n).score(x[test]).argmax(1)
-                said.append(p); tables.append(classification_table(job["y"][test], p, job["classes"]))
+                readout = fit_readout([v[train] for v in x], job["y"][train], job["group"][train], n)
+                tables.append(classification_table(job["y"][test], readout.score(x[readout.chosen][test]).argmax(1), job["classes"]))
+                chosen.append(kinds[readout.chosen])
             acc = [round(100*t["accuracy"], 2) for t in tables]
             rows.append(dict(source=name, reader=reader, accuracy=round(float(np.mean(acc)), 2), folds=acc, macro_f1=round(float(np.mean([t["macro_f1"] for t in tables])), 4),
-                recall={c: round(100*float(np.mean([t["recall"][i] for t in tables])), 1) for i,c in enumerate(job["classes"])}, majority=round(float(np.mean([100*t["majority"] for t in tables])), 2),
+                recall={c: round(100*float(np.mean([t["recall"][i] for t in tables])), 1) for i,c in enumerate(job["classes"])}, majority=round(float(np.mean([100*t["majority"] for t in tables])), 2), chosen=chosen,
                 clips=[t["n"] for t in tables], confusion=np.sum([t["confusion"] for t in tables], 0).tolist()))
     return dict(table="table2", data="real clips (HMDB51, UCF101, player crops)", level="full", smoke_run=False, weights=dict(name=model.name, sha256=model.card["sha256"]), rows=rows, pooled=pooled(features, table, tasks(root)),
         shipped={k: v for k,v in model.card.get("actions", {}).get("figures", {}).items() if "/" in k})|provenance()
