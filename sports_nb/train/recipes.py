@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from ..data.augment import augment
-from ..data.clips import Windows,read_basketball400
-from ..data.datasets import read_lspet
+from ..data.clips import Windows,read_basketball400,whole_clips
+from ..data.datasets import read_clips,read_lspet
 from ..data.pools import Mixture,decoded,synthetic_pictures
 from ..data.synthetic import cache_folder
 from ..models.registry import create_model
@@ -36,7 +36,16 @@ def _basketball400(*, part="train", condition="standard", frames=8, size=None): 
     return Windows(read_basketball400(part, condition), frames, size=size)
 
 
-SETS = dict(lspet=_lspet, basketball400=_basketball400, **{kind: partial(_synthetic, kind) for kind in ("drawn", "filmed", "empty")}) # name in a recipe -> function that makes the set
+def _clips(*, part="train", source=None, official=1, frames=8, step=2, size=128): # windows of real clips without joints, whole pictures 80 ms apart times `step`; `source`: one of them
+    clips = read_clips(official=official)
+    table = clips.table[clips.table["part"] == part]
+    if source: table = table[table["source"] == source]
+    if not len(table): raise ValueError(f"the real clips have no {part!r} part of {source!r}; parts are {', '.join(clips.splits)}, sources {', '.join(sorted(set(clips.table['source'])))}")
+    clips.table = table.reset_index(drop=True)
+    return Windows(whole_clips(clips, size=size), frames, step)
+
+
+SETS = dict(lspet=_lspet, basketball400=_basketball400, clips=_clips, **{kind: partial(_synthetic, kind) for kind in ("drawn", "filmed", "empty")}) # name in a recipe -> function that makes the set
 
 # %% ../../nbs/44_train.recipes.ipynb #a59d2056
 TABLES = ("config", "task", "fit", "preset", "augment", "train", "valid", "card")
