@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
@@ -168,6 +169,12 @@ def _precision(asked):
     if asked == "bf16" and not can: raise ValueError("precision 'bf16', but this processor only imitates it, many times slower: leave `precision` out")
     return asked or ("bf16" if can else "no")
 
+def _accelerator(asked):
+    "An Accelerator of this precision; without the reset, Accelerate would keep a process to the precision of its first training"
+    precision = _precision(asked)
+    if AcceleratorState._shared_state.get("_mixed_precision", precision) != precision: AcceleratorState._reset_state()
+    return Accelerator(mixed_precision=precision)
+
 def _averaged(model, factor):
     "The running average of a model's weights and normalisations; its first steps count as in a plain mean"
     def update(mean, new, n): torch._foreach_lerp_(mean, new, 1 - min(factor, (1 + n.item()) / (10 + n.item()))) if mean[0].is_floating_point() else [a.copy_(b) for a, b in zip(mean, new)]
@@ -268,7 +275,7 @@ def fit(
         if differ := [k for k in settings if settings[k] != before.get(k)]:
             raise ValueError(f"the training in {out} was started with another {', '.join(differ)}: {({k: before.get(k) for k in differ})}, now {({k: settings[k] for k in differ})}; use the same, or another folder")
 
-    accelerator = Accelerator(mixed_precision=_precision(precision))
+    accelerator = _accelerator(precision)
     main = accelerator.is_main_process
     model.to(accelerator.device)
     optimiser = _optimiser(model, preset)
