@@ -169,12 +169,6 @@ def _precision(asked):
     if asked == "bf16" and not can: raise ValueError("precision 'bf16', but this processor only imitates it, many times slower: leave `precision` out")
     return asked or ("bf16" if can else "no")
 
-def _accelerator(asked):
-    "An Accelerator of this precision; without the reset, Accelerate would keep a process to the precision of its first training"
-    precision = _precision(asked)
-    if AcceleratorState._shared_state.get("_mixed_precision", precision) != precision: AcceleratorState._reset_state()
-    return Accelerator(mixed_precision=precision)
-
 def _averaged(model, factor):
     "The running average of a model's weights and normalisations; its first steps count as in a plain mean"
     def update(mean, new, n): torch._foreach_lerp_(mean, new, 1 - min(factor, (1 + n.item()) / (10 + n.item()))) if mean[0].is_floating_point() else [a.copy_(b) for a, b in zip(mean, new)]
@@ -267,18 +261,19 @@ def fit(
     if freeze_norm is None: freeze_norm = 0.25 if len(sources) > 1 else 0.
     settings = json.loads(json.dumps(dict(model=model.name, config=asdict(model.config), task=asdict(task), preset=asdict(preset),
         sources=list(sources), samples=plan.samples, frames=frames, sizes=sizes, seed=seed, freeze_norm=freeze_norm)))
-    out = out and Path(out)
-    state = out and out / "last.safetensors"
+    out, state = (out and Path(out), out and Path(out) / "last.safetensors")
     if state and state.exists():
         if not resume: raise ValueError(f"{out} holds a training already: pass resume=True to go on with it, or choose another folder")
         before = read_progress(state)["settings"]
         if differ := [k for k in settings if settings[k] != before.get(k)]:
             raise ValueError(f"the training in {out} was started with another {', '.join(differ)}: {({k: before.get(k) for k in differ})}, now {({k: settings[k] for k in differ})}; use the same, or another folder")
 
-    accelerator = _accelerator(precision)
+    precision = _precision(precision)
+    # Accelerate would keep a process to the precision of its first training
+    if AcceleratorState._shared_state.get("_mixed_precision", precision) != precision: AcceleratorState._reset_state()
+    accelerator = Accelerator(mixed_precision=precision)
     main = accelerator.is_main_process
-    model.to(accelerator.device)
-    optimiser = _optimiser(model, preset)
+    optimiser = _optimiser(model.to(accelerator.device), preset)
     at = dict(step=0, best=None, seconds=0., settings=settings)
     average = _averaged(model, preset.average) if preset.average else None
     if state and state.exists(): at = load_state(state, model, optimiser, average)
