@@ -9,6 +9,7 @@ __all__ = ['app', 'environment', 'info', 'numbers', 'say', 'exit_code', 'analyse
 import os
 import platform
 import sys
+from functools import partial
 from importlib import metadata
 from importlib.resources import files
 from importlib.util import find_spec
@@ -170,18 +171,19 @@ def train(
 @app.command()
 def experiment(
     name: Annotated[str, typer.Argument(help="table2, table3, table4, fig4, fig5, multitask, or basketball400 (of trained weights).", show_default=False)],
-    data: Annotated[str, typer.Option(help="synthetic (basketball400-v1) or real (the clips in SPORTS_NB_DATA; table2 and table4).")] = "synthetic",
+    data: Annotated[str, typer.Option(help="synthetic (basketball400-v1) or real (clips and photographs in SPORTS_NB_DATA; table2, table3 and table4).")] = "synthetic",
     level: Annotated[str, typer.Option(help="quick (a smoke run), full (2 cores, hours) or paper (a GPU).")] = "quick",
     condition: Annotated[str, typer.Option(help="standard or hard, of the synthetic clips.")] = "standard",
     weights: Annotated[str, typer.Option(help="For basketball400: a checkpoint, or the name of shipped weights.")] = "hicnn_psta_small",
+    precision: Annotated[str, typer.Option(help="For table3 on real data: no, or bf16 where the processor has it.", show_default="no; bf16 on a GPU")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("results"),
 ):
     "Run an experiment of the seed paper and write its result."
-    from sports_nb.experiments import estimation, real, recognition, runs
+    from sports_nb.experiments import estimation, photographs, real, recognition, runs
     synthetic = dict(table2=(recognition.table2, recognition.show_recognition), table3=(recognition.table3, recognition.show_recognition),
                      table4=(estimation.table4, estimation.show_estimation), multitask=(estimation.multitask, estimation.show_multitask), fig4=(recognition.fig4, None), fig5=(estimation.fig5, None),
                      basketball400=(lambda level, condition, progress: estimation.score_weights(weights, condition), estimation.show_weights))
-    known = dict(synthetic=synthetic, real=dict(table2=(real.table2_real, real.show_real), table4=(real.table4_real, real.show_pose)))
+    known = dict(synthetic=synthetic, real=dict(table2=(real.table2_real, real.show_real), table3=(partial(photographs.table3_real, precision=precision), photographs.show_ablation), table4=(photographs.table4_real, photographs.show_pose)))
     if data not in known: raise ValueError(f"--data is {data!r}; there are {', '.join(known)}")
     if name not in known[data]: raise ValueError(f"no experiment {name!r} on {data} data; there are {', '.join(known[data])}")
     if level not in runs.LEVELS: raise ValueError(f"--level is {level!r}; there are {', '.join(runs.LEVELS)}")

@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['GRID', 'FRAMES', 'SECONDS', 'SHORT', 'LAMBDAS', 'READERS', 'movement', 'pictures', 'clip_features', 'all_features',
-           'Readout', 'fit_readout', 'tasks', 'table2_real', 'pooled', 'show_real', 'joints_of', 'places', 'upright',
-           'table4_real', 'show_pose']
+           'Readout', 'fit_readout', 'tasks', 'table2_real', 'pooled', 'show_real']
 
 # %% ../../nbs/70b_experiments.real.ipynb #7795bb26
 import hashlib,io
@@ -18,14 +17,10 @@ import torch
 import torch.nn.functional as F
 from tqdm.auto import tqdm
 
-from ..core.metrics import auc,classification_table,pck
-from ..core.skeleton import get_skeleton
-from ..data.augment import background
-from ..data.datasets import ACTION_CLASSES,read_clips,read_lspet
-from ..data.pools import decoded
+from ..core.metrics import classification_table
+from ..data.datasets import ACTION_CLASSES,read_clips
 from ..data.synthetic import cache_folder
 from ..data.video import Clip
-from ..layers.heads import PredictionBlock,soft_argmax
 from ..train.checkpoints import load_pretrained,write_atomic
 from ..train.recipes import provenance
 
@@ -229,82 +224,3 @@ def show_real(
     p = result["pooled"]
     rows["all sources pooled (confounded)"] = {"always the commonest": f"{p['majority']:.1f}", "HICNN-PSTA, movement": f"{p['accuracy']:.1f}", "the source's commonest": f"{p['source_alone']:.1f}"}
     return pd.DataFrame(rows).T.fillna("").rename_axis("accuracy, %, mean over folds")
-
-# %% ../../nbs/70b_experiments.real.ipynb #c45c2159
-@torch.inference_mode()
-def joints_of(
-    model, # an estimator
-    pictures, # (n, h, w, 3) uint8
-    size:int, # side of the crops that the network sees, px
-    mirror:bool=False, # mean with the mirror image
-)->tuple: # keypoints (n, 13, 2) in [0, 1], confidence (n, 13)
-    "Estimated joints of single pictures."
-    keypoints,confidence = [],[]
-    for i in range(0, len(pictures), 50):
-        frames = np.stack([cv2.resize(p, (size, size), interpolation=cv2.INTER_AREA) for p in pictures[i:i+50]])
-        x = torch.from_numpy(frames).permute(0, 3, 1, 2)[:, None].float()/255
-        out = model.estimate(x)
-        if mirror:
-            other = model.estimate(x.flip(-1))["maps"].flip(-1)[:, :, get_skeleton("body13").flip]
-            out["keypoints"] = soft_argmax((out["maps"]+other)/2, PredictionBlock.radius)
-        keypoints.append(out["keypoints"][:, 0].numpy()); confidence.append(out["confidence"][:, 0].numpy())
-    return np.concatenate(keypoints),np.concatenate(confidence)
-
-
-def places(
-    pictures, # `Pictures` with somebody in each
-)->np.ndarray: # (m, h, w, 3) uint8
-    "What lies beside the people in photographs (`data.augment.background`), of those that leave room for it."
-    out = []
-    for i,sample in enumerate(pictures):
-        try: out.append(background(sample, np.random.default_rng(i))["frames"][0].transpose(1, 2, 0))
-        except ValueError: continue   # the person fills the picture
-    return np.stack(out)
-
-
-def upright(
-    position, # (n, 13, 2) px, y down
-    visible, # (n, 13)
-)->np.ndarray: # (n,) bool; False where shoulders, hips or ankles are not known
-    "Who stands as people do: shoulders above hips, hips above ankles."
-    s = get_skeleton("body13")
-    pair = lambda part: [s.index(f"{side}_{part}") for side in ("left", "right")]
-    rows = [position[:, pair(part), 1].mean(1) for part in ("shoulder", "hip", "ankle")]
-    known = np.all([visible[:, pair(part)].all(1) for part in ("shoulder", "hip", "ankle")], 0)
-    return known & (rows[0] < rows[1]) & (rows[1] < rows[2])
-
-# %% ../../nbs/70b_experiments.real.ipynb #43233bf3
-def table4_real(
-    models=None, # name -> HICNN-PSTA with a card, or any estimator; None: the shipped one
-    root=None, # as in `read_lspet`
-    progress:bool=False, # not used: it takes a minute
-)->dict: # a result
-    "PCK on LSPET 8001-9000."
-    models = models or {"HICNN-PSTA small (shipped)": load_pretrained("hicnn_psta_small")}
-    reader = read_lspet(root)
-    held,train = decoded(reader, reader.splits["val"]),decoded(reader, reader.splits["train"][::8])
-    side = held.frames.shape[1]
-    reference,visible = held.position+.5,held.visible
-    mean = np.stack([train.position[:, k][train.visible[:, k]].mean(0)+.5 for k in range(13)])
-    stands,rows,told = upright(reference, visible),[],{}
-    said,empty = {"the mean pose": np.repeat(mean[None], len(held), 0)},places(held)
-    for name,model in models.items():
-        size = getattr(model, "card", {}).get("crop", side)
-        joints,person = joints_of(model, held.frames, size)
-        said[name],said[f"{name}, mirror"] = joints*side,joints_of(model, held.frames, size, True)[0]*side
-        score = np.r_[person.mean(1), joints_of(model, empty, size)[1].mean(1)]
-        told[name] = dict(auc=round(float(auc(score, np.arange(len(score)) < len(person))), 4), people=len(person), places=len(empty))
-    for name,joints in said.items():
-        for who,which in (("all", np.ones(len(held), bool)), ("upright", stands)):
-            score = lambda t,n,joints=joints,which=which: round(pck(joints[which], reference[which], visible[which], threshold=t, normaliser=n), 2)
-            rows.append(dict(system=name, people=who, n=int(which.sum()), **{n: {str(t): score(t, n) for t in (.2, .1, .05)} for n in ("torso", "box")},
-                per_joint={j: round(v, 1) for j,v in zip(get_skeleton("body13").keypoints, pck(joints[which], reference[which], visible[which], threshold=.2, axis=0).tolist())}))
-    return dict(table="table4", data="real photographs (LSPET 8001-9000)", level="full", smoke_run=False, joints="12 limb joints and head, visible ones",
-        weights={name: dict(name=m.name, sha256=getattr(m, "card", {}).get("sha256")) for name,m in models.items()}, rows=rows, person_or_place=told)|provenance()
-
-
-def show_pose(
-    result:dict, # of `table4_real`
-)->pd.DataFrame:
-    "Table IV on photographs, to read."
-    return pd.DataFrame({(r["system"], f"{r['people']} ({r['n']})"): {f"PCK@{t} ({n})": r[n][t] for n in ("torso", "box") for t in ("0.2", "0.1", "0.05")} for r in result["rows"]}).T.rename_axis(["PCK, %", "people"])
