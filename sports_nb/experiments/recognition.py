@@ -27,16 +27,20 @@ def tables_of(runs): # of one system -> one classification table for each seed, 
     return [classification_table(r["test action"], r["test probability"].argmax(1), ACTIONS) for r in runs]
 
 
+def _digits(classes): return "".join(map(str, classes))
+
+
 def recognition_rows(
     runs:dict, # of `runs_of`
-)->list: # one for each system: recall, precision, F1 per skill, macro F1, accuracy, confusion matrix summed over seeds
+)->list: # one for each system: recall, precision, F1 per skill, macro F1, accuracy, confusion matrix summed over seeds; `was`, and for each seed `said`, a digit for each clip
     "Everything about recognition that a file of predictions tells."
     rows = []
     for name,own in runs.items():
         tables = tables_of(own)
         per_class = {k: {a: over_seeds([None if t[k][i] is None else s*t[k][i] for t in tables]) for i,a in enumerate(ACTIONS)} for k,s in (("recall", 100), ("precision", 100), ("f1", 1))}
         rows.append(dict(system=name, accuracy=over_seeds([100*t["accuracy"] for t in tables]), macro_f1=over_seeds([t["macro_f1"] for t in tables]), **per_class,
-            confusion=np.sum([t["confusion"] for t in tables], 0).tolist(), clips=tables[0]["n"], majority=round(100*tables[0]["majority"], 2)))
+            confusion=np.sum([t["confusion"] for t in tables], 0).tolist(), clips=tables[0]["n"], majority=round(100*tables[0]["majority"], 2),
+            was=_digits(own[0]["test action"]), said=[_digits(r["test probability"].argmax(1)) for r in own]))
     return rows
 
 
