@@ -147,6 +147,7 @@ class TwoStream(nn.Module):
         n = get_skeleton(self.config.skeleton).n
         if position.ndim != 4 or position.shape[2:] != (n, self.config.dims):
             raise ValueError(f"poses are (b, t, {n}, {self.config.dims}) for {self.config.skeleton}; got {tuple(position.shape)}")
+        if not position.shape[1]: raise ValueError("a clip of 0 frames: give at least one pose")
         visible = torch.ones(position.shape[:3], dtype=torch.bool, device=position.device) if visible is None else visible.bool()
         frame_mask = torch.ones(position.shape[:2], dtype=torch.bool, device=position.device) if frame_mask is None else frame_mask
         visible = visible & frame_mask[..., None]

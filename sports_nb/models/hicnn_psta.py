@@ -66,8 +66,9 @@ class HICNNPSTA(nn.Module):
     ): # single-frame maps chi (finest first), multi-task features delta (b t f h/4 w/4), scene features (b t c)
         "The three outputs of the multi-task block, before any prediction"
         b, t, _, h, w = frames.shape
+        if not t: raise ValueError("a clip of 0 frames: give at least one")
         stride = 4*2**(len(self.config.backbone.widths) - 1)
-        if h % stride or w % stride: raise ValueError(f"frames of {h}x{w}: height and width must be multiples of {stride}; resize or pad them")
+        if h % stride or w % stride or not h*w: raise ValueError(f"frames of {h}x{w}: height and width must be multiples of {stride}; resize or pad them")
         chi = self.backbone(rearrange((frames - self.mean)/self.std, 'b t c h w -> (b t) c h w'))
         hw = chi[-1].shape[-2:]
         x = rearrange(chi[-1], '(b t) c h w -> b t (h w) c', b=b)

@@ -133,7 +133,8 @@ def run_recipe(
         model = load_pretrained(start) if start in list_pretrained() else load_checkpoint(start)
         if recipe.get("start_sha256", model.card["sha256"]) != model.card["sha256"]:
             raise ValueError(f"{recipe['name']} was written for other weights than {start} is now (SHA-256 {recipe['start_sha256'][:12]}, not {model.card['sha256'][:12]}): give the path of those weights as `start`")
-        if model.name != recipe["model"] or recipe["config"]: raise ValueError(f"{start} is a {model.name} with a config of its own; give it as `model`, without [config], or leave `start` out")
+        if model.name != recipe["model"]: raise ValueError(f"{start} holds a {model.name}, not a {recipe['model']}: write model = \"{model.name}\", or start from other weights")
+        if recipe["config"]: raise ValueError(f"{start} comes with its own config: leave [config] out, or `start`")
     else:
         import torch
         with torch.random.fork_rng():
