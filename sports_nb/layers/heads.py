@@ -109,15 +109,17 @@ class ActionHead(nn.Module):
         n_appearance:int, # channels of the appearance features
         n_scene:int, # channels of the pooled scene features
         channels:int=64, # width of the tokens
-        depth:int=2, # PSTA blocks
+        depth:int=2, # PSTA blocks; 0 leaves attention out
         heads:int=4, # heads in each path
+        paths:str="ts", # attention over time and joints, or "t", "s" alone
+        scale:str="head", # factor of eq. (4)
         dropout:float=.3, # on the pooled tokens
     ):
         super().__init__()
         self.appearance, self.pose = nn.Linear(n_appearance, channels), nn.Linear(5, channels)
         self.scene = nn.Linear(n_scene, channels)
         self.joint = nn.Parameter(torch.randn(n_keypoints + 1, channels)*.02)
-        self.blocks = nn.ModuleList(PSTABlock(channels=channels, heads=heads, position=False) for _ in range(depth))
+        self.blocks = nn.ModuleList(PSTABlock(channels=channels, heads=heads, paths=paths, scale=scale, position=False) for _ in range(depth))
         self.norm, self.drop, self.out = nn.LayerNorm(channels), nn.Dropout(dropout), nn.Linear(channels, n_actions)
 
     def forward(self,

@@ -91,8 +91,9 @@ class RecogniseAndEstimate:
         known = action >= 0
         if known.any():
             out |= _recognition(action[known], join(lambda o: o["logits"])[known], self.classes)
-        main = [out[k] for k in ("pck@0.2", "accuracy") if k in out]
-        if not main: raise ValueError("nothing to score: no sample has a visible joint or an action")
+        # a job without a weight is not learnt, so its figure must not choose the checkpoint
+        main = [out[k] for k, learnt in (("pck@0.2", self.pose or self.maps), ("accuracy", self.action)) if learnt and k in out]
+        if not main: raise ValueError("nothing to score: no sample has a visible joint or an action that the task learns")
         return out | dict(score=float(np.mean(main)))
 
 # %% ../../nbs/41_train.tasks.ipynb #6794d1ce
