@@ -9,7 +9,6 @@ __all__ = ['app', 'environment', 'info', 'numbers', 'say', 'exit_code', 'analyse
 import os
 import platform
 import sys
-from functools import partial
 from importlib import metadata
 from importlib.resources import files
 from importlib.util import find_spec
@@ -172,32 +171,37 @@ def train(
 def experiment(
     name: Annotated[str, typer.Argument(help="table2, table3, table4, fig4, fig5, multitask, or basketball400 (of trained weights).", show_default=False)],
     data: Annotated[str, typer.Option(help="synthetic (basketball400-v1) or real (clips and photographs in SPORTS_NB_DATA; table2, table3 and table4).")] = "synthetic",
-    level: Annotated[str, typer.Option(help="quick (a smoke run), full (2 cores, hours) or paper (a GPU).")] = "quick",
-    condition: Annotated[str, typer.Option(help="standard or hard, of the synthetic clips.")] = "standard",
-    weights: Annotated[str, typer.Option(help="For basketball400: a checkpoint, or the name of shipped weights.")] = "hicnn_psta_small",
+    level: Annotated[str, typer.Option(help="Of what is trained on synthetic clips: quick (a smoke run), full (2 cores, hours) or paper (a GPU).", show_default="quick")] = None,
+    condition: Annotated[str, typer.Option(help="Of the synthetic clips: standard or hard.", show_default="standard")] = None,
+    weights: Annotated[str, typer.Option(help="For basketball400: a checkpoint, or the name of shipped weights.", show_default="hicnn_psta_small")] = None,
     precision: Annotated[str, typer.Option(help="For table3 on real data: no, or bf16 where the processor has it.", show_default="no; bf16 on a GPU")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("results"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite.")] = False,
 ):
     "Run an experiment of the seed paper and write its result."
+    from sports_nb.analysis.report import refuse_to_overwrite
     from sports_nb.experiments import estimation, photographs, real, recognition, runs
-    synthetic = dict(table2=(recognition.table2, recognition.show_recognition), table3=(recognition.table3, recognition.show_recognition),
-                     table4=(estimation.table4, estimation.show_estimation), multitask=(estimation.multitask, estimation.show_multitask), fig4=(recognition.fig4, None), fig5=(estimation.fig5, None),
-                     basketball400=(lambda level, condition, progress: estimation.score_weights(weights, condition), estimation.show_weights))
-    known = dict(synthetic=synthetic, real=dict(table2=(real.table2_real, real.show_real), table3=(partial(photographs.table3_real, precision=precision), photographs.show_ablation), table4=(photographs.table4_real, photographs.show_pose)))
+    trained = dict(table2=(recognition.table2, recognition.show_recognition), table3=(recognition.table3, recognition.show_recognition), table4=(estimation.table4, estimation.show_estimation),
+                   multitask=(estimation.multitask, estimation.show_multitask), fig4=(recognition.fig4, None), fig5=(estimation.fig5, None))
+    # name -> what makes it, what shows it, the options it takes
+    known = dict(synthetic={k: (*v, dict(level="quick", condition="standard")) for k, v in trained.items()} |
+                           dict(basketball400=(estimation.score_weights, estimation.show_weights, dict(weights="hicnn_psta_small", condition="standard"))),
+                 real=dict(table2=(real.table2_real, real.show_real, {}), table3=(photographs.table3_real, photographs.show_ablation, dict(precision=None)), table4=(photographs.table4_real, photographs.show_pose, {})))
     if data not in known: raise ValueError(f"--data is {data!r}; there are {', '.join(known)}")
     if name not in known[data]: raise ValueError(f"no experiment {name!r} on {data} data; there are {', '.join(known[data])}")
-    if level not in runs.LEVELS: raise ValueError(f"--level is {level!r}; there are {', '.join(runs.LEVELS)}")
-    if condition not in runs.CONDITIONS: raise ValueError(f"--condition is {condition!r}; there are {', '.join(runs.CONDITIONS)}")
-    run, show = known[data][name]
-    made = run(progress=True) if data == "real" else run(level, condition, progress=True)
-    if name == "fig5":
-        out.mkdir(parents=True, exist_ok=True)
-        path = out/f"fig5_{condition}_{level}.png"
-        made.savefig(path, dpi=130)
-    else:
-        if show: print(show(made).to_string())
-        path = runs.save_result(made, out)
-    if level == "quick" and data == "synthetic" and name != "basketball400": print("a smoke run: it shows that the experiment works, and no more")
+    run, show, takes = known[data][name]
+    given = {k: v for k, v in dict(level=level, condition=condition, weights=weights, precision=precision).items() if v is not None}
+    if idle := [k for k in given if k not in takes]: raise ValueError(f"--{idle[0]} says nothing to {name} on {data} data: leave it out")
+    takes |= given
+    for option, values in (("level", runs.LEVELS), ("condition", runs.CONDITIONS)):
+        if option in takes and takes[option] not in values: raise ValueError(f"--{option} is {takes[option]!r}; there are {', '.join(values)}")
+    kind = takes.get("level", "full" if data == "real" else "weights")
+    path = out/f"{name}_{takes.get('condition', data)}_{kind}.{'png' if name == 'fig5' else 'json'}"
+    refuse_to_overwrite(out, force, [path.name])
+    made = run(**takes, progress=True)
+    if show: print(show(made).to_string())
+    runs.save_result(made, path)
+    if kind == "quick": print("a smoke run: it shows that the experiment works, and no more")
     print(f"written   {path}")
 
 # %% ../nbs/80_cli.ipynb #f5ee6785

@@ -15,7 +15,7 @@ import numpy as np
 
 from .augment import look,temporal_jitter
 from .sample import apply_affine,crop,invert_affine,make_sample,square
-from .synthetic import ACTIONS,LABELLED,basketball400_plan,cache_folder,make_clip
+from .synthetic import ACTIONS,FROZEN,LABELLED,basketball400_plan,cache_folder,make_clip
 from .video import Clip
 
 # %% ../../nbs/13d_data.clips.ipynb #ad265c0e
@@ -63,6 +63,13 @@ class Windows(Sequence):
 
     def __len__(self): return len(self.clips)
 
+    def _clip(self, i):
+        "A clip without the frames that pad it, of which a window should hold as few as it can"
+        sample = self.clips[range(len(self))[i]]
+        n = max(1, int(sample["frame_mask"].sum()))
+        per_frame = [k for k in ("frames", "keypoints", "visible", "labelled", "frame_mask") if k in sample]+["affine"]*(np.ndim(sample["affine"]) == 3)
+        return sample if n == len(sample["frames"]) else sample|{k: sample[k][:n] for k in per_frame}
+
     def _cut(self, sample, start):
         at = np.floor(start+self.step*np.arange(self.frames)+.5).astype(int)   # rint would show a frame twice: 3.5 and 4.5 are both 4 to it
         inside,at = at < len(sample["frames"]),np.minimum(at, len(sample["frames"])-1)
@@ -76,20 +83,20 @@ class Windows(Sequence):
         hop:float=.5, # from one window to the next, part of a window
     )->np.ndarray: # first frames
         "Where the windows of a clip begin, so that all of it is seen: end to end, the last one flush with the clip's end."
-        last = max(0, len(self.clips[i]["frames"])-1-(self.frames-1)*self.step)
+        last = max(0, len(self._clip(i)["frames"])-1-(self.frames-1)*self.step)
         return np.linspace(0, last, int(np.ceil(last/(self.frames*self.step*hop)))+1)
 
     def __getitem__(self, i):
-        sample = self.clips[range(len(self))[i]]
+        sample = self._clip(i)
         return self._cut(sample, max(0, len(sample["frames"])-1-(self.frames-1)*self.step)/2)
 
     def draw(self, epoch, i):
         "The window that an epoch shows."
-        return temporal_jitter(self.clips[i], np.random.default_rng([self.seed, epoch, i]), self.frames, tuple(self.step*s for s in self.speed))
+        return temporal_jitter(self._clip(i), np.random.default_rng([self.seed, epoch, i]), self.frames, tuple(self.step*s for s in self.speed))
 
     def all(self, i, hop=.5):
         "Every window of a clip, at least one."
-        sample = self.clips[i]
+        sample = self._clip(i)
         return [self._cut(sample, start) for start in self.starts(i, hop)]
 
 # %% ../../nbs/13d_data.clips.ipynb #33f766e1
@@ -107,13 +114,15 @@ class KeptClips(Sequence):
         if not (folder/"action.npy").exists():   # written last
             if make is None: raise FileNotFoundError(f"no clips are kept in {folder}")
             folder.mkdir(parents=True, exist_ok=True)
-            arrays,name = None,lambda key: folder/f"{key}.{os.getpid()}.tmp"
+            sources,arrays,name = set(),None,lambda key: folder/f"{key}.{os.getpid()}.tmp"
             for i,sample in enumerate(make()):
                 if arrays is None:
                     arrays = {k: np.lib.format.open_memmap(name(k), "w+", np.asarray(sample[k]).dtype, (n, *np.shape(sample[k]))) for k in FIELDS}
-                    (folder/"about.txt").write_text(f"{sample['source']} {sample.get('room', 1)} {int('labelled' in sample)}")
+                    about = f"{sample.get('room', 1)} {int('labelled' in sample)}"
                 for k in FIELDS: arrays[k][i] = sample[k]
+                sources.add(sample["source"])
             if arrays is None or i+1 != n: raise ValueError(f"{n} clips were announced for {folder}")
+            (folder/"about.txt").write_text(f"{'/'.join(sorted(sources))} {about}")
             for k in FIELDS:
                 arrays[k].flush()
                 os.replace(name(k), folder/f"{k}.npy")
@@ -140,6 +149,7 @@ def read_basketball400(
 )->KeptClips: # samples of 15 frames, 160 ms apart
     "The labelled frames of basketball400-v1, made where the cache does not have them."
     plan = basketball400_plan()
+    if condition not in FROZEN: raise ValueError(f"basketball400-v1 has conditions {' and '.join(FROZEN)}, not {condition!r}")
     if part not in set(plan["split"]): raise ValueError(f"basketball400-v1 has parts {', '.join(sorted(set(plan['split'])))}, not {part!r}")
     rows = plan[plan["split"] == part]
     if first is not None: rows = rows.groupby("action").head(first)

@@ -101,7 +101,7 @@ MULTITASK = ("HICNN-PSTA", "HICNN-PSTA, pose alone", "HICNN-PSTA, action alone")
 
 
 def milliseconds(
-    teams, # lists of models; those of a list run one after the other
+    teams, # lists of functions of frames; those of a list run one after the other
     level, # a `Level`
     repeats:int=7,
 )->list: # for each list the time for one window, the fastest of the repeats
@@ -126,7 +126,7 @@ def multitask(level:str="quick", condition:str="standard", progress:bool=False)-
         if "pose alone" not in name: row |= dict(accuracy=over_seeds([100*t["accuracy"] for t in tables_of(r)]), macro_f1=over_seeds([t["macro_f1"] for t in tables_of(r)]))
         rows.append(row)
     joint,pose,action = (load_checkpoint(runs[name][0]["weights"]) for name in MULTITASK)
-    together,apart = milliseconds([[joint], [pose, action]], own)
+    together,apart = milliseconds([[joint], [pose.estimate, action]], own)   # who wants joints alone needs no action head
     return result("multitask", level, condition, runs, rows, milliseconds=dict(joint=round(together, 2), two_single=round(apart, 2), ratio=round(apart/together, 3), window=f"{own.frames} frames of {own.size} px"))
 
 
@@ -146,6 +146,7 @@ def score_weights(
     *,
     frames:int=8, # of a window
     first:int=None, # only so many clips of each skill
+    progress:bool=False, # not used: it takes a minute
 )->dict: # a result
     "Accuracy and PCK of trained weights on the test part of basketball400-v1."
     model = load_pretrained(weights) if str(weights) in list_pretrained() else load_checkpoint(weights)

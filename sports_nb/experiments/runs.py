@@ -259,10 +259,13 @@ def result(
 
 
 def save_result(
-    result:dict, # of `result`
-    folder:str|Path="results",
-)->Path: # the file, named by table, data, condition and level
-    "Write a result file."
-    path = Path(folder)/f"{result['table']}_{'real' if 'real' in result['data'] else result['condition']}_{result['level']}.json"
-    write_atomic(path, (json.dumps(result, indent=1)+"\n").encode())
-    return path
+    result, # of `result`, or a figure of matplotlib
+    path:str|Path, # JSON, or the format that a figure's suffix says
+):
+    "Write a result whole or not at all."
+    if isinstance(result, dict): data = (json.dumps(result, indent=1)+"\n").encode()
+    else:
+        buffer = io.BytesIO()
+        result.savefig(buffer, format=Path(path).suffix[1:], dpi=130)
+        data = buffer.getvalue()
+    write_atomic(path, data)

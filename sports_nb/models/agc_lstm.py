@@ -89,7 +89,7 @@ class Stream(nn.Module):
     def forward(self,
         x, # positions and visibility, b t k d+1
         mask, # b t, True where a frame is real
-    ): # dict(whole, focus: logits b t' a; attention: three of b t'' nodes; mask: b t')
+    ): # dict(whole, focus: logits b t' a; attention: three pairs of b t'' nodes and their mask b t''; mask: b t')
         e = self.embed((x[:, :, self.members]*self.filled).flatten(-2))
         e = torch.cat([e, torch.diff(e, dim=1, prepend=e[:, :1])], -1)
         b,t,n,c = e.shape
@@ -99,7 +99,7 @@ class Stream(nn.Module):
         for i,layer in enumerate(self.layers):
             if i: h,mask = self._halve(h, mask)
             h,alpha = layer(h)
-            attention.append(alpha)
+            attention.append((alpha, mask))
         return dict(whole=self.whole(self.drop(h.sum(2))), focus=self.focus(self.drop((alpha[..., None]*h).sum(2))), attention=attention, mask=mask)
 
     @staticmethod
@@ -124,8 +124,10 @@ def stream_loss(
     target = action[:, None].expand(b, t).flatten()
     each = sum(F.cross_entropy(out[k].flatten(0, 1), target, reduction="none", label_smoothing=smoothing).view(b, t) for k in ("whole", "focus"))
     loss = ((each*w).sum(1)/w.sum(1).clamp(min=1)).mean()
-    for alpha in out["attention"]:
-        loss = loss+forget*((1-alpha.mean(1))**2).sum(1).mean()+spread*(alpha.sum(2)**2).mean()
+    for alpha,real in out["attention"]:
+        real = real.to(alpha)
+        n = real.sum(1).clamp(min=1)
+        loss = loss+forget*((1-(alpha*real[..., None]).sum(1)/n[:, None])**2).sum(1).mean()+spread*((alpha.sum(2)**2*real).sum(1)/n).mean()
     return loss
 
 # %% ../../nbs/34_models.agc_lstm.ipynb #c8eb1d6e

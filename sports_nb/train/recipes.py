@@ -87,14 +87,18 @@ def read_recipe(
             _known([_set(name) for name in sets], SETS, f"{where}]")
             for name,settings in sets.items():
                 _known(settings, [*_arguments(SETS[_set(name)]), "share"], f"{where}.{name}]")
+                if len(sets) == 1 and "share" in settings: raise ValueError(f"{where}.{name}] is alone, so it has no share")
                 if len(sets) > 1 and "share" not in settings: raise ValueError(f"{where}.{name}] needs a share, since {source} mixes several sets")
+    if (behind := recipe["augment"].get("behind")) is not None: _known([behind], SETS, f"{path.name} [augment] behind")
+    if "start_sha256" in recipe and "start" not in recipe: raise ValueError(f"{path.name} has a start_sha256, but names no start")
     return recipe|dict(hash=hashlib.sha256(raw).hexdigest(), name=path.stem)
 
 # %% ../../nbs/44_train.recipes.ipynb #6ea576ca
 def provenance()->dict: # command, commit, date, hardware, versions
     "Where a figure comes from."
     def git(*words):
-        answer = subprocess.run(["git", *words], cwd=Path(__file__).parent if "__file__" in globals() else None, capture_output=True, text=True)
+        try: answer = subprocess.run(["git", *words], cwd=Path(__file__).parent if "__file__" in globals() else None, capture_output=True, text=True)
+        except OSError: return ""   # no git here
         return answer.stdout.strip() if answer.returncode == 0 else ""
     from importlib.metadata import version
     command = " ".join(["sports_nb" if Path(sys.argv[0]).name in ("sports_nb", "__main__.py") else f"python {Path(sys.argv[0]).name}", *sys.argv[1:]])
