@@ -218,7 +218,7 @@ def pooled(features, table, jobs):
     unused = np.zeros(len(table), bool)
     for job in jobs.values(): unused[job["rows"][~(job["folds"][0][0] | job["folds"][0][1])]] = True
     train,test,y = known & ~test & ~unused,known & test,table["action"].to_numpy()
-    group = table["source"].to_numpy(dtype=object)
+    group = np.array(table["source"], dtype=object)
     for job in jobs.values(): group[job["rows"]] = group[job["rows"]]+job["group"]
     x,source = [features[k] for k in READERS["HICNN-PSTA"]],table["source"].astype("category").cat.codes.to_numpy()
     p = fit_readout([v[train] for v in x], y[train], group[train], len(ACTION_CLASSES)).score([v[test] for v in x]).argmax(1)
