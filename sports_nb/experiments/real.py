@@ -174,6 +174,8 @@ def tasks(
     fold = {g: 3*i//len(names) for i,g in enumerate(names)}
     fold = table.loc[rows, "group"].map(fold).to_numpy()
     add("UCF101: Basketball, BasketballDunk", rows, ["Basketball", "BasketballDunk"], [(fold != k, fold == k) for k in range(3)], table.loc[rows, "group"])
+    own = table.loc[rows, "group"].to_numpy()
+    add("UCF101, one group left out", rows, ["Basketball", "BasketballDunk"], [(own != g, own == g) for g in names], own)
     rows = np.flatnonzero(table["source"] == "jennycs")
     own = table.loc[rows]
     number = own["path"].map(lambda p: int("".join(c for c in Path(p).stem if c.isdigit()) or 0))
