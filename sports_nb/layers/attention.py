@@ -85,13 +85,15 @@ class PSTABlock(nn.Module):
     def __init__(self, *,
         channels:int, # C of the tokens
         mlp:float=2., # hidden width of the MLP as a multiple of C
+        paths:str="ts", # as in `PSTA`; "" leaves attention out, and each token to its MLP
         **kwargs, # of `PSTA`
     ):
         super().__init__()
-        self.norm1, self.psta, self.norm2 = nn.LayerNorm(channels), PSTA(channels=channels, **kwargs), nn.LayerNorm(channels)
+        self.norm1, self.psta = (nn.LayerNorm(channels), PSTA(channels=channels, paths=paths, **kwargs)) if paths else (None, None)
+        self.norm2 = nn.LayerNorm(channels)
         hidden = int(channels*mlp)
         self.mlp = nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, channels))
 
     def forward(self, x, grid=None, frame_mask=None):
-        x = x + self.psta(self.norm1(x), grid, frame_mask)
+        if self.psta is not None: x = x + self.psta(self.norm1(x), grid, frame_mask)
         return x + self.mlp(self.norm2(x))

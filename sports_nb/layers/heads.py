@@ -109,9 +109,9 @@ class ActionHead(nn.Module):
         n_appearance:int, # channels of the appearance features
         n_scene:int, # channels of the pooled scene features
         channels:int=64, # width of the tokens
-        depth:int=2, # PSTA blocks; 0 leaves attention out
+        depth:int=2, # PSTA blocks
         heads:int=4, # heads in each path
-        paths:str="ts", # attention over time and joints, or "t", "s" alone
+        paths:str="ts", # attention over time and joints, "t" or "s" alone, or "" for none
         scale:str="head", # factor of eq. (4)
         dropout:float=.3, # on the pooled tokens
     ):

@@ -57,7 +57,7 @@ class HICNNPSTA(nn.Module):
         self.lateral, self.fuse = top_down_layers(widths, f)
         self.blocks = nn.ModuleList(PredictionBlock(channels=f, n_keypoints=cfg.n_keypoints, last=i == cfg.n_blocks - 1) for i in range(cfg.n_blocks))
         self.action = ActionHead(n_actions=cfg.n_actions, n_keypoints=cfg.n_keypoints, n_appearance=f, n_scene=widths[-1], channels=cfg.action_channels,
-                                 depth=2 if cfg.attention else 0, paths=cfg.paths, scale=cfg.scale)
+                                 paths=cfg.paths if cfg.attention else "", scale=cfg.scale)
         self.register_buffer("mean", torch.tensor([.485, .456, .406]).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor([.229, .224, .225]).view(3, 1, 1), persistent=False)
 
