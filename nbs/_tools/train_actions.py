@@ -7,6 +7,7 @@ trained on windows of it. Clips: the training parts of the basketball clips (off
 clips of 40 performers. The best head on the validation clips (recall, mean over sources and their actions) is written back into the weights.
 """
 import argparse, hashlib, json, os, subprocess
+from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from sports_nb.analysis.tracking import Tracker, estimate
 from sports_nb.data.datasets import ACTION_CLASSES, read_clips
 from sports_nb.data.synthetic import ACTIONS, make_clip
 from sports_nb.data.video import Clip
+from sports_nb.models.registry import create_model
 from sports_nb.train.checkpoints import load_checkpoint, save_checkpoint
 
 LONGEST, KEYS = 40, ("appearance", "keypoints", "confidence", "scene")
@@ -122,8 +124,7 @@ if __name__ == "__main__":
     print("clips without an athlete found:", len(rows) - len(clips), "of the training part", flush=True)
     torch.manual_seed(a.seed); rng = np.random.default_rng(a.seed)
     model = load_checkpoint(a.weights)
-    for m in model.action.modules():
-        if hasattr(m, "reset_parameters"): m.reset_parameters()
+    model.action.load_state_dict(create_model(model.name, **asdict(model.config)).action.state_dict())   # a head that has learnt nothing
     opt = torch.optim.AdamW(model.action.parameters(), 1e-3, weight_decay=.05)
     train = np.flatnonzero(part == "train")
     cells = {c: train[(source[train] == c[0]) & (action[train] == c[1])] for c in sorted(set(zip(source[train], action[train])))}
@@ -138,7 +139,7 @@ if __name__ == "__main__":
         model.eval(); model.action.train()
         loss = F.cross_entropy(model.recognise(x, mask), torch.from_numpy(action[pick]), label_smoothing=.1)
         opt.zero_grad(); loss.backward(); opt.step()
-        if (step + 1) % 100 == 0:
+        if (step + 1) % 100 == 0 or step + 1 == a.steps:
             p = evaluate(model, [clips[i] for i in valid]).argmax(1)
             per = {s: float((p[source[valid] == s] == action[valid][source[valid] == s]).mean()) for s in sorted(set(source[valid]))}
             score = float(np.mean([(p[(source[valid] == s) & (action[valid] == y)] == y).mean() for s, y in cells if ((source[valid] == s) & (action[valid] == y)).any()]))
@@ -160,7 +161,7 @@ if __name__ == "__main__":
     if a.write:
         card = dict(model.card)
         card["data"] = card["data"] + ["for the action head: HMDB51 dribble and shoot_ball, UCF101 Basketball and BasketballDunk, jennycs basketball player crops (their training parts; research use), synthetic clips"]
-        card["actions"] = dict(classes=list(ACTION_CLASSES), command="python nbs/_tools/train_actions.py " + " ".join(f"--{k} {v}" for k, v in vars(a).items() if k in ("synthetic", "steps", "seed")),
+        card["actions"] = dict(classes=list(ACTION_CLASSES), command="python nbs/_tools/train_actions.py " + " ".join(f"--{k} {v}" for k, v in vars(a).items() if k != "workers"), start_sha256=model.card["sha256"],
                                commit=subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(), figures=figures,
                                note="pooled accuracy can be won by recognising the source; the rows by source tell more")
         save_checkpoint(model, a.write, card)

@@ -190,6 +190,7 @@ def background(
     "A crop beside the person, for training confidence."
     h,w = sample["frames"].shape[-2:]
     size = size or w
+    if not np.all(sample.get("labelled", sample["visible"].any(-1)) | ~sample["frame_mask"]): raise ValueError("nobody said where the person is: `background` needs labelled frames")
     person = np.full((h, w), 255, np.uint8)
     points = sample["keypoints"]*(w, h) - .5
     if sample["visible"].any():

@@ -107,6 +107,7 @@ def synthetic_pictures(
     workers:int=None, # processes; None: one per core
 )->dict: # drawn, filmed and empty, each `Pictures`
     "Synthetic pictures, made at the first call and kept."
+    if drawn < 1 or films < 1: raise ValueError(f"at least one drawn picture and one film are made, asked for {drawn} and {films}; leave out the set that you do not want")
     folder = Path(folder)/f"pictures-{seed}-{drawn}-{films}{'-recorded'*recorded}"
     names = [f"{kind}_{what}" for kind,whats in dict(drawn="pxv", filmed="pxv", empty="p").items() for what in whats]
     if not all((folder/f"{name}.npy").exists() for name in names):
@@ -145,18 +146,24 @@ class Mixture(Sequence):
 
     def __len__(self): return len(self.part)
 
-    def __getitem__(self, i): return self.draw(0, range(len(self))[i])
+    def __getitem__(self, i):
+        part,which = self._at(0, range(len(self))[i])
+        return self.parts[part][which]
 
     def draw(self,
         epoch:int, # 0-based
         i:int, # place
     )->dict: # the sample
         "What stands at a place in an epoch."
-        part = self.part[i]
-        at = epoch*self.counts[part] + self.rank[i]
-        own,n = self.parts[part],len(self.parts[part])
-        which = int(self._order(int(part), int(at//n))[at%n])
+        part,which = self._at(epoch, i)
+        own = self.parts[part]
         return own.draw(epoch, which) if hasattr(own, "draw") else own[which]
+
+    def _at(self, epoch, i):
+        "Part and sample that stand at a place"
+        part = int(self.part[i])
+        at,n = epoch*self.counts[part]+self.rank[i],len(self.parts[part])
+        return part,int(self._order(part, int(at//n))[at%n])
 
     def __getstate__(self): return {k: v for k,v in self.__dict__.items() if k != "_order"}
 

@@ -37,7 +37,7 @@ def _tap_backward(x, weight, grad, stride, dilation):
     b, g, k, _, h, w = weight.shape
     p, (hx, wx) = (k//2)*dilation, x.shape[-2:]
     grad, xp = (rearrange(z, 'b (g c) h w -> b g c h w', g=g) for z in (grad, F.pad(x, (p,)*4)))
-    grad_x, grad_w = torch.zeros_like(xp), torch.empty_like(weight)
+    grad_x, grad_w = torch.zeros_like(xp), weight.new_empty(weight.shape)
     for i, j, window in _taps(k, stride, dilation, h, w):
         grad_x[window].addcmul_(grad, weight[:, :, None, i, j])
         grad_w[:, :, i, j] = (grad*xp[window]).sum(2)
@@ -61,7 +61,7 @@ def _compiled(forward, tensors, outputs, dilation):
 
 def _engine(x, weight, stride):
     "Which of the ways computes these tensors: triton, compiled or taps"
-    if x.is_cuda: return "triton" if find_spec("triton") else "taps"
+    if x.is_cuda: return "triton" if find_spec("triton") and x.dtype != torch.float64 else "taps"   # the kernels sum in single precision
     fast = x.dtype == weight.dtype == torch.float32 and stride == 1 and weight.shape[2] in (3, 5, 7)
     return "compiled" if fast and x.device.type == "cpu" and _library() is not None else "taps"
 
@@ -74,7 +74,7 @@ def _op(x: torch.Tensor, weight: torch.Tensor, stride: int, dilation: int) -> to
         return triton_forward(x, weight, stride, dilation)
     if engine == "taps": return _tap_forward(x, weight, stride, dilation)
     x, weight = x.contiguous(), weight.contiguous()
-    return _compiled(True, (x, weight), (torch.empty_like(x),), dilation)[0]
+    return _compiled(True, (x, weight), (x.new_empty(x.shape),), dilation)[0]
 
 @torch.library.custom_op("sports_nb::involution2d_backward", mutates_args=())
 def _op_backward(x: torch.Tensor, weight: torch.Tensor, grad: torch.Tensor, stride: int, dilation: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -87,10 +87,11 @@ def _op_backward(x: torch.Tensor, weight: torch.Tensor, grad: torch.Tensor, stri
     return _compiled(False, (x, weight, grad), (torch.empty_like(x), torch.empty_like(weight)), dilation)
 
 @_op.register_fake
-def _(x, weight, stride, dilation): return x.new_empty(*x.shape[:2], *weight.shape[-2:])
+def _(x, weight, stride, dilation): # the layout too is what the engine will give
+    return torch.empty_like(x) if stride == 1 and _engine(x, weight, stride) == "triton" else x.new_empty(*x.shape[:2], *weight.shape[-2:])
 
 @_op_backward.register_fake
-def _(x, weight, grad, stride, dilation): return x.new_empty(x.shape), weight.new_empty(weight.shape)
+def _(x, weight, grad, stride, dilation): return torch.empty_like(x) if _engine(x, weight, stride) == "triton" else x.new_empty(x.shape), weight.new_empty(weight.shape)
 
 def _remember(ctx, inputs, output):
     x, weight, ctx.stride, ctx.dilation = inputs

@@ -6,6 +6,8 @@
 __all__ = ['BLOCK', 'triton_forward', 'triton_backward']
 
 # %% ../../nbs/20a_layers.involution_gpu.ipynb #be657cd1
+from contextlib import nullcontext
+
 import torch
 import triton
 import triton.language as tl
@@ -13,9 +15,9 @@ import triton.language as tl
 # %% ../../nbs/20a_layers.involution_gpu.ipynb #e1c95b86
 @triton.jit
 def _forward(x, weight, y, G, C, H, W, Ho, Wo, xb, xc, xh, xw, yb, yc, yh, yw, stride, dilation, K: tl.constexpr, CP: tl.constexpr, BLOCK: tl.constexpr):
-    bg = tl.program_id(1)
+    bg = tl.program_id(0)
     b,g = (bg//G).to(tl.int64),bg%G
-    pixel = tl.program_id(0)*BLOCK+tl.arange(0, BLOCK)
+    pixel = tl.program_id(1)*BLOCK+tl.arange(0, BLOCK)
     real = pixel < Ho*Wo
     h,w,c = pixel//Wo,pixel%Wo,tl.arange(0, CP)
     own = c < C
@@ -34,9 +36,9 @@ def _forward(x, weight, y, G, C, H, W, Ho, Wo, xb, xc, xh, xw, yb, yc, yh, yw, s
 
 @triton.jit
 def _input_gradient(grad, weight, grad_x, G, C, H, W, Ho, Wo, gb, gc, gh, gw, xb, xc, xh, xw, stride, dilation, K: tl.constexpr, CP: tl.constexpr, BLOCK: tl.constexpr):
-    bg = tl.program_id(1)
+    bg = tl.program_id(0)
     b,g = (bg//G).to(tl.int64),bg%G
-    pixel = tl.program_id(0)*BLOCK+tl.arange(0, BLOCK)
+    pixel = tl.program_id(1)*BLOCK+tl.arange(0, BLOCK)
     real = pixel < H*W
     h,w,c = pixel//W,pixel%W,tl.arange(0, CP)
     own = c < C
@@ -56,9 +58,9 @@ def _input_gradient(grad, weight, grad_x, G, C, H, W, Ho, Wo, gb, gc, gh, gw, xb
 
 @triton.jit
 def _kernel_gradient(x, grad, grad_w, G, C, H, W, Ho, Wo, xb, xc, xh, xw, gb, gc, gh, gw, stride, dilation, K: tl.constexpr, CP: tl.constexpr, BLOCK: tl.constexpr):
-    bg = tl.program_id(1)
+    bg = tl.program_id(0)
     b,g = (bg//G).to(tl.int64),bg%G
-    pixel = tl.program_id(0)*BLOCK+tl.arange(0, BLOCK)
+    pixel = tl.program_id(1)*BLOCK+tl.arange(0, BLOCK)
     real = pixel < Ho*Wo
     h,w,c = pixel//Wo,pixel%Wo,tl.arange(0, CP)
     own = c < C
@@ -80,7 +82,9 @@ BLOCK = 128 # pixels of a program
 def _launch(kernel, tensors, strides, x_shape, weight, pixels, stride, dilation):
     (b, c, h, w),(_, g, k, _, ho, wo) = x_shape,weight.shape
     if not b*pixels: return
-    kernel[triton.cdiv(pixels, BLOCK), b*g](*tensors, g, c//g, h, w, ho, wo, *strides, stride, dilation, K=k, CP=triton.next_power_of_2(c//g), BLOCK=BLOCK)
+    # images and groups on the first axis, the only one that may be longer than 65,535
+    with torch.cuda.device(weight.device) if weight.is_cuda else nullcontext():
+        kernel[b*g, triton.cdiv(pixels, BLOCK)](*tensors, g, c//g, h, w, ho, wo, *strides, stride, dilation, K=k, CP=triton.next_power_of_2(c//g), BLOCK=BLOCK)
 
 
 def triton_forward(
@@ -105,7 +109,7 @@ def triton_backward(
 ): # gradients of x and of weight
     "Both gradients of involution"
     weight = weight.contiguous()
-    grad_x,grad_w = torch.empty_like(x),torch.empty_like(weight)
+    grad_x,grad_w = torch.empty_like(x),weight.new_empty(weight.shape)
     _launch(_input_gradient, (grad, weight, grad_x), (*grad.stride(), *grad_x.stride()), x.shape, weight, x.shape[-2]*x.shape[-1], stride, dilation)
     _launch(_kernel_gradient, (x, grad, grad_w), (*x.stride(), *grad.stride()), x.shape, weight, weight.shape[-2]*weight.shape[-1], stride, dilation)
     return grad_x,grad_w

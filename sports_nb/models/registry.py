@@ -8,7 +8,7 @@ __all__ = ['register_model', 'import_models', 'list_models', 'create_model', 'ex
 # %% ../../nbs/30_models.registry.ipynb #c486faec
 import difflib, fnmatch, importlib, json, pkgutil, sys
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, is_dataclass
 
 import safetensors.torch
 import torch
@@ -72,7 +72,8 @@ def create_model(
     overrides = {k: _tuples(v) for k, v in overrides.items()}
     try: model = factory(**overrides)
     except TypeError as error:
-        known = [f.name for f in fields(factory().config)]
+        config = factory().config
+        known = [f.name for part in (config, *vars(config).values()) if is_dataclass(part) for f in fields(part)]
         unknown = [k for k in overrides if k not in known]
         if not unknown: raise
         raise ValueError(f"model {name!r} has no setting {unknown[0]!r}; {_suggest(unknown[0], known)}") from error

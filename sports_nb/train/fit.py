@@ -6,7 +6,7 @@
 __all__ = ['PRESETS', 'Preset', 'learning_rate', 'Plan', 'size_at', 'evaluate', 'freeze_norms', 'Curves', 'fit']
 
 # %% ../../nbs/42_train.fit.ipynb #f71b1b5f
-import json, math, time
+import json, math, os, time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
@@ -107,6 +107,7 @@ def _named(data, task):
     "Sources by name, and the frames in a sample of each."
     sources = dict(data) if isinstance(data, Mapping) else {"": data}
     if not sources or not all(len(s) for s in sources.values()): raise ValueError(f"no samples in {[n for n, s in sources.items() if not len(s)] or 'the data'}: a source needs at least one")
+    for s in sources.values(): task.check(s[0])
     return sources, tuple(task.length(s[0]) for s in sources.values())
 
 # %% ../../nbs/42_train.fit.ipynb #4a782a53
@@ -170,7 +171,7 @@ def _precision(asked):
     return asked or ("bf16" if can else "no")
 
 def _averaged(model, factor):
-    "The running average of a model's weights and normalisations; its first steps count as in a plain mean"
+    "The running average of a model's weights and normalisations; its memory is short at first"
     def update(mean, new, n): torch._foreach_lerp_(mean, new, 1 - min(factor, (1 + n.item()) / (10 + n.item()))) if mean[0].is_floating_point() else [a.copy_(b) for a, b in zip(mean, new)]
     return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
 
@@ -181,7 +182,7 @@ def _cut(plan, n, rank, world):
     for source, size in enumerate(plan.share):
         for piece in np.array_split(np.arange(size), min(n, size)):
             if len(piece) < world: raise ValueError(f"a piece of {len(piece)} samples is too small for {world} processes: use a larger batch or less grad_accumulation")
-            pieces.append((source, piece[rank::world], len(piece) / size / len(plan.share)))
+            pieces.append((source, piece[rank::world], len(piece[rank::world]) * world / size / len(plan.share)))   # processes are averaged, whatever their parts
     return pieces
 
 # %% ../../nbs/42_train.fit.ipynb #7aec2915
@@ -252,7 +253,8 @@ def fit(
     watch: Callable | None = None, # called with the curves so far, such as `live_curves()` of `viz.curves`
 ) -> pd.DataFrame: # the curves, one row for every `log_every` steps
     "Train a model."
-    task = task or task_for(model)
+    task, precision = task or task_for(model), _precision(precision)
+    if sizes and augment is None: raise ValueError("`sizes` need an `augment`, which draws the views of each size")
     if isinstance(preset, str) and preset not in PRESETS: raise ValueError(f"unknown preset {preset!r}; there are {sorted(PRESETS)}")
     preset = replace(PRESETS[preset] if isinstance(preset, str) else preset, **{k: v for k, v in dict(epochs=epochs, lr=lr, batch=batch).items() if v is not None})
     sources, frames = _named(train, task)
@@ -260,7 +262,8 @@ def fit(
     steps = max(1, round(preset.epochs * plan.per_epoch))
     if freeze_norm is None: freeze_norm = 0.25 if len(sources) > 1 else 0.
     settings = json.loads(json.dumps(dict(model=model.name, config=asdict(model.config), task=asdict(task), preset=asdict(preset),
-        sources=list(sources), samples=plan.samples, frames=frames, sizes=sizes, seed=seed, freeze_norm=freeze_norm)))
+        sources=list(sources), samples=plan.samples, frames=frames, sizes=sizes, seed=seed, freeze_norm=freeze_norm,
+        precision=precision, grad_accumulation=grad_accumulation, processes=int(os.environ.get("WORLD_SIZE", 1)), recipe=(card or {}).get("recipe_sha256"))))
     out, state = (out and Path(out), out and Path(out) / "last.safetensors")
     if state and state.exists():
         if not resume: raise ValueError(f"{out} holds a training already: pass resume=True to go on with it, or choose another folder")
@@ -268,12 +271,9 @@ def fit(
         if differ := [k for k in settings if settings[k] != before.get(k)]:
             raise ValueError(f"the training in {out} was started with another {', '.join(differ)}: {({k: before.get(k) for k in differ})}, now {({k: settings[k] for k in differ})}; use the same, or another folder")
 
-    precision = _precision(precision)
-    # Accelerate would keep a process to the precision of its first training
-    if AcceleratorState._shared_state.get("_mixed_precision", precision) != precision: AcceleratorState._reset_state()
+    if AcceleratorState._shared_state.get("_mixed_precision", precision) != precision: AcceleratorState._reset_state()   # else it keeps a process to its first precision
     accelerator = Accelerator(mixed_precision=precision)
-    main = accelerator.is_main_process
-    optimiser = _optimiser(model.to(accelerator.device), preset)
+    main, optimiser = accelerator.is_main_process, _optimiser(model.to(accelerator.device), preset)
     at = dict(step=0, best=None, seconds=0., settings=settings)
     average = _averaged(model, preset.average) if preset.average else None
     if state and state.exists(): at = load_state(state, model, optimiser, average)
@@ -298,7 +298,7 @@ def fit(
                 bar.update()
                 done = step + 1
                 look = done % (valid_every or plan.per_epoch) == 0 or done == steps
-                save = look or (save_every and done % save_every == 0)
+                save = look or done % plan.per_epoch == 0 or (save_every and done % save_every == 0)
                 if not (save or done % log_every == 0): continue
                 at |= dict(step=done, seconds=time.monotonic() - began)
                 losses = curves.log(lambda x: accelerator.reduce(x, "mean"), step=done, epoch=done / plan.per_epoch, lr=rate, seconds=at["seconds"])

@@ -111,11 +111,13 @@ def _gpu():
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
 
 # %% ../../nbs/44_train.recipes.ipynb #2b3c6964
-def _sources(half, what):
+def _sources(half, what, seed=0):
     made = {}
     for source,sets in what.items():
         parts = {name: SETS[_set(name)](**{k: v for k,v in settings.items() if k != "share"}) for name,settings in sets.items()}
-        made[source] = Mixture(parts, [s["share"] for s in sets.values()]) if len(parts) > 1 else next(iter(parts.values()))
+        for part in parts.values():
+            if isinstance(part, Windows): part.seed = seed
+        made[source] = Mixture(parts, [s["share"] for s in sets.values()], seed) if len(parts) > 1 else next(iter(parts.values()))
     return made
 
 
@@ -146,7 +148,7 @@ def run_recipe(
             model = create_model(recipe["model"], **recipe["config"])
     try: task = task_for(model, **recipe["task"])
     except TypeError as error: raise ValueError(f"[task]: {error}") from None
-    train,valid = _sources("train", recipe["train"]),_sources("valid", recipe["valid"])
+    train,valid = _sources("train", recipe["train"], settings.get("seed", 0)),_sources("valid", recipe["valid"])
     view = dict(recipe["augment"])
     if "behind" in view: view["behind"] = SETS[view["behind"]](**{k: v for k,v in next((sets[view["behind"]] for sets in recipe["train"].values() if view["behind"] in sets), {}).items() if k != "share"})
     card = dict(recipe["card"], recipe=recipe["name"], recipe_sha256=recipe["hash"], **provenance())

@@ -103,7 +103,7 @@ class Estimate(RecogniseAndEstimate):
     name = "estimate"
 
     def loss(self, model, batch):
-        parts = model.loss(self._forward(model, batch), batch["keypoints"], batch["visible"] & batch["frame_mask"][..., None], batch["labelled"] & batch["frame_mask"])
+        parts = getattr(model, "module", model).loss(self._forward(model, batch), batch["keypoints"], batch["visible"] & batch["frame_mask"][..., None], batch["labelled"] & batch["frame_mask"])
         return sum(parts.values()), parts
 
 # %% ../../nbs/41_train.tasks.ipynb #6e78811c
