@@ -73,7 +73,7 @@ class PredictionBlock(nn.Module):
         b = delta.shape[0]
         x = rearrange(delta, 'b t c h w -> (b t) c h w')
         f = x + self.refine(x)
-        logits = self.maps(f).float()   # in half precision a map no longer sums to 1, and its joint is off by half a pixel
+        logits = self.maps(f).float()   # in half precision a map no longer sums to 1
         maps = probability_maps(logits)
         nxt = f if self.reinject is None else f + self.reinject(logits)
         split = lambda z: rearrange(z, '(b t) ... -> b t ...', b=b)
