@@ -273,10 +273,10 @@ def fit(
 
     if AcceleratorState._shared_state.get("_mixed_precision", precision) != precision: AcceleratorState._reset_state()   # else it keeps a process to its first precision
     accelerator = Accelerator(mixed_precision=precision)
+    if accelerator.num_processes != settings["processes"]: raise ValueError(f"started as {settings['processes']} processes, but each would train alone: without GPUs, set ACCELERATE_USE_CPU=true")
     main, optimiser = accelerator.is_main_process, _optimiser(model.to(accelerator.device), preset)
-    at = dict(step=0, best=None, seconds=0., settings=settings)
     average = _averaged(model, preset.average) if preset.average else None
-    if state and state.exists(): at = load_state(state, model, optimiser, average)
+    at = load_state(state, model, optimiser, average) if state and state.exists() else dict(step=0, best=None, seconds=0., settings=settings)
     kept = average.module if average else model   # what is validated and saved
     wrapped, began = accelerator.prepare(model), time.monotonic() - at["seconds"]
     curves = Curves(out and out / "curves.csv", until=at["step"])
