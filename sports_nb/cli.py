@@ -196,7 +196,7 @@ def experiment(
     for option, values in (("level", runs.LEVELS), ("condition", runs.CONDITIONS)):
         if option in takes and takes[option] not in values: raise ValueError(f"--{option} is {takes[option]!r}; there are {', '.join(values)}")
     kind = takes.get("level", "full" if data == "real" else "weights")
-    path = out/f"{name}_{takes.get('condition', data)}_{kind}.{'png' if name == 'fig5' else 'json'}"
+    path = out/f"{name}_{takes.get('condition', data)}_{kind}.{'jpg' if name == 'fig5' else 'json'}"
     refuse_to_overwrite(out, force, [path.name])
     made = run(**takes, progress=True)
     if show: print(show(made).to_string())

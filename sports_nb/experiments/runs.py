@@ -266,6 +266,6 @@ def save_result(
     if isinstance(result, dict): data = (json.dumps(result, indent=1)+"\n").encode()
     else:
         buffer = io.BytesIO()
-        result.savefig(buffer, format=Path(path).suffix[1:], dpi=130)
+        result.savefig(buffer, format=Path(path).suffix[1:], dpi=100, pil_kwargs=dict(quality=85))
         data = buffer.getvalue()
     write_atomic(path, data)
