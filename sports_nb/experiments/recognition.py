@@ -101,9 +101,10 @@ def draw_fig4(
     "The action's cross-entropy over epochs, and the accuracy on the validation part."
     import matplotlib.pyplot as plt
     fig,axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-    for row in result["rows"]:
-        axes[0].semilogy(row["epoch"], row["cross_entropy"], label=f"seed {row['seed']}"); axes[1].plot(row["valid_epoch"], row["valid_accuracy"], "o-", ms=3)
-    axes[0].set(xlabel="epoch", ylabel="cross-entropy (nats)", title="training"); axes[0].legend(frameon=False)
+    for row,shade in zip(result["rows"], plt.cm.Blues(np.linspace(.95, .5, len(result["rows"])))):
+        axes[0].plot(row["epoch"], row["cross_entropy"], color=shade, label=f"seed {row['seed']}"); axes[1].plot(row["valid_epoch"], row["valid_accuracy"], "o-", color=shade, ms=3)
+    axes[0].axhline(np.log(len(ACTIONS)), color="grey", ls=":", lw=1, label="chance")
+    axes[0].set(xlabel="epoch", ylabel="cross-entropy (nats)", title="training", ylim=0); axes[0].legend(frameon=False)
     axes[1].set(xlabel="epoch", ylabel="accuracy (%)", title="validation", ylim=(0, 101)); axes[1].axhline(100/len(ACTIONS), color="grey", ls=":", lw=1)
     for ax in axes: ax.spines[["top", "right"]].set_visible(False)
     fig.suptitle(f"HICNN-PSTA, {result['condition']}, {result['level']}" + (" (a smoke run)" if result["smoke_run"] else ""))
