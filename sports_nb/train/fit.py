@@ -266,7 +266,7 @@ def fit(
         precision=precision, grad_accumulation=grad_accumulation, processes=int(os.environ.get("WORLD_SIZE", 1)), recipe=(card or {}).get("recipe_sha256"))))
     out, state = (out and Path(out), out and Path(out) / "last.safetensors")
     if state and state.exists():
-        if not resume: raise ValueError(f"{out} holds a training already: pass resume=True to go on with it, or choose another folder")
+        if not resume: raise ValueError(f"{out} holds a training already: pass resume=True (--resume) to go on with it, or choose another folder")
         before = read_progress(state)["settings"]
         if differ := [k for k in settings if settings[k] != before.get(k)]:
             raise ValueError(f"the training in {out} was started with another {', '.join(differ)}: {({k: before.get(k) for k in differ})}, now {({k: settings[k] for k in differ})}; use the same, or another folder")
