@@ -259,13 +259,13 @@ def result(
 
 
 def save_result(
-    result, # of `result`, or a figure of matplotlib
-    path:str|Path, # JSON, or the format that a figure's suffix says
+    result, # of `result`, or a figure of matplotlib, whose picture gets its provenance as a comment
+    path:str|Path, # JSON; of a figure, JPEG
 ):
     "Write a result whole or not at all."
     if isinstance(result, dict): data = (json.dumps(result, indent=1)+"\n").encode()
     else:
         buffer = io.BytesIO()
-        result.savefig(buffer, format=Path(path).suffix[1:], dpi=100, pil_kwargs=dict(quality=85))
+        result.savefig(buffer, format="jpeg", dpi=100, pil_kwargs=dict(quality=85, comment=json.dumps(provenance()).encode()))
         data = buffer.getvalue()
     write_atomic(path, data)
