@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from sports_nb.core.metrics import limb_angle_error, pck
 from sports_nb.core.skeleton import convert, get_skeleton
 from sports_nb.data.recordings import read_penn
-from sports_nb.models.ms_gcn import frame_of_reference, fill_missing
+from sports_nb.models.forecaster import frame_of_reference, fill_missing
 from sports_nb.models.registry import create_model
 from sports_nb.train.checkpoints import load_state, save_checkpoint, save_state, write_atomic
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from ..core.skeleton import get_skeleton
 from ..layers.graph import TrainableGraph
-from .ms_gcn import fill_missing,frame_of_reference
+from .forecaster import fill_missing,frame_of_reference
 from .registry import register_model
 
 # %% ../../nbs/34_models.agc_lstm.ipynb #ee7537ec

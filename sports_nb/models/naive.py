@@ -9,9 +9,8 @@ __all__ = ['NaiveConfig', 'NaiveForecast', 'zero_velocity', 'constant_velocity',
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
-from .ms_gcn import check_history, fill_missing
+from .forecaster import Forecaster, check_history, fill_missing
 from .registry import register_model
 
 # %% ../../nbs/39_models.naive.ipynb #1ecad8bf
@@ -25,16 +24,13 @@ class NaiveConfig:
     damping:float = 0. # how much of the velocity is left after a frame: 0 zero, 1 constant velocity
 
 # %% ../../nbs/39_models.naive.ipynb #8433503f
-class NaiveForecast(nn.Module):
+class NaiveForecast(Forecaster):
     "The last pose, moved on by the last velocity, which is multiplied by the damping in each frame"
-    task = "forecast"
-
     def __init__(self,
         config:NaiveConfig,
     ):
-        super().__init__()
+        super().__init__(config)
         if not 0 <= config.damping <= 1: raise ValueError(f"damping lies between 0 (stay) and 1 (go on); got {config.damping}")
-        self.config = config
 
     def forward(self,
         history, # poses, b t k d, any unit; the last `config.history` are used
