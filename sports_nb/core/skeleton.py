@@ -184,6 +184,10 @@ SKELETONS = {s.name: s for s in (
         "RThumb_End=right_thumb_end",
         "pelvis-*hip_joint-*hip-*knee-*ankle-*toe-*toe_end pelvis-lower_back-spine-spine1-neck-neck1-head_base-head_top "
         "spine1-*clavicle-*shoulder-*elbow-*wrist-*finger_base-*index-*index_end *wrist-*thumb-*thumb_end"),
+    _read("cmu25", "left_knee left_ankle left_toe left_toe_end right_knee right_ankle right_toe right_toe_end spine spine1 neck1 head_base head_top "
+        "left_shoulder left_elbow left_wrist left_index left_index_end left_thumb_end right_shoulder right_elbow right_wrist right_index "
+        "right_index_end right_thumb_end",  # the joints of `cmu` that the forecasting benchmark scores
+        "spine-*knee-*ankle-*toe-*toe_end left_knee-right_knee spine-spine1-neck1-head_base-head_top spine1-*shoulder-*elbow-*wrist-*index-*index_end *wrist-*thumb_end"),
     _read("ballplay", " ".join(f"{native}={snake(native).replace('thorax', 'clavicle')}" for native in (
         "Pelvis L_Hip L_Knee L_Ankle L_Toe R_Hip R_Knee R_Ankle R_Toe Torso Spine Spine2 Chest Neck Head "
         f"L_Thorax L_Shoulder L_Elbow L_Wrist {_hand('L')} R_Thorax R_Shoulder R_Elbow R_Wrist {_hand('R')}").split()),

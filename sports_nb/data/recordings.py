@@ -98,16 +98,17 @@ class CMU(Reader):
         rows = np.loadtxt(path, delimiter=",", ndmin=2)
         if rows.shape[1] != 117 or not np.isfinite(rows).all(): raise DataError(f"{path} is not 117 columns of numbers; copy the set again")
         rotation = rows[::2, 3:].reshape(-1, 38, 3)
-        return forward_kinematics(rotation, self.offsets, self.parents).astype(np.float32)
+        return rotation,forward_kinematics(rotation, self.offsets, self.parents).astype(np.float32)
 
     def read(self, i):
         part,path = self.pieces[i]
-        position = self._file(path)
+        rotation,position = self._file(path)
         border = round(.8*len(position))
-        position = position[dict(train=slice(0, border-CMU_GAP), val=slice(border, None), test=slice(None))[part]]
+        own = dict(train=slice(0, border-CMU_GAP), val=slice(border, None), test=slice(None))[part]
+        rotation,position = rotation[own],position[own]
         label = path.parent.name
         return dict(position=position, visible=np.ones(position.shape[:2], bool), fps=60., skeleton=self.skeleton, space_unit="nominal",
-            label=label, action=action_index(self.name, label), source=self.name, name=f"{part}/{path.name.removesuffix('.txt.gz')}")
+            label=label, action=action_index(self.name, label), source=self.name, name=f"{part}/{path.name.removesuffix('.txt.gz')}", rotation=rotation)
 
     def __getstate__(self): return {key: value for key,value in self.__dict__.items() if key != "_file"}
 
@@ -116,7 +117,7 @@ class CMU(Reader):
 
 def read_cmu(
     root=None, # the folder that holds `cmu_mocap_8`, or itself; None reads SPORTS_NB_DATA
-)->CMU: # motions; splits train, val (the end of each training file) and test
+)->CMU: # motions, with `rotation` (t, 38, 3) rotation vectors; splits train, val (the end of each training file) and test
     "CMU motion capture as motions in nominal units."
     return CMU(data_folder("cmu_mocap_8", ["skeleton.json", "train", "test"], root))
 

@@ -40,7 +40,8 @@ class NaiveForecast(Forecaster):
         position = fill_missing(*check_history(history, visible, self.config))
         j = torch.arange(1, (horizon or self.config.horizon) + 1, dtype=position.dtype, device=position.device)
         way = (self.config.damping**j).cumsum(0)[:, None, None]
-        return position[:, -1:] + way*(position[:, -1:] - position[:, -2:-1])
+        before = position[:, -2:][:, :1]   # of a history of one pose: itself, so nothing moves
+        return position[:, -1:] + way*(position[:, -1:] - before)
 
 # %% ../../nbs/39_models.naive.ipynb #786008f2
 @register_model
