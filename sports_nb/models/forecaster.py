@@ -36,9 +36,11 @@ def frame_of_reference(
     position, # filled poses, b t k d
     visible, # b t k, bool
 ): # centre (b 1 1 d) and size (b 1 1 1), in the unit of position
-    "The middle of the last pose and the longest side of the largest box around a pose, over the joints that were seen at all"
+    "The middle of the last pose, and the longest side of the largest box around a pose (in space: the diameter of the smallest ball around that middle), over the joints that were seen at all"
     ever = visible.any(1, keepdim=True)[..., None]
     centre = (position[:, -1:]*ever).sum(2, keepdim=True)/ever.sum(2, keepdim=True).clamp(min=1)
+    # a box would change its sides as the body turns
+    if position.shape[-1] == 3: return centre, 2*((position - centre)*ever).norm(dim=-1).amax((1, 2))[:, None, None, None].clamp(min=1e-6)
     inf = torch.tensor(torch.inf, dtype=position.dtype, device=position.device)
     box = torch.where(ever, position, -inf).amax(2) - torch.where(ever, position, inf).amin(2)
     return centre, box.amax((1, 2))[:, None, None, None].clamp(min=1e-6)
