@@ -7,12 +7,11 @@ __all__ = ['PoseViews', 'vary', 'EstimatorNoise', 'fit_noise', 'disturb']
 
 # %% ../../nbs/15b_data.pose_views.ipynb #36394155
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..core.skeleton import get_skeleton
-from .windows import pose_windows
 
 # %% ../../nbs/15b_data.pose_views.ipynb #5f9072b7
 class PoseViews(Sequence):
