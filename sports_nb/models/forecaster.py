@@ -97,6 +97,7 @@ class Forecaster(nn.Module):
         history, visible = check_history(history, visible, self.config)
         position = fill_missing(history, visible)
         centre, size = frame_of_reference(position, visible)
+        seen = visible.any(2).any(1)[:, None, None, None]
         x, poses, spreads = (position - centre)/size, [], []
         horizon, done = horizon or self.config.horizon, 0
         while done < horizon:
@@ -111,6 +112,8 @@ class Forecaster(nn.Module):
                 x, centre = x - middle, centre + middle*size
                 poses = [p - middle for p in poses]
         pose = torch.cat(poses, 1)[:, :horizon]*size + centre
+        # compiled or exported, a network cannot refuse a window in which nobody is seen: it says that it does not know
+        if torch.compiler.is_compiling(): pose = torch.where(seen, pose, torch.nan)
         if spreads[0] is None: return pose, None
         # what was uncertain stays uncertain: a stretch that starts from a forecast adds to the spread of its start
         total = [spreads[0]]
