@@ -89,7 +89,7 @@ def test(o):
 
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument("--out"); a.add_argument("--model", default="ms_gcn_direct_small"); a.add_argument("--seed", type=int, default=0); a.add_argument("--epochs", type=float, default=24)
+    a.add_argument("--out"); a.add_argument("--model", default="ms_gcn_small"); a.add_argument("--seed", type=int, default=0); a.add_argument("--epochs", type=float, default=24)
     a.add_argument("--lr", type=float, default=1e-3); a.add_argument("--dropout", type=float, default=.2); a.add_argument("--far", type=float, default=0., help="exponent of the lead in the loss")
     a.add_argument("--resume", action="store_true"); a.add_argument("--test", nargs="+", help="folders of trained seeds to score"); a.add_argument("--json", help="with --test: where the result is written")
     o = a.parse_args()

@@ -36,7 +36,7 @@ class PoseViews(Sequence):
             position = np.asarray(m["position"], np.float32)
             visible = np.asarray(m["visible"], bool) & np.isfinite(position).all(-1)
             rate = m["fps"]/fps if fps and m.get("fps") else 1.   # frames of the recording from one pose to the next
-            self.motions.append((np.where(visible[..., None], position, 0), visible)); self.rates.append(rate)
+            self.motions.append((np.where(visible[..., None], position, 0), visible, m.get("action", -1))); self.rates.append(rate)
             starts = np.arange(0, (len(position) - 1)/rate - (history + horizon - 1 - past) + 1e-6, step)*rate
             places += [(number, s) for s in starts if visible[int(s):int(s + rate*(history - 1)) + 1].any(0).sum() >= least]
         if not places: raise ValueError(f"no motion has the {history + horizon - past} poses of one window with {least} joints in its history: give longer ones, or a shorter history or horizon")
@@ -48,9 +48,9 @@ class PoseViews(Sequence):
         i:int, # which window
         late:float=0., # how much later it starts, poses
         slower:float=1., # frames of the recording from pose to pose, times as many
-    )->dict: # position (t, k, d) in boxes, visible (t, k), centre (d,), scale ()
+    )->dict: # position (t, k, d) in boxes, visible (t, k), centre (d,), scale (), action
         "One window"
-        position, visible = self.motions[self.owner[i]]
+        position, visible, action = self.motions[self.owner[i]]
         rate = self.rates[self.owner[i]]
         at = self.start[i] + late*rate + slower*rate*np.arange(self.history + self.horizon)
         last = len(position) - 1
@@ -65,9 +65,9 @@ class PoseViews(Sequence):
         if shown.any(0).sum() < self.least: return self.cut(i) if late or slower != 1 else self._empty(p)
         low, high = np.where(shown[..., None], p, np.inf).min((0, 1)), np.where(shown[..., None], p, -np.inf).max((0, 1))
         centre, scale = (low + high)/2, np.float32(max((high - low).max(), 1e-6))
-        return dict(position=np.where(v[..., None], (p - centre)/scale, 0).astype(np.float32), visible=v, centre=centre.astype(np.float32), scale=scale)
+        return dict(position=np.where(v[..., None], (p - centre)/scale, 0).astype(np.float32), visible=v, centre=centre.astype(np.float32), scale=scale, action=action)
 
-    def _empty(self, p): return dict(position=np.zeros_like(p), visible=np.zeros(p.shape[:2], bool), centre=np.zeros(p.shape[-1], np.float32), scale=np.float32(1))
+    def _empty(self, p): return dict(position=np.zeros_like(p), visible=np.zeros(p.shape[:2], bool), centre=np.zeros(p.shape[-1], np.float32), scale=np.float32(1), action=-1)
 
     def __getitem__(self, i): return self.cut(range(len(self))[i])
 
@@ -88,6 +88,9 @@ def vary(
     tilt:float=5., # in space, standard deviation of a turn about each other axis, degrees
     stretch:float=.1, # largest change of one axis against another, as a logarithm
     up:int=1, # in space, axis that points up or down
+    noise=None, # an estimator's mistakes, put into the history: `EstimatorNoise`, or a dict of its fields
+    often:float=.5, # how often they are
+    history:int=10, # poses of the history
 )->dict: # another view of the sample
     "A motion as it might have been seen as well"
     position, visible = sample["position"], sample["visible"]
@@ -108,7 +111,9 @@ def vary(
             r = np.eye(3); r[i, i] = r[j, j] = np.cos(angles[axis]); r[i, j], r[j, i] = -np.sin(angles[axis]), np.sin(angles[axis])
             m = m @ r
     m = m*np.exp(rng.uniform(-stretch, stretch, d))
-    return sample | dict(position=np.ascontiguousarray(position @ m.astype(np.float32)), visible=np.ascontiguousarray(visible))
+    sample = sample | dict(position=np.ascontiguousarray(position @ m.astype(np.float32)), visible=np.ascontiguousarray(visible))
+    if noise is None: return sample
+    return disturb(sample, rng, EstimatorNoise(**noise) if isinstance(noise, dict) else noise, history=history, often=often)
 
 # %% ../../nbs/15b_data.pose_views.ipynb #12b36fe4
 @dataclass(frozen=True)

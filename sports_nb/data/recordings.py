@@ -100,11 +100,11 @@ class CMU(Reader):
         rotation = rows[::2, 3:].reshape(-1, 38, 3)
         return rotation,forward_kinematics(rotation, self.offsets, self.parents).astype(np.float32)
 
-    def read(self, i):
+    def read(self, i, whole=False):
         part,path = self.pieces[i]
         rotation,position = self._file(path)
         border = round(.8*len(position))
-        own = dict(train=slice(0, border-CMU_GAP), val=slice(border, None), test=slice(None))[part]
+        own = slice(None) if whole else dict(train=slice(0, border-CMU_GAP), val=slice(border, None), test=slice(None))[part]
         rotation,position = rotation[own],position[own]
         label = path.parent.name
         return dict(position=position, visible=np.ones(position.shape[:2], bool), fps=60., skeleton=self.skeleton, space_unit="nominal",

@@ -124,19 +124,17 @@ class Forecaster(nn.Module):
         history, # poses, b t k d, any unit; the last `config.history` are used
         visible=None, # b t k bool; None where all is visible
         horizon:int=None, # poses to forecast; None for `config.horizon`
+        spread:bool=False, # also say how far from there each joint is expected to be
         **kw, # what else the model takes, such as the action
-    ): # poses, b horizon k d, same unit
+    ): # poses, b horizon k d, same unit; with `spread` a pair of them and of expected distances, b horizon k
         "Where every joint will be"
-        return self._roll(history, visible, horizon, kw)[0]
-
-    def with_spread(self, history, visible=None, horizon:int=None, **kw): # poses b horizon k d, and the expected distance of each joint b horizon k, same unit
-        "Where every joint will be, and how far from there it is expected to be"
-        pose, spread = self._roll(history, visible, horizon, kw)
-        if spread is None: raise ValueError(f"{getattr(self, 'name', type(self).__name__)} says nothing about its spread: create it with spread=True, and train it")
-        return pose, spread
+        pose, expected = self._roll(history, visible, horizon, kw)
+        if not spread: return pose
+        if expected is None: raise ValueError(f"{getattr(self, 'name', type(self).__name__)} says nothing about its spread: create it with spread=True, and train it")
+        return pose, expected
 
     def radius(self,
-        spread, # expected distance, b t k, of `with_spread`
+        spread, # expected distance, b t k, of `forward` with spread
         probability:float=.5, # 0.05 to 0.95
     ): # b t k, same unit
         "Radius around the forecast in which the joint lies with this probability"

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['masked_mean', 'elastic_net', 'gaussian_maps', 'map_cross_entropy', 'confidence_loss', 'masked_cross_entropy',
-           'forecast_loss']
+           'forecast_loss', 'distance_loss', 'limb_loss', 'spread_loss']
 
 # %% ../../nbs/40_train.losses.ipynb #2f182109
 import torch
@@ -88,3 +88,46 @@ def forecast_loss(
     if visible is None: visible = torch.ones(d.shape[:-1], dtype=torch.bool, device=d.device)
     d = torch.where(visible[..., None], d, 0.)
     return masked_mean(F.smooth_l1_loss(d, torch.zeros_like(d), beta=beta, reduction="none").mean(-1), visible)
+
+# %% ../../nbs/40_train.losses.ipynb #584651f4
+def distance_loss(
+    pred: Tensor, # (b, t_f, k, d) predicted poses
+    target: Tensor, # (b, t_f, k, d) what happened
+    visible: Tensor, # (b, t_f, k) bool, joints that count
+    *,
+    far: float = 0., # exponent of the lead in its weight
+    soften: float = 0., # distance from which a miss counts by its logarithm, unit of the poses; 0: never
+) -> Tensor: # scalar, in the unit of the poses
+    "Mean distance of predicted joints: eq. (12) with the Euclidean norm of a joint."
+    d = torch.where(visible[..., None], pred - target, 0.).square().sum(-1).add(1e-10).sqrt()
+    if soften: d = soften * torch.log1p(d / soften)
+    weight = torch.arange(1., d.shape[1] + 1, device=d.device) ** far
+    return masked_mean(d * (weight / weight.mean())[:, None], visible)
+
+# %% ../../nbs/40_train.losses.ipynb #b6a36927
+def limb_loss(
+    pred: Tensor, # (..., k, d) predicted poses
+    target: Tensor, # (..., k, d) what happened
+    visible: Tensor, # (..., k) bool, joints that count
+    limbs, # (l, 2) joints at the ends of each limb
+    *,
+    short: float = .02, # length at which a limb has lost much of its direction, unit of the poses
+) -> Tensor: # scalar, 0 to 2
+    "Mean chord between the directions of limbs."
+    i, j = torch.as_tensor(limbs, device=pred.device).T
+    def direction(p):
+        p = torch.where(visible[..., None], p, 0.)
+        v = p[..., j, :] - p[..., i, :]
+        return v / v.square().sum(-1, keepdim=True).add(short ** 2).sqrt()
+    return masked_mean((direction(pred) - direction(target)).square().sum(-1).add(1e-6).sqrt(), visible[..., i] & visible[..., j])
+
+# %% ../../nbs/40_train.losses.ipynb #647f9461
+def spread_loss(
+    spread: Tensor, # (b, t_f, k) expected distances, above 0
+    distance: Tensor, # (b, t_f, k) what they came to
+    visible: Tensor, # (b, t_f, k) bool, joints that count
+) -> Tensor: # scalar
+    "Log-likelihood, up to a constant and with its sign turned, of distances around an expected distance."
+    d = torch.where(visible, distance.detach(), 0.)
+    s = spread.clamp(min=1e-5)
+    return masked_mean(s.log() + d / s, visible)

@@ -14,7 +14,9 @@ from pathlib import Path
 from ..data.augment import augment
 from ..data.clips import Windows,read_basketball400,whole_clips
 from ..data.datasets import read_clips,read_lspet
+from ..data.motions import ballplay_motions,cmu_motions,penn_motions,synthetic_motions
 from ..data.pools import Mixture,decoded,synthetic_pictures
+from ..data.pose_views import PoseViews,vary
 from ..data.synthetic import cache_folder
 from ..models.registry import create_model
 from .checkpoints import list_pretrained,load_checkpoint,load_pretrained
@@ -45,10 +47,18 @@ def _clips(*, part="train", source=None, official=1, frames=8, step=2, size=128)
     return Windows(whole_clips(clips, size=size), frames, step)
 
 
-SETS = dict(lspet=_lspet, basketball400=_basketball400, clips=_clips, **{kind: partial(_synthetic, kind) for kind in ("drawn", "filmed", "empty")}) # name in a recipe -> function that makes the set
+# windows of motions, for forecasters
+def _penn(*, part="train", history=10, horizon=25, past=0, step=1, speed=.2): return PoseViews(penn_motions(part), history, horizon, past=past, step=step, speed=speed)
+def _ballplay(*, part="train", cameras=4, history=10, horizon=25, past=0, step=1, speed=.2): return PoseViews(ballplay_motions(part=part, cameras=cameras), history, horizon, past=past, step=step, speed=speed)
+def _cmu(*, part="train", labels=None, history=10, horizon=25, past=0, step=1, speed=.2): return PoseViews(cmu_motions(part, labels=labels), history, horizon, fps=None, past=past, step=step, speed=speed)
+def _poses400(*, part="train", condition="standard", history=10, horizon=25, past=0, step=1, speed=.2): return PoseViews(synthetic_motions(part, condition), history, horizon, past=past, step=step, speed=speed)
+
+
+SETS = dict(lspet=_lspet, basketball400=_basketball400, clips=_clips, **{kind: partial(_synthetic, kind) for kind in ("drawn", "filmed", "empty")},
+    penn=_penn, ballplay=_ballplay, cmu=_cmu, poses400=_poses400) # name in a recipe -> function that makes the set
 
 # %% ../../nbs/44_train.recipes.ipynb #a59d2056
-TABLES = ("config", "task", "fit", "preset", "augment", "train", "valid", "card")
+TABLES = ("config", "task", "fit", "preset", "augment", "vary", "train", "valid", "card")
 
 
 def _set(name): return name.split(":")[0]
@@ -80,6 +90,8 @@ def read_recipe(
     _known(recipe["fit"], set(_arguments(fit)) - {"model", "task", "train", "valid", "augment", "out", "card", "watch", "resume"}, f"{path.name} [fit]")
     _known(recipe["preset"], [f.name for f in fields(PRESETS["modern"])], f"{path.name} [preset]")
     _known(recipe["augment"], set(_arguments(augment)) - {"sample", "rng", "size"}, f"{path.name} [augment]")
+    _known(recipe["vary"], set(_arguments(vary)) - {"sample", "rng", "skeleton"}, f"{path.name} [vary]")
+    if recipe["augment"] and recipe["vary"]: raise ValueError(f"{path.name} has both [augment], for pictures, and [vary], for motions: one training has one kind")
     for half in ("train", "valid"):
         for source,sets in recipe[half].items():
             where = f"{path.name} [{half}.{source}"
@@ -116,7 +128,7 @@ def _sources(half, what, seed=0):
     for source,sets in what.items():
         parts = {name: SETS[_set(name)](**{k: v for k,v in settings.items() if k != "share"}) for name,settings in sets.items()}
         for part in parts.values():
-            if isinstance(part, Windows): part.seed = seed
+            if isinstance(part, (Windows, PoseViews)): part.seed = seed
         made[source] = Mixture(parts, [s["share"] for s in sets.values()], seed) if len(parts) > 1 else next(iter(parts.values()))
     return made
 
@@ -153,6 +165,6 @@ def run_recipe(
     if "behind" in view: view["behind"] = SETS[view["behind"]](**{k: v for k,v in next((sets[view["behind"]] for sets in recipe["train"].values() if view["behind"] in sets), {}).items() if k != "share"})
     card = dict(recipe["card"], recipe=recipe["name"], recipe_sha256=recipe["hash"], **provenance())
     if start: card["start"] = dict(weights=Path(start).name, sha256=model.card["sha256"])
-    curves = fit(model, task, train, valid or None, preset=replace(PRESETS[preset], **recipe["preset"]), augment=partial(augment, **view) if view else None,
+    curves = fit(model, task, train, valid or None, preset=replace(PRESETS[preset], **recipe["preset"]), augment=partial(augment, **view) if view else partial(vary, skeleton=model.config.skeleton, **recipe["vary"]) if recipe["vary"] else None,
         out=out or recipe["out"], resume=resume, card=card, watch=watch, **{k: tuple(map(tuple, v)) if k == "sizes" else v for k,v in settings.items()})
     return model.eval(),curves

@@ -15,7 +15,8 @@ from torch import nn
 
 from ..core.metrics import auc, classification_table, limb_angle_error, mpjpe, pck
 from ..data.datasets import ACTION_CLASSES
-from .losses import confidence_loss, elastic_net, forecast_loss, map_cross_entropy, masked_cross_entropy
+from ..core.skeleton import get_skeleton
+from .losses import confidence_loss, distance_loss, elastic_net, forecast_loss, limb_loss, map_cross_entropy, masked_cross_entropy, spread_loss
 
 # %% ../../nbs/41_train.tasks.ipynb #cb46f42e
 def _fault(sample, text):
@@ -162,9 +163,16 @@ class Forecast:
     history: int = 10 # poses in
     horizon: int = 8 # poses out
     skeleton: str = "body13" # joints of the poses
-    beta: float = 0. # where the loss becomes quadratic, parts of the box
+    norm: str = "coordinates" # what eq. (12) measures: "coordinates", or the "distance" of joints
+    beta: float = 0. # coordinates: where the loss becomes quadratic, parts of the box
+    far: float = 0. # distance: exponent of the lead in its weight
+    soften: float = 0. # distance: from where on a miss counts by its logarithm, parts of the box
+    limbs: float = 0. # weight of the limbs' directions
     min_limb: float = 3. # shorter limbs have no angle worth the name, unit of the recording
     name = "forecast"
+
+    def __post_init__(self):
+        if self.norm not in ("coordinates", "distance"): raise ValueError(f"the norm of a forecast's loss is 'coordinates' or 'distance', got {self.norm!r}")
 
     def length(self, sample): return 1
 
@@ -174,14 +182,22 @@ class Forecast:
         if not np.isfinite(sample["position"][sample["visible"]]).all(): _fault(sample, "has NaN in a visible joint; mark the joint as not visible")
 
     def batch(self, samples):
-        plain = dict(centre=np.zeros(samples[0]["position"].shape[-1], np.float32), scale=np.float32(1))   # windows that are in their own unit
-        return {k: np.stack([(plain | s)[k] for s in samples]) for k in ("position", "visible", "centre", "scale")}
+        plain = dict(centre=np.zeros(samples[0]["position"].shape[-1], np.float32), scale=np.float32(1), action=-1)   # windows that are in their own unit
+        return {k: np.stack([(plain | s)[k] for s in samples]) for k in ("position", "visible", "centre", "scale", "action")}
 
-    def _forward(self, model, batch): return model(batch["position"][:, :self.history], visible=batch["visible"][:, :self.history])
+    def _forward(self, model, batch, **kw):
+        config = getattr(getattr(model, "module", model), "config", None)
+        if getattr(config, "n_actions", 0): kw["action"] = batch["action"]
+        return model(batch["position"][:, :self.history], visible=batch["visible"][:, :self.history], **kw)
 
     def loss(self, model, batch):
-        loss = forecast_loss(self._forward(model, batch), batch["position"][:, self.history:], batch["visible"][:, self.history:], beta=self.beta)
-        return loss, dict(forecast=loss)
+        truth, visible = batch["position"][:, self.history:], batch["visible"][:, self.history:]
+        told = getattr(getattr(getattr(model, "module", model), "config", None), "spread", False)
+        pred, spread = self._forward(model, batch, spread=True) if told else (self._forward(model, batch), None)
+        parts = dict(forecast=forecast_loss(pred, truth, visible, beta=self.beta) if self.norm == "coordinates" else distance_loss(pred, truth, visible, far=self.far, soften=self.soften))
+        if self.limbs: parts["limbs"] = limb_loss(pred, truth, visible, get_skeleton(self.skeleton).limbs)
+        if told: parts["spread"] = spread_loss(spread, (pred - truth).norm(dim=-1), visible)
+        return sum(dict(forecast=1., limbs=self.limbs, spread=.01)[k] * x for k, x in parts.items()), parts
 
     def outcome(self, model, batch):
         arrays = dict(pred=self._forward(model, batch), reference=batch["position"][:, self.history:], visible=batch["visible"][:, self.history:],
