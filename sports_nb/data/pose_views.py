@@ -139,15 +139,17 @@ def fit_noise(
     if good.sum() < 1000: raise ValueError(f"only {int(good.sum())} joints are both visible and believed: noise needs 1000 or more")
     typical = np.median(np.linalg.norm(error, axis=-1)[good])
     wild = np.linalg.norm(error, axis=-1) > 6*typical
-    kept = np.where((good & ~wild)[..., None], error, np.nan)
-    with np.errstate(all="ignore"):
-        n = np.isfinite(kept[..., 0]).sum(1)
-        mean, rest = np.nanmean(kept, 1), kept - np.nanmean(kept, 1, keepdims=True)
-        shake = np.sqrt(np.nansum(rest**2, (0, 1, 3))/np.maximum(2*np.maximum(n - 1, 0).sum(0), 1))
-        # the mean of a window still shakes a little: that share is taken off
-        steady = np.sqrt(np.maximum(np.nanmean(np.where(n[..., None] > 1, mean, np.nan)**2, (0, 2)) - shake**2*np.nanmean(np.where(n > 1, 1/np.maximum(n, 1), np.nan), 0), 0))
+    kept = good & ~wild
+    n = kept.sum(1)                                                                     # windows, joints
+    mean = np.where(kept[..., None], error, 0).sum(1)/np.maximum(n, 1)[..., None]
+    rest = np.where(kept[..., None], error - mean[:, None], 0)
+    shake = np.sqrt((rest**2).sum((0, 1, 3))/np.maximum(2*np.maximum(n - 1, 0).sum(0), 1))
+    # the mean of a window still shakes a little: that share is taken off
+    some = n > 1
+    average = lambda x: np.where(some, x, 0).sum(0)/np.maximum(some.sum(0), 1)
+    steady = np.sqrt(np.maximum(average((mean**2).mean(-1)) - shake**2*average(1/np.maximum(n, 1)), 0))
     misses = error[good & wild]
-    return EstimatorNoise(tuple(np.nan_to_num(steady).round(5).tolist()), tuple(np.nan_to_num(shake).round(5).tolist()), round(float((good & wild).sum()/good.sum()), 5),
+    return EstimatorNoise(tuple(steady.round(5).tolist()), tuple(shake.round(5).tolist()), round(float((good & wild).sum()/good.sum()), 5),
                           round(float(np.sqrt((misses**2).mean())) if len(misses) else 0., 5), round(float(1 - believed[visible].mean()), 5))
 
 

@@ -14,8 +14,6 @@ from tqdm.auto import tqdm
 
 from ..analysis.pipeline import CHUNK,SURE
 from ..analysis.tracking import Tracker
-from ..core.metrics import pck
-from ..core.skeleton import convert
 from ..data.pose_views import EstimatorNoise,fit_noise
 from ..data.recordings import read_ballplay
 from ..data.sample import person_box

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NAIVE', 'CMU_LEADS', 'CMU_ACTIONS', 'CMU_PUBLISHED', 'CMU_DOUBLES', 'LEADS', 'ask', 'naive', 'cmu_windows',
-           'score_cmu', 'euler_angles', 'euler_windows', 'score_euler', 'penn_windows', 'score_penn', 'score_forecasts']
+           'score_cmu', 'euler_angles', 'euler_windows', 'score_euler', 'score_penn', 'score_forecasts']
 
 # %% ../../nbs/72_experiments.prediction.ipynb #1353780c
 import numpy as np
@@ -124,23 +124,6 @@ def score_euler(
     return np.mean(errors, 0)
 
 # %% ../../nbs/72_experiments.prediction.ipynb #a3b2e2b8
-def penn_windows(
-    reader, # of `read_penn`
-    frames:int=18, # of a window: 17 (one pose in) or 18 (two poses in)
-    part:str="test",
-)->dict: # position (n, frames, 13, 2), units in which PCK@0.05 is a distance of 0.1; visible (n, frames, 13); video (n,)
-    "TP-RNN's windows"
-    positions, seen, videos = [], [], []
-    for i in reader.splits[part]:
-        motion = reader[i]
-        size = np.ptp(motion["position"].reshape(-1, 2), axis=0).max()/2   # of all joints, visible or not, as published
-        p, v = convert(motion["position"], reader.skeleton, "body13", motion["visible"])
-        t = len(p)
-        at = np.minimum(np.arange(t)[:, None] + max(1, (t - 1)//frames)*np.arange(frames), t - 1)
-        positions.append((p[at]/size).astype(np.float32)); seen.append(v[at]); videos.append(np.full(t, i))
-    return dict(position=np.concatenate(positions), visible=np.concatenate(seen), video=np.concatenate(videos))
-
-
 def score_penn(
     model, # a forecaster of body13 in 2D
     windows:dict, # of `penn_windows`
@@ -149,7 +132,9 @@ def score_penn(
     n = windows["position"].shape[1] - 16
     if model.config.history != n: raise ValueError(f"these windows have {n} poses of history; the model reads {model.config.history}")
     history, truth, seen = windows["position"][:, :n], windows["position"][:, n:], windows["visible"][:, n:]
-    said = ask(model, history, horizon=16)
+    placed = windows["placed"][:, :n]
+    placed = placed | ~placed.any((1, 2))[:, None, None]   # who is nowhere is forecast all the same
+    said = ask(model, history, placed, horizon=16)
     right = (np.linalg.norm(said - truth, axis=-1) < .1) & seen
     return (100*right.sum((0, 2))/seen.sum((0, 2))).tolist()
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['POSE_ALONE', 'ACTION_ALONE', 'SYSTEMS', 'LEVELS', 'CONDITIONS', 'PARTS', 'VIEW', 'System', 'Level', 'benchmark',
-           'data_hash', 'predict', 'Eye', 'settings_of', 'run', 'train_frames', 'train_poses', 'over_seeds', 'runs_of',
-           'text', 'result', 'save_result']
+           'data_hash', 'predict', 'Eye', 'code_hash', 'settings_of', 'run', 'train_frames', 'train_poses',
+           'over_seeds', 'runs_of', 'text', 'result', 'save_result']
 
 # %% ../../nbs/70_experiments.runs.ipynb #7dd13be9
 import hashlib,inspect,io,json
@@ -143,7 +143,8 @@ class Eye:
 
 
 @cache
-def _code():
+def code_hash()->str: # SHA-256 of what an experiment runs on
+    "A fingerprint of the package's code."
     package = Path(inspect.getfile(fit)).parents[1]
     return hashlib.sha256(b"".join(f.read_bytes() for part in ("core", "data", "layers", "models", "train", "experiments") for f in sorted((package/part).glob("*.py")))).hexdigest()
 
@@ -152,7 +153,7 @@ def settings_of(system, level, condition, seed):
     "All that decides what a run says; a smoke run, which takes seconds, is made again when any code changed"
     own = dict(system=asdict(system), level={k: v for k,v in asdict(level).items() if k != "seeds"}, condition=condition, seed=seed, view=VIEW, data=data_hash(level, condition))
     if system.poses: own["eye"] = asdict(SYSTEMS["HICNN-PSTA"])
-    if level.epochs < 10: own["code"] = _code()
+    if level.epochs < 10: own["code"] = code_hash()
     return json.loads(json.dumps(own))
 
 

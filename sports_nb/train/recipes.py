@@ -11,17 +11,20 @@ from dataclasses import fields,replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from ..data.augment import augment
 from ..data.clips import Windows,read_basketball400,whole_clips
 from ..data.datasets import read_clips,read_lspet
-from ..data.motions import ballplay_motions,cmu_motions,penn_motions,synthetic_motions
+from ..data.motions import ballplay_motions,cmu_motions,penn_motions,penn_windows,synthetic_motions
 from ..data.pools import Mixture,decoded,synthetic_pictures
 from ..data.pose_views import PoseViews,vary
+from ..data.recordings import read_penn
 from ..data.synthetic import cache_folder
 from ..models.registry import create_model
 from .checkpoints import list_pretrained,load_checkpoint,load_pretrained
 from .fit import PRESETS,fit
-from .tasks import task_for
+from .tasks import Rows,task_for
 
 # %% ../../nbs/44_train.recipes.ipynb #2f3034f3
 def _lspet(*, part="train", first=None): # photographs; `first`: only so many
@@ -49,13 +52,21 @@ def _clips(*, part="train", source=None, official=1, frames=8, step=2, size=128)
 
 # windows of motions, for forecasters
 def _penn(*, part="train", history=10, horizon=25, past=0, step=1, speed=.2): return PoseViews(penn_motions(part), history, horizon, past=past, step=step, speed=speed)
+def _penn18(*, part="train", frames=18): # TP-RNN's windows; the history shows what the annotators guessed as well, as the protocol's naive rows see it
+    w = penn_windows(read_penn(), frames, part)
+    history = frames-16
+    seen = np.concatenate([w["placed"][:, :history], w["visible"][:, history:]], 1)
+    some = seen[:, :history].any((1, 2))
+    return Rows(dict(position=w["position"][some], visible=seen[some]), "penn18")
+
+
 def _ballplay(*, part="train", cameras=4, history=10, horizon=25, past=0, step=1, speed=.2): return PoseViews(ballplay_motions(part=part, cameras=cameras), history, horizon, past=past, step=step, speed=speed)
 def _cmu(*, part="train", labels=None, history=10, horizon=25, past=0, step=1, speed=.2): return PoseViews(cmu_motions(part, labels=labels), history, horizon, fps=None, past=past, step=step, speed=speed)
 def _poses400(*, part="train", condition="standard", history=10, horizon=25, past=0, step=1, speed=.2): return PoseViews(synthetic_motions(part, condition), history, horizon, past=past, step=step, speed=speed)
 
 
 SETS = dict(lspet=_lspet, basketball400=_basketball400, clips=_clips, **{kind: partial(_synthetic, kind) for kind in ("drawn", "filmed", "empty")},
-    penn=_penn, ballplay=_ballplay, cmu=_cmu, poses400=_poses400) # name in a recipe -> function that makes the set
+    penn=_penn, penn18=_penn18, ballplay=_ballplay, cmu=_cmu, poses400=_poses400) # name in a recipe -> function that makes the set
 
 # %% ../../nbs/44_train.recipes.ipynb #a59d2056
 TABLES = ("config", "task", "fit", "preset", "augment", "vary", "train", "valid", "card")
