@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FORECASTERS', 'BUDGETS', 'SETS', 'HISTORY', 'Forecasting', 'Budget', 'sessions', 'plain_windows', 'course',
-           'settings_of', 'forecast_windows', 'fitted_noise', 'run_forecaster', 'naive_runs']
+           'settings_of', 'histories', 'forecast_windows', 'fitted_noise', 'run_forecaster', 'naive_runs']
 
 # %% ../../nbs/72b_experiments.forecasts.ipynb #492fe928
 import hashlib,io,json
@@ -130,19 +130,26 @@ def settings_of(name, on, budget, fold, seed):
     return json.loads(json.dumps(own))
 
 
+def histories(
+    windows:dict, # of `plain_windows`
+    estimated:bool=False, # what HICNN-PSTA read, not the reference
+)->tuple: # (n, 10, k, d) in the windows' boxes and (n, 10, k) bool
+    "What a forecast starts from."
+    if not estimated: return windows["position"][:, :HISTORY],windows["visible"][:, :HISTORY]
+    return ((windows["estimated"]-windows["centre"][:, None, None])/windows["scale"][:, None, None, None]).astype(np.float32),windows["believed"]
+
+
 def forecast_windows(
     model, # a forecaster
     windows:dict, # of `plain_windows`
     estimated:bool=False, # from the estimated histories
     **told, # action
-)->np.ndarray: # (n, horizon, k, d) in the windows' boxes; NaN where nothing was believed
-    "Forecasts of windows that are in boxes, from their reference or estimated histories."
-    horizon = windows["position"].shape[1]-HISTORY
-    if not estimated: return ask(model, windows["position"][:, :HISTORY], windows["visible"][:, :HISTORY], horizon, **told)
-    some = windows["believed"].any((1, 2))
-    said = np.full((len(some), horizon, *windows["position"].shape[2:]), np.nan, np.float32)
-    centre,scale = windows["centre"][some, None, None],windows["scale"][some, None, None, None]
-    said[some] = (ask(model, windows["estimated"][some], windows["believed"][some], horizon, **{k: v[some] for k,v in told.items()})-centre)/scale
+)->np.ndarray: # (n, horizon, k, d) in the windows' boxes; NaN where no joint of the history was believed
+    "Forecasts of windows, from their reference or estimated histories."
+    history,visible = histories(windows, estimated)
+    some,horizon = visible.any((1, 2)),windows["position"].shape[1]-HISTORY
+    said = np.full((len(some), horizon, *history.shape[2:]), np.nan, np.float32)
+    if some.any(): said[some] = ask(model, history[some], visible[some], horizon, **{k: v[some] for k,v in told.items()})
     return said
 
 
