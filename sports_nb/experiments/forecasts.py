@@ -63,7 +63,7 @@ class Budget:
 
 BUDGETS = dict(
     quick=Budget("nano", 2, 12, 16, 2e-3, 1, (0,), 2),
-    full=Budget("nano", None, 1500, 64, 2e-3, 4, (0, 1, 2), None),
+    full=Budget("nano", None, 1000, 64, 1e-3, 4, (0, 1, 2), None),
     paper=Budget("small", None, 20_000, 64, 1e-3, 8, (0, 1, 2), None))
 
 SETS = { # name -> poses out, coordinates

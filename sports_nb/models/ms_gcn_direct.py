@@ -92,6 +92,7 @@ class MSGCNDirect(Forecaster):
         self.action = nn.Embedding(c.n_actions, c.hidden) if c.n_actions else None
         self.blocks = nn.ModuleList(nn.ModuleList(Block(c.hidden, a, c.dropout) for a in adjacency) for _ in range(c.depth))
         self.fusions = nn.ModuleList(nn.ModuleList(CrossScaleFusion(c.hidden, 1, width=c.relations, kernel=1) for _ in adjacency[1:]) for _ in range((c.depth - 1)//c.fuse_every))
+        self.fusion_norms = nn.ModuleList(nn.ModuleList(nn.LayerNorm(c.hidden) for _ in range(2*(len(adjacency) - 1))) for _ in self.fusions)
         self.norm, self.correct = nn.LayerNorm(c.hidden), nn.Linear(c.hidden, len(self.basis)*c.dims)
         nn.init.zeros_(self.correct.weight); nn.init.zeros_(self.correct.bias)
         self.damping = nn.Parameter(torch.tensor(float(c.damping)))
@@ -120,8 +121,12 @@ class MSGCNDirect(Forecaster):
         for n, blocks in enumerate(self.blocks, 1):
             scales = [block(s) for block, s in zip(blocks, scales)]
             if n % self.config.fuse_every or n == len(self.blocks): continue
-            for i, fusion in enumerate(self.fusions[n//self.config.fuse_every - 1]):
-                scales[i], scales[i + 1] = (y[:, 0] for y in fusion(scales[i][:, None], scales[i + 1][:, None]))
+            at = n//self.config.fuse_every - 1
+            for i, (fusion, fine, coarse) in enumerate(zip(self.fusions[at], self.fusion_norms[at][::2], self.fusion_norms[at][1::2])):
+                # as in the blocks: what is read is normalised, what comes of it is added (eq. 9 returns its input with the other scale's share added)
+                a, b = fine(scales[i]), coarse(scales[i + 1])
+                more_a, more_b = (y[:, 0] for y in fusion(a[:, None], b[:, None]))
+                scales[i], scales[i + 1] = scales[i] + more_a - a, scales[i + 1] + more_b - b
         return self.norm(sum(((pool > 0).to(x.dtype).T @ s for pool, s in zip(pooling[1:], scales[1:])), scales[0]))
 
     def predict(self,
