@@ -181,7 +181,7 @@ def run_forecaster(
         made = settings|provenance()
         data,(horizon,dims) = course(on, budget, fold, seed),SETS[on]
         config = dict(skeleton="body13", dims=dims, history=HISTORY, horizon=horizon)
-        if own.model == "ms_gcn" and dims == 3: config["up"] = 2
+        if own.model == "ms_gcn": config |= dict(spread=True)|(dict(up=2) if dims == 3 else {})
         if own.action: config["n_actions"] = len(ACTIONS)+1
         with torch.random.fork_rng():
             torch.manual_seed(seed)
