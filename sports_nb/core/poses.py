@@ -250,5 +250,5 @@ def valid_at(
     if abs(ds.lead.values[near] - lead) > 5e-4: raise PoseError(f"no lead of {lead:g} s; there are {', '.join(f'{v:g}' for v in ds.lead.values)} s")
     one, time = ds.isel(lead=near), ds.time.values
     # frames further apart than the lead: nothing was predicted for them that did not already see them
-    read = {k: (v.dims, sample(v.values, time, time - ds.lead.values[near], until=time - 1e-4)) for k, v in one[["position", "confidence"]].items()}
+    read = {k: (v.dims, sample(v.values, time, time - ds.lead.values[near], until=time - 1e-4)) for k, v in one.items() if k in ("position", "confidence", "spread")}
     return validate(one.assign(read).drop_vars("lead").assign_attrs(lead=float(ds.lead.values[near])))

@@ -60,7 +60,7 @@ class MSGCNDirectConfig:
     history:int = 10 # poses in, at 25 a second
     horizon:int = 25 # poses out, unless asked otherwise
     scales:tuple = ("joint", "part", "body") # finest first
-    hidden:int = 128 # channels of a node
+    hidden:int = 96 # channels of a node
     depth:int = 8 # blocks
     fuse_every:int = 2 # blocks between two exchanges of the scales
     relations:int = 32 # channels of the relation vectors of eq. (9)
