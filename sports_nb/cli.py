@@ -169,7 +169,7 @@ def train(
 # %% ../nbs/80_cli.ipynb #0410ec76
 @app.command()
 def experiment(
-    name: Annotated[str, typer.Argument(help="table2 to table5, fig4, fig5, multitask, or basketball400 (of trained weights); on real data table2 to table5, or cmu, penn and forecast (of trained forecasters).", show_default=False)],
+    name: Annotated[str, typer.Argument(help="table2 to table5, fig4, fig5, multitask, spread, or basketball400 (of trained weights); on real data table2 to table5, or cmu, penn and forecast (of trained forecasters).", show_default=False)],
     data: Annotated[str, typer.Option(help="synthetic (basketball400-v1) or real (clips, photographs and motion in SPORTS_NB_DATA).")] = "synthetic",
     level: Annotated[str, typer.Option(help="Of what is trained here: quick (a smoke run), full (2 cores, hours) or paper (a GPU).", show_default="quick")] = None,
     condition: Annotated[str, typer.Option(help="Of the synthetic clips: standard or hard.", show_default="standard")] = None,
@@ -182,7 +182,7 @@ def experiment(
     from sports_nb.analysis.report import refuse_to_overwrite
     from sports_nb.experiments import estimation, forecasters, photographs, real, recognition, runs, table5
     trained = dict(table2=(recognition.table2, recognition.show_recognition), table3=(recognition.table3, recognition.show_recognition), table4=(estimation.table4, estimation.show_estimation),
-                   multitask=(estimation.multitask, estimation.show_multitask), fig4=(recognition.fig4, None), fig5=(estimation.fig5, None), table5=(table5.table5, table5.show_table5_whole))
+                   multitask=(estimation.multitask, estimation.show_multitask), fig4=(recognition.fig4, None), fig5=(estimation.fig5, None), table5=(table5.table5, table5.show_table5_whole), spread=(forecasters.spread, forecasters.show_spread))
     # name -> what makes it, what shows it, the options it takes
     known = dict(synthetic={k: (*v, dict(level="quick", condition="standard")) for k, v in trained.items()} |
                            dict(basketball400=(estimation.score_weights, estimation.show_weights, dict(weights="hicnn_psta_small", condition="standard"))),
@@ -196,7 +196,7 @@ def experiment(
     takes |= given
     for option, values in (("level", runs.LEVELS), ("condition", runs.CONDITIONS)):
         if option in takes and takes[option] not in values: raise ValueError(f"--{option} is {takes[option]!r}; there are {', '.join(values)}")
-    kind = takes.get("level", "full" if data == "real" else "weights")
+    kind = takes.get("level", "weights" if "weights" in takes else "full")
     path = out/f"{name}_{takes.get('condition', data)}_{kind}.{'jpg' if name == 'fig5' else 'json'}"
     refuse_to_overwrite(out, force, [path.name])
     made = run(**takes, progress=True)

@@ -41,8 +41,8 @@ def forecast(
     times, # (n,) seconds
     leads, # (m,) seconds, increasing
     batch:int=256, # windows at once
-    spread:bool=False, # also the radius in which each joint lies as often as not
-)->np.ndarray: # (n, m, k, 2) px; NaN where there is no pose to start from; with `spread` a pair of it and of (n, m, k) px
+    spread:bool=False, # also how far to trust it
+)->np.ndarray: # (n, m, k, 2) px; NaN where there is no pose to start from; with `spread` also the radius in which a joint lies as often as not, (n, m, k) px, and confidence (n, m, k)
     "What is predicted at every frame, from that frame and those before it alone"
     leads, n = np.asarray(leads, float), model.config.history
     steps = int(np.ceil(leads.max()/HISTORY_STEP - 1e-6))
@@ -50,7 +50,7 @@ def forecast(
     i = np.minimum((leads/HISTORY_STEP + 1e-9).astype(int), steps - 1)
     w = (leads/HISTORY_STEP - i)[:, None, None].astype(np.float32)
     out = np.full((len(times), len(leads), *position.shape[1:]), np.nan, np.float32)
-    radius = np.full(out.shape[:-1], np.nan, np.float32)
+    radius, trust = np.full(out.shape[:-1], np.nan, np.float32), np.full(out.shape[:-1], np.nan, np.float32)
     values = np.concatenate([position, confidence[..., None]], -1).astype(np.float32)
     here = np.isfinite(position).all((1, 2))
     start, since = np.flatnonzero(here), np.maximum.accumulate(np.where(here, -np.inf, times))
@@ -64,16 +64,19 @@ def forecast(
         visible &= (asked > since[at][:, None])[..., None]
         # a body of which nothing is sure is still forecast, from its best guess
         visible[:, -1] |= ~visible.any((1, 2))[:, None]
-        past = torch.from_numpy(np.nan_to_num(past[..., :2]))
+        past, sure = torch.from_numpy(np.nan_to_num(past[..., :2])), np.nan_to_num(past[..., 2])
         future = model(past, visible=torch.from_numpy(visible), horizon=steps, **(dict(spread=True) if spread else {}))
         if spread:
             future, expected = future
-            # what is said of now is the estimate itself
-            half = torch.cat([torch.zeros_like(expected[:, :1]), model.radius(expected, .5)], 1).numpy()
+            # the first pose ahead is hardly worse than the estimate now, whose error it has
+            half = model.radius(expected, .5)
+            half = torch.cat([half[:, :1], half], 1).numpy()
             radius[at] = half[:, i]*(1 - w[..., 0]) + half[:, i + 1]*w[..., 0]
+            # a joint that had to be filled in counts for nothing in its frame
+            trust[at] = np.where(visible, sure, 0).mean(1)[:, None]
         path = torch.cat([past[:, -1:], future], 1).numpy()
         out[at] = path[:, i]*(1 - w) + path[:, i + 1]*w
-    return (out, radius) if spread else out
+    return (out, radius, trust) if spread else out
 
 # %% ../../nbs/51_analysis.pipeline.ipynb #2ee37863
 class ActionWindows:
@@ -168,8 +171,8 @@ def analyse(
     finally: bar.close()
     times = clip.times[:done]
     clock = time.perf_counter()
-    try: ahead, radius = forecast(forecaster, position, confidence, times, np.array(leads_ms)/1000, spread=True)
-    except KeyboardInterrupt: stopped, ahead, radius = "interrupted", *(np.full((done, len(leads_ms), k, *rest), np.nan, np.float32) for rest in ((2,), ()))
+    try: ahead, radius, trust = forecast(forecaster, position, confidence, times, np.array(leads_ms)/1000, spread=True)
+    except KeyboardInterrupt: stopped, ahead, radius, trust = "interrupted", *(np.full((done, len(leads_ms), k, *rest), np.nan, np.float32) for rest in ((2,), (), ()))
     spent["predict"] = time.perf_counter() - clock
     spent["total"] = time.perf_counter() - start
     at, probability = actions.finish()
@@ -177,7 +180,7 @@ def analyse(
     mean = probability.mean(0) if len(at) else np.full(len(ACTION_CLASSES), np.nan)
     return Analysis(
         estimated=poses(position, confidence=confidence, **source),
-        predicted=predictions(ahead, np.array(leads_ms)/1000, **source).assign(spread=(("time", "lead", "keypoint", "individual"), radius[..., None], dict(units="px", long_name="radius in which the joint lies as often as not"))),
+        predicted=predictions(ahead, np.array(leads_ms)/1000, confidence=trust, **source).assign(spread=(("time", "lead", "keypoint", "individual"), radius[..., None], dict(units="px", long_name="radius in which the joint lies as often as not"))),
         actions=xr.DataArray(probability, dict(time=at, action=list(ACTION_CLASSES)), ("time", "action"), name="probability"),
         clip_action={a: float(p) for a, p in zip(ACTION_CLASSES, mean)},
         box=xr.DataArray(boxes, dict(time=times, corner=["x0", "y0", "x1", "y1"]), ("time", "corner"), name="box"),

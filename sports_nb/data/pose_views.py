@@ -38,7 +38,9 @@ class PoseViews(Sequence):
             rate = m["fps"]/fps if fps and m.get("fps") else 1.   # frames of the recording from one pose to the next
             self.motions.append((np.where(visible[..., None], position, 0), visible, m.get("action", -1))); self.rates.append(rate)
             starts = np.arange(0, (len(position) - 1)/rate - (history + horizon - 1 - past) + 1e-6, step)*rate
-            places += [(number, s) for s in starts if visible[int(s):int(s + rate*(history - 1)) + 1].any(0).sum() >= least]
+            at = (np.arange(int((len(position) - 1)/rate + 1e-6) + 1)*rate).round(6)   # the poses that plain windows are made of
+            before = at.astype(int); on = visible[before] & (visible[np.minimum(before + 1, len(position) - 1)] | ((at - before) < 1e-4)[:, None])
+            places += [(number, s) for s, first in zip(starts, np.arange(len(starts))*step) if on[first:first + history].any(0).sum() >= least]
         if not places: raise ValueError(f"no motion has the {history + horizon - past} poses of one window with {least} joints in its history: give longer ones, or a shorter history or horizon")
         self.owner, self.start = np.array([n for n, _ in places]), np.array([s for _, s in places])
 
@@ -52,7 +54,7 @@ class PoseViews(Sequence):
         "One window"
         position, visible, action = self.motions[self.owner[i]]
         rate = self.rates[self.owner[i]]
-        at = self.start[i] + late*rate + slower*rate*np.arange(self.history + self.horizon)
+        at = (self.start[i] + late*rate + slower*rate*np.arange(self.history + self.horizon)).round(6)   # or a whole frame might be taken for the one before
         last = len(position) - 1
         inside = at <= last + 1e-6
         at = np.minimum(at, last)
@@ -62,12 +64,10 @@ class PoseViews(Sequence):
         v = visible[before] & (visible[after] | (part == 0)[:, None]) & inside[:, None]
         # as `pose_windows` does it, with a motion of the window's own length
         shown = v.copy(); shown[self.history:] = False
-        if shown.any(0).sum() < self.least: return self.cut(i) if late or slower != 1 else self._empty(p)
+        if (late or slower != 1) and shown.any(0).sum() < self.least: return self.cut(i)   # as it is, it shows enough
         low, high = np.where(shown[..., None], p, np.inf).min((0, 1)), np.where(shown[..., None], p, -np.inf).max((0, 1))
         centre, scale = (low + high)/2, np.float32(max((high - low).max(), 1e-6))
         return dict(position=np.where(v[..., None], (p - centre)/scale, 0).astype(np.float32), visible=v, centre=centre.astype(np.float32), scale=scale, action=action)
-
-    def _empty(self, p): return dict(position=np.zeros_like(p), visible=np.zeros(p.shape[:2], bool), centre=np.zeros(p.shape[-1], np.float32), scale=np.float32(1), action=-1)
 
     def __getitem__(self, i): return self.cut(range(len(self))[i])
 

@@ -4,25 +4,25 @@
 
 # %% auto #0
 __all__ = ['OWN_LEADS', 'weights_of', 'Mirrored', 'cmu', 'show_cmu', 'penn', 'show_penn', 'own_sets', 'distances', 'coverage',
-           'own', 'show_own']
+           'own', 'show_own', 'spread_ways', 'spread', 'show_spread']
 
-# %% ../../nbs/72d_experiments.forecasters.ipynb #e241cfe5
+# %% ../../nbs/72d_experiments.forecasters.ipynb #55e92314
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 
 from ..core.skeleton import get_skeleton
-from ..data.motions import ballplay_motions,penn_motions,penn_windows
-from ..data.recordings import BALLPLAY_SESSIONS,read_cmu,read_penn
+from ..data.motions import ballplay_motions,penn_motions,penn_windows,synthetic_motions
+from ..data.recordings import read_cmu,read_penn
 from .estimated import estimated_motions
-from .forecasts import HISTORY,forecast_windows,histories,plain_windows
+from .forecasts import BUDGETS,HISTORY,forecast_windows,histories,plain_windows,run_forecaster
 from .prediction import CMU_LEADS,CMU_PUBLISHED,cmu_windows,naive,score_cmu,score_forecasts,score_penn
 from ..models.forecaster import PROBABILITIES
 from ..train.checkpoints import list_pretrained,load_checkpoint,load_pretrained
 from ..train.recipes import provenance
 
-# %% ../../nbs/72d_experiments.forecasters.ipynb #5b390dc5
+# %% ../../nbs/72d_experiments.forecasters.ipynb #21bb5544
 def weights_of(
     names, # paths of checkpoints or names of pretrained weights: a list, or a text with commas
 )->list: # models
@@ -32,15 +32,25 @@ def weights_of(
     return [load_pretrained(n) if str(n) in list_pretrained() else load_checkpoint(n) for n in names]
 
 
-def _card(model): return dict(model=model.name)|{k: model.card[k] for k in ("config", "step", "seed", "recipe", "recipe_sha256", "command", "commit", "date", "validation", "sha256") if k in model.card}
+def _card(model): return dict(model=model.name)|{k: model.card[k] for k in ("config", "data", "step", "seed", "recipe", "recipe_sha256", "command", "commit", "date", "validation", "sha256") if k in model.card}
 
 
 def _needs(models, **config):
     for m in models:
-        if wrong := [k for k,v in config.items() if getattr(m.config, k) != v]:
-            raise ValueError(f"this protocol needs {', '.join(f'{k} {v!r}' for k,v in config.items())}; {m.name} has {', '.join(f'{k} {getattr(m.config, k)!r}' for k in wrong)}")
+        if wrong := [k for k,v in config.items() if getattr(m.config, k, None) != v]:
+            raise ValueError(f"this protocol needs {', '.join(f'{k} {v!r}' for k,v in config.items())}; {m.name} has {', '.join(f'{k} {getattr(m.config, k, None)!r}' for k in wrong)}")
 
-# %% ../../nbs/72d_experiments.forecasters.ipynb #a9ecb6ec
+
+def _labels(models):
+    "A name for each row: the recipe and the seed"
+    names = [f"{m.card.get('recipe', m.name)}, seed {m.card.get('seed', '?')}" for m in models]
+    if twice := [n for n in names if names.count(n) > 1]: raise ValueError(f"{twice[0]} is named twice: give each training once, its best or its final weights")
+    return names
+
+
+def _over(rows): return [dict(mean=float(np.mean(v)), spread=float(np.std(v, ddof=1)) if len(v) > 1 else None) for v in zip(*rows)]
+
+# %% ../../nbs/72d_experiments.forecasters.ipynb #097a1a94
 class Mirrored(nn.Module):
     "The mean of a forecast and of that of the mirrored history."
     def __init__(self, model):
@@ -52,9 +62,9 @@ class Mirrored(nn.Module):
         other = self.model(history[:, :, self.flip]*self.sides, visible=None if visible is None else visible[:, :, self.flip], horizon=horizon)
         return (self.model(history, visible=visible, horizon=horizon)+(other*self.sides)[:, :, self.flip])/2
 
-# %% ../../nbs/72d_experiments.forecasters.ipynb #92be51a3
+# %% ../../nbs/72d_experiments.forecasters.ipynb #7b9ecc09
 def cmu(
-    weights=None, # one checkpoint for each seed
+    weights=None, # one checkpoint for each seed, of one or several recipes
     progress:bool=False, # not used: it takes a minute
 )->dict: # a result
     "All windows of CMU's test files: the mean over seeds beside naive rows and published figures."
@@ -62,9 +72,10 @@ def cmu(
     _needs(models, skeleton="cmu25", dims=3, history=10)
     both = lambda model: {kind: score_cmu(model, windows, as_published=kind == "as published") for kind in ("25 joints", "as published")}
     rows = {name: both(m) for name,m in naive(skeleton="cmu25", dims=3, horizon=25).items()}
-    rows |= {f"{m.name}, seed {m.card.get('seed', i)}": both(Mirrored(m)) for i,m in enumerate(models)}
-    own = list(rows)[3:]
-    spread = {kind: [dict(mean=float(np.mean(v)), spread=float(np.std(v, ddof=1)) if len(v) > 1 else None) for v in zip(*(rows[n][kind]["mean"] for n in own))] for kind in ("25 joints", "as published")}
+    labels = _labels(models)
+    rows |= {label: both(Mirrored(m)) for label,m in zip(labels, models)}
+    recipes = dict.fromkeys(label.split(",")[0] for label in labels)
+    spread = {recipe: {kind: _over([rows[label][kind]["mean"] for label in labels if label.split(",")[0] == recipe]) for kind in ("25 joints", "as published")} for recipe in recipes}
     return dict(table="cmu", data="CMU mocap, 10 poses in, 25 out, all windows of the test files", unit="mean joint distance, nominal mm; the mean over the five actions whose files are complete", leads_ms=list(CMU_LEADS),
         kinds={"25 joints": "mean over the 25 joints that are forecast", "as published": "mean over 38 joints, of which six count as exact, as the public code of MSR-GCN and Traj-GCN takes it"},
         seeds=spread, rows=rows, published={n: {**r, "mean": np.mean(list(r.values()), 0).tolist()} for n,r in CMU_PUBLISHED.items()},
@@ -76,10 +87,10 @@ def show_cmu(
 )->pd.DataFrame:
     "Motion capture, to read: the mean over five actions."
     rows = {(n, k): v["mean"] for n,r in result["rows"].items() for k,v in r.items()}
-    rows |= {("mean of the seeds", k): [x["mean"] for x in v] for k,v in result["seeds"].items()}|{(n, "as published"): r["mean"] for n,r in result["published"].items()}
+    rows |= {(f"{recipe}, mean of the seeds", k): [x["mean"] for x in v] for recipe,own in result["seeds"].items() for k,v in own.items()}|{(n, "as published"): r["mean"] for n,r in result["published"].items()}
     return pd.DataFrame(rows, index=[f"{ms} ms" for ms in result["leads_ms"]]).T.round(2).rename_axis([result["unit"], "mean over"])
 
-# %% ../../nbs/72d_experiments.forecasters.ipynb #1a2721e3
+# %% ../../nbs/72d_experiments.forecasters.ipynb #44a2c0c1
 def penn(
     weights=None, # one checkpoint for each seed
     progress:bool=False, # not used: it takes two minutes
@@ -91,9 +102,10 @@ def penn(
     windows = penn_windows(read_penn(), frames)
     rows = {n: score_penn(m, windows) for n,m in naive(skeleton="body13", dims=2, history=frames-16, horizon=16).items()}
     best = np.max(list(rows.values()), 0)
-    own = [score_penn(Mirrored(m), windows) for m in models]
-    return dict(table="penn", data=f"Penn Action, official test videos, {len(windows['video'])} windows of {frames} frames", unit="PCK@0.05, %, visible joints, half the longest side of the box of all joints of the video as in TP-RNN's code, coordinates paired correctly",
-        rows=rows|{f"{m.name}, seed {m.card.get('seed', i)}": r for i,(m,r) in enumerate(zip(models, own))}, mean=np.mean(own, 0).tolist(), gain=(np.mean(own, 0)-best).tolist(), training=[_card(m) for m in models])|provenance()
+    own = {label: score_penn(Mirrored(m), windows) for label,m in zip(_labels(models), models)}
+    mean = _over(own.values())
+    return dict(table="penn", data=f"Penn Action, official test videos, {len(windows['video'])} windows of {frames} frames", unit="PCK@0.05, %: a joint counts within 0.05 of the longest side of the box of all joints of the video, visible or not, as in TP-RNN's code; visible joints are scored, coordinates paired correctly",
+        note="networks look at the mirror image too", rows=rows|own, seeds=mean, gain=[m["mean"]-b for m,b in zip(mean, best)], training=[_card(m) for m in models])|provenance()
 
 
 def show_penn(
@@ -102,7 +114,7 @@ def show_penn(
     "TP-RNN's windows, to read."
     return pd.DataFrame(result["rows"]|{"points above the best naive row": result["gain"]}, index=range(1, 17)).T.round(1).rename_axis(result["data"])
 
-# %% ../../nbs/72d_experiments.forecasters.ipynb #e9f3e5aa
+# %% ../../nbs/72d_experiments.forecasters.ipynb #029153d8
 OWN_LEADS = {80: 2, 160: 4, 320: 8, 560: 14, 1000: 25}
 
 def own_sets(
@@ -111,7 +123,7 @@ def own_sets(
 )->dict: # name -> windows of `plain_windows`
     "The test windows of our own protocol, in the plane."
     test = [m for m in ballplay_motions(part="test", cameras=2)][:first]
-    films = [m for m in estimated_motions("ballplay") if m["group"] in BALLPLAY_SESSIONS["test"]]
+    films = estimated_motions("ballplay", "test", first=first)
     return {"Penn Action": plain_windows(penn_motions("test")[:first], horizon, 2), "BallPlay-M": plain_windows(test, horizon), "BallPlay-M, filmed": plain_windows(films, horizon),
         **{f"basketball400-v1, {c}": plain_windows(estimated_motions("basketball400", "test", c, first=first), horizon) for c in ("standard", "hard")}}
 
@@ -154,24 +166,25 @@ def own(
     first:int=None, # only so many motions of each set
 )->dict: # a result
     "Weights on our own protocol, beside the naive rows, from reference and from estimated histories."
-    model, = weights_of(weights)
+    models = weights_of(weights)
+    if len(models) > 1: raise ValueError("this experiment scores one checkpoint at a time: name one")
+    model = models[0]
     _needs([model], skeleton="body13", dims=2, history=HISTORY)
     rows,spreads = [],{}
     for name,windows in own_sets(first=first).items():
         for kind in ("reference", "estimated") if "estimated" in windows else ("reference",):
-            if name == "BallPlay-M, filmed" and kind == "reference": continue
             scores = {}
-            for row,m in {"ms_gcn": model, **naive(skeleton="body13", dims=2, history=HISTORY, horizon=25)}.items():
+            for row,m in {model.name: model, **naive(skeleton="body13", dims=2, history=HISTORY, horizon=25)}.items():
                 said = forecast_windows(m, windows, kind == "estimated")
                 some = np.isfinite(said).all((1, 2, 3))
                 scores[row] = score_forecasts(said[some], {k: windows[k][some] for k in ("position", "visible", "scale", "centre")}, leads=OWN_LEADS)
                 rows.append(dict(data=name, history=kind, row=row, followed=round(100*float(some.mean()), 1), leads={str(ms): s for ms,s in scores[row].items()}))
-            best = lambda ms,k,f,scores=scores: f(v[ms][k] for n,v in scores.items() if n != "ms_gcn")
-            rows.append(dict(data=name, history=kind, row="gain", leads={str(ms): dict(pck_points=s["pck"]-best(ms, "pck", max), norm_percent=100*(s["norm"]/best(ms, "norm", min)-1), distance_percent=100*(s["distance"]/best(ms, "distance", min)-1)) for ms,s in scores["ms_gcn"].items()}))
-            if model.config.spread: spreads[f"{name}, {kind}"] = coverage(model, windows, kind == "estimated")
+            best = lambda ms,k,f,scores=scores: f(v[ms][k] for n,v in scores.items() if n != model.name)
+            rows.append(dict(data=name, history=kind, row="gain", leads={str(ms): dict(pck_points=s["pck"]-best(ms, "pck", max), norm_percent=100*(s["norm"]/best(ms, "norm", min)-1), distance_percent=100*(s["distance"]/best(ms, "distance", min)-1)) for ms,s in scores[model.name].items()}))
+            if getattr(model.config, "spread", False): spreads[f"{name}, {kind}"] = coverage(model, windows, kind == "estimated")
     return dict(table="forecast", data="Penn Action test videos (frame rate unknown, 25 assumed), BallPlay-M test sessions, basketball400-v1 test clips", history=HISTORY, leads_ms=list(OWN_LEADS),
         figures="pck: PCK@0.05 of the box of the visible joints, %; norm: limb-angle norm over 12 limbs, rad; limb: mean per limb, rad; distance: % of the history's box; gain: against the best naive row at that lead",
-        rows=rows, spread=spreads, weights=_card(model))|provenance()
+        rows=rows, row=model.name, spread=spreads, weights=_card(model))|provenance()
 
 
 def show_own(
@@ -181,3 +194,54 @@ def show_own(
     "Our own protocol, to read."
     rows = {(r["data"], r["history"], r["row"].replace("_", " ")): {f"{ms} ms": r["leads"][str(ms)][figure] for ms in result["leads_ms"]} for r in result["rows"] if r["row"] != "gain"}
     return pd.DataFrame(rows).T.round(dict.fromkeys([f"{ms} ms" for ms in result["leads_ms"]], 3 if figure in ("norm", "limb") else 1)).rename_axis(["data", "history", figure])
+
+# %% ../../nbs/72d_experiments.forecasters.ipynb #070c8ca3
+def spread_ways(
+    models, # of one kind, from different seeds, with spreads
+    valid:dict, # validation windows, of `plain_windows`
+    parts:dict, # name -> windows that are judged
+)->dict: # name -> way -> inside (for each of PROBABILITIES), coverage_error, log_score, radius_90 (% of the box); means over leads
+    "How three ways to tell the spread of one forecast, the mean of all seeds, do; each is calibrated on validation windows, lead by lead."
+    def ways(w):
+        said,told = [forecast_windows(m, w) for m in models],[distances(m, w)[1] for m in models]
+        middle = np.mean(said, 0)
+        return dict(head=np.mean(told, 0), ensemble=np.mean([np.linalg.norm(p-middle, axis=-1) for p in said], 0))|{"each lead alike": np.ones(middle.shape[:-1])},np.linalg.norm(middle-w["position"][:, HISTORY:], axis=-1),w["visible"][:, HISTORY:]
+    known,dv,vv = ways(valid)
+    out = {}
+    for name,windows in parts.items():
+        own,dt,vt = ways(windows)
+        out[name] = {}
+        for way in known:
+            inside,ninety,score = [],[],[]
+            for t in range(dv.shape[1]):
+                d,a = dv[:, t][vv[:, t]],known[way][:, t][vv[:, t]]
+                scale = d.mean()/max(a.mean(), 1e-9)
+                a,b,d2 = np.maximum(a*scale, 1e-4),np.maximum(own[way][:, t][vt[:, t]]*scale, 1e-4),dt[:, t][vt[:, t]]
+                ratio = np.quantile(d/a, PROBABILITIES)
+                inside.append([(d2 <= q*b).mean() for q in ratio]); ninety.append((ratio[PROBABILITIES.index(.9)]*b).mean()); score.append((np.log(b)+d2/b).mean())
+            inside = np.array(inside)
+            out[name][way] = dict(inside=inside.mean(0).round(4).tolist(), coverage_error=round(float(np.abs(inside-PROBABILITIES).mean()), 4), log_score=round(float(np.mean(score)), 4), radius_90=round(100*float(np.mean(ninety)), 2))
+    return out
+
+
+def spread(
+    level:str="quick",
+    condition:str="standard", # or "hard"
+    progress:bool=False,
+)->dict: # a result
+    "Three ways to tell the spread, on the synthetic benchmark."
+    on,budget = f"basketball400 {condition}",BUDGETS[level]
+    seeds = budget.seeds if len(budget.seeds) > 1 else (0, 1)
+    models = [load_checkpoint(run_forecaster("MS-GCN", on, budget, seed=s, progress=progress)["weights"]) for s in seeds]
+    valid,test = (plain_windows(synthetic_motions(part, condition, first=budget.first), models[0].config.horizon) for part in ("validation", "test"))
+    halves = [{k: v[np.isin(valid["group"], sorted(set(valid["group"]))[half::2])] for k,v in valid.items()} for half in (0, 1)]   # by performer
+    return dict(table="spread", data="basketball400-v1 (synthetic)", condition=condition, level=level, smoke_run=level == "quick", budget=vars(budget)|dict(seeds=list(seeds)), asked=list(PROBABILITIES), windows=dict(validation=len(valid["start"]), test=len(test["start"])),
+        rows=spread_ways(models, halves[0], {"the other half of validation": halves[1]})|spread_ways(models, valid, dict(test=test)), note="one forecast, the mean of all seeds; each way is calibrated on validation windows, lead by lead, and chosen on the half that was not calibrated on; log score and radius: the lower, the better")|provenance()
+
+
+def show_spread(
+    result:dict, # of `spread`
+)->pd.DataFrame:
+    "Three ways to tell the spread, to read."
+    title = f"{result['data']}, {result['condition']}, {result['level']}"+(" (a smoke run)" if result["smoke_run"] else "")
+    return pd.DataFrame({(part, way): {k: v for k,v in r.items() if k != "inside"} for part,own in result["rows"].items() for way,r in own.items()}).T.rename_axis([title, "way"])

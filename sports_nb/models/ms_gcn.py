@@ -36,6 +36,7 @@ class MSGCNConfig:
     dims:int = 2 # coordinates of a joint
     history:int = 10 # poses in, at 25 a second
     horizon:int = 10 # poses out, unless asked otherwise
+    up:int = None # in space: axis about which bodies are turned to face one way; None: they are not
     scales:tuple = ("joint", "part") # finest first
     channels:tuple = (32, 64, 96) # of the encoder's blocks
     kernels:tuple = (5, 5, 5) # frames that the encoder's blocks see

@@ -23,6 +23,7 @@ class SiMLPeConfig:
     dims:int = 2 # coordinates of a joint
     history:int = 10 # poses in, at 25 a second
     horizon:int = 10 # poses out, unless asked otherwise
+    up:int = None # in space: axis about which bodies are turned to face one way; None: they are not
     layers:int = 48 # matrices in time
 
 # %% ../../nbs/38_models.simlpe.ipynb #720cb9d5

@@ -23,6 +23,7 @@ class TPRNNConfig:
     dims:int = 2 # coordinates of a joint
     history:int = 10 # poses in, at 25 a second
     horizon:int = 10 # poses out, unless asked otherwise
+    up:int = None # in space: axis about which bodies are turned to face one way; None: they are not
     levels:int = 2 # M
     rate:int = 2 # K: level m ticks every K^m frames
     hidden:int = 1024 # of each LSTM

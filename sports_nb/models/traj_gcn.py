@@ -24,6 +24,7 @@ class TrajGCNConfig:
     dims:int = 2 # coordinates of a joint
     history:int = 10 # poses in, at 25 a second
     horizon:int = 10 # poses out, unless asked otherwise
+    up:int = None # in space: axis about which bodies are turned to face one way; None: they are not
     waves:int = 0 # slowest waves that are kept, of history + horizon; 0 for all
     hidden:int = 256 # channels of a node
     stages:int = 12 # residual blocks of two graph convolutions

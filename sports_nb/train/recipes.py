@@ -176,6 +176,6 @@ def run_recipe(
     if "behind" in view: view["behind"] = SETS[view["behind"]](**{k: v for k,v in next((sets[view["behind"]] for sets in recipe["train"].values() if view["behind"] in sets), {}).items() if k != "share"})
     card = dict(recipe["card"], recipe=recipe["name"], recipe_sha256=recipe["hash"], **provenance())
     if start: card["start"] = dict(weights=Path(start).name, sha256=model.card["sha256"])
-    curves = fit(model, task, train, valid or None, preset=replace(PRESETS[preset], **recipe["preset"]), augment=partial(augment, **view) if view else partial(vary, skeleton=model.config.skeleton, **recipe["vary"]) if recipe["vary"] else None,
+    curves = fit(model, task, train, valid or None, preset=replace(PRESETS[preset], **recipe["preset"]), augment=partial(augment, **view) if view else partial(vary, **dict(skeleton=model.config.skeleton, history=model.config.history)|({} if getattr(model.config, "up", None) is None else dict(up=model.config.up))|recipe["vary"]) if recipe["vary"] else None,
         out=out or recipe["out"], resume=resume, card=card, watch=watch, **{k: tuple(map(tuple, v)) if k == "sizes" else v for k,v in settings.items()})
     return model.eval(),curves

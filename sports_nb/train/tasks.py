@@ -173,6 +173,7 @@ class Forecast:
 
     def __post_init__(self):
         if self.norm not in ("coordinates", "distance"): raise ValueError(f"the norm of a forecast's loss is 'coordinates' or 'distance', got {self.norm!r}")
+        if idle := [k for k in (("far", "soften") if self.norm == "coordinates" else ("beta",)) if getattr(self, k)]: raise ValueError(f"{idle[0]} says nothing to the norm {self.norm!r}: leave it out, or choose the other norm")
 
     def length(self, sample): return 1
 
