@@ -7,7 +7,7 @@ __all__ = ['FORECASTERS', 'BUDGETS', 'SETS', 'HISTORY', 'TASK', 'VIEW', 'Forecas
            'course', 'settings_of', 'untrained', 'histories', 'forecast_windows', 'fitted_noise', 'run_forecaster',
            'naive_runs']
 
-# %% ../../nbs/72b_experiments.forecasts.ipynb #86bb0b7e
+# %% ../../nbs/72b_experiments.forecasts.ipynb #63234877
 import hashlib,io,json
 from dataclasses import asdict,dataclass
 from functools import cache,partial
@@ -30,7 +30,7 @@ from ..train.fit import fit
 from ..train.recipes import provenance
 from ..train.tasks import task_for
 
-# %% ../../nbs/72b_experiments.forecasts.ipynb #7bbd4bae
+# %% ../../nbs/72b_experiments.forecasts.ipynb #ca52cc65
 @dataclass(frozen=True)
 class Forecasting:
     "A network of the comparison."
@@ -55,7 +55,8 @@ class Budget:
     "How much is spent on a training."
     preset: str # of the models
     first: int # clips of each skill and part; five times as many takes of BallPlay-M; None: all
-    steps: int
+    steps: int # of a training
+    left_out: int # of a training that leaves a session of BallPlay-M out, of which there are many
     batch: int # windows in a step
     lr: float
     cameras: int # that see each take of BallPlay-M
@@ -64,16 +65,16 @@ class Budget:
 
 
 BUDGETS = dict(
-    quick=Budget("nano", 2, 12, 16, 2e-3, 1, (0,), 2),
-    full=Budget("nano", None, 1000, 64, 1e-3, 4, (0, 1, 2), None),
-    paper=Budget("small", None, 20_000, 64, 1e-3, 8, (0, 1, 2), None))
+    quick=Budget("nano", 2, 12, 12, 16, 2e-3, 1, (0,), 2),
+    full=Budget("nano", None, 1000, 500, 64, 1e-3, 4, (0, 1, 2), None),
+    paper=Budget("small", None, 20_000, 10_000, 64, 1e-3, 8, (0, 1, 2), None))
 
 SETS = { # name -> poses out, coordinates
     "basketball400 standard": (8, 2), "basketball400 hard": (8, 2), "ballplay": (25, 2), "ballplay 3D": (25, 3)}
 HISTORY = 10
 TASK,VIEW = dict(norm="distance"),dict(up=2) # of `Forecast` and of `vary`
 
-# %% ../../nbs/72b_experiments.forecasts.ipynb #8049f849
+# %% ../../nbs/72b_experiments.forecasts.ipynb #80dc9b65
 def sessions(
     budget:Budget,
 )->list: # sessions of BallPlay-M, those with the fewest frames first
@@ -125,7 +126,7 @@ def course(
         if dims == 2: tests["filmed"] = plain_windows(estimated_motions("ballplay", only=fold), horizon, 2)
     return dict(train=PoseViews(train, HISTORY, horizon, past=horizon//2, seed=seed), validation=PoseViews(validation, HISTORY, horizon, step=4), **tests)
 
-# %% ../../nbs/72b_experiments.forecasts.ipynb #68cc08bc
+# %% ../../nbs/72b_experiments.forecasts.ipynb #3793a18a
 def settings_of(name, on, budget, fold, seed, model):
     "All that decides what a run says, but for code; a smoke run, which takes seconds, is made again when any code changed"
     spent = {k: v for k,v in asdict(budget).items() if k not in ("seeds", "folds")}
@@ -198,8 +199,9 @@ def run_forecaster(
     if not (folder/"forecasts.npz").exists():
         made,data = settings|provenance(),course(on, budget, fold, seed)
         view = partial(vary, **VIEW, noise=fitted_noise(on, budget.first, fold) if own.noise else None, history=HISTORY)
-        fit(model, task_for(model, **TASK), data["train"], data["validation"], epochs=budget.steps/max(1, round(len(data["train"])/budget.batch)), batch=budget.batch, lr=budget.lr, augment=view, seed=seed,
-            out=folder, resume=True, valid_every=max(budget.steps//8, 1), progress=progress)
+        steps = budget.steps if fold is None else budget.left_out
+        fit(model, task_for(model, **TASK), data["train"], data["validation"], epochs=steps/max(1, round(len(data["train"])/budget.batch)), batch=budget.batch, lr=budget.lr, augment=view, seed=seed,
+            out=folder, resume=True, valid_every=max(steps//8, 1), progress=progress)
         best = load_checkpoint(folder/"best")
         told = lambda windows: dict(action=windows["action"]) if own.action else {}
         said = dict(test=forecast_windows(best, data["test"], **told(data["test"])))
@@ -213,7 +215,7 @@ def run_forecaster(
     with np.load(folder/"forecasts.npz") as file: said = {k: file[k] for k in file.files}
     return said|dict(curves=folder/"curves.csv", weights=folder/"best.safetensors", seconds=float(pd.read_csv(folder/"curves.csv")["seconds"].iloc[-1]), made=json.loads((folder/"settings.json").read_text()))
 
-# %% ../../nbs/72b_experiments.forecasts.ipynb #94871ae6
+# %% ../../nbs/72b_experiments.forecasts.ipynb #cf01a47b
 def naive_runs(
     on:str, # in `SETS`
     windows:dict, # test and, in the plane, filmed
