@@ -148,11 +148,8 @@ def read_basketball400(
     first:int=None, # only so many clips of each action
 )->KeptClips: # samples of 15 frames, 160 ms apart
     "The labelled frames of basketball400-v1, made where the cache does not have them."
-    plan = basketball400_plan()
     if condition not in FROZEN: raise ValueError(f"basketball400-v1 has conditions {' and '.join(FROZEN)}, not {condition!r}")
-    if part not in set(plan["split"]): raise ValueError(f"basketball400-v1 has parts {', '.join(sorted(set(plan['split'])))}, not {part!r}")
-    rows = plan[plan["split"] == part]
-    if first is not None: rows = rows.groupby("action").head(first)
+    rows = basketball400_plan(part, first=first)
     def make():
         for row in rows.itertuples():
             clip = make_clip(row.action, performer=row.performer, seed=row.seed, hard=condition == "hard")

@@ -21,11 +21,8 @@ def synthetic_motions(
     first:int=None, # only so many clips of each action
 )->list: # motions in px, body13; `group` is the performer
     "The clips of basketball400-v1 as motions."
-    plan = basketball400_plan()
     if condition not in FROZEN: raise ValueError(f"basketball400-v1 has conditions {' and '.join(FROZEN)}, not {condition!r}")
-    if part not in set(plan["split"]): raise ValueError(f"basketball400-v1 has parts {', '.join(sorted(set(plan['split'])))}, not {part!r}")
-    rows = plan[plan["split"] == part]
-    if first is not None: rows = rows.groupby("action").head(first)
+    rows = basketball400_plan(part, first=first)
     clips = [make_clip(r.action, performer=r.performer, seed=r.seed, hard=condition == "hard") for r in rows.itertuples()]
     return [dict(position=c.position, visible=c.visible, fps=25., skeleton="body13", space_unit="px", label=c.action, action=ACTIONS.index(c.action), group=str(c.performer), name=f"{c.action}/{c.performer}/{c.seed}") for c in clips]
 

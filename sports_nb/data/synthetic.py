@@ -124,6 +124,9 @@ BRIGHTNESS = dict(standard=(102.4, 124.6, 135.6, 74.3), hard=(49.8, 187.2, 111.9
 
 
 def basketball400_plan(
+    part:str|None=None,  # "train", "validation" or "test"; None: all
+    *,
+    first:int|None=None,  # only so many clips of each action
 )->pd.DataFrame: # one row per clip
     "Who does what in basketball400-v1, and in which split"
     rows = []
@@ -131,7 +134,11 @@ def basketball400_plan(
         for k, action in enumerate(ACTIONS):
             for seed in range(3 if (p + k) % 2 == 0 else 2):  # ten clips by each performer, a hundred of each skill
                 rows.append(dict(clip=len(rows), performer=9000 + p, action=action, seed=seed, split="train" if p < 24 else "validation" if p < 32 else "test"))
-    return pd.DataFrame(rows)
+    plan = pd.DataFrame(rows)
+    if part is not None:
+        if part not in set(plan["split"]): raise ValueError(f"basketball400-v1 has parts {', '.join(sorted(set(plan['split'])))}, not {part!r}")
+        plan = plan[plan["split"] == part]
+    return plan if first is None else plan.groupby("action").head(first)
 
 
 def _reference(clip):  # what is frozen of a clip, as whole numbers

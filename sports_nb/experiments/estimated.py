@@ -50,10 +50,8 @@ def shipped(): # HICNN-PSTA
 def _films(source, part, condition, only, first):
     "Name, function that films it, and what the motion says of itself, for each motion of a set"
     if source == "basketball400":
-        rows = basketball400_plan()
-        if part not in set(rows["split"]): raise ValueError(f"basketball400-v1 has parts {', '.join(sorted(set(rows['split'])))}, not {part!r}")
-        rows = rows[rows["split"] == part]
-        if first is not None: rows = rows.groupby("action").head(first)
+        if part is None: raise ValueError("basketball400-v1 is filmed part by part: name train, validation or test")
+        rows = basketball400_plan(part, first=first)
         return [(f"{r.action}/{r.performer}/{r.seed}", lambda r=r: make_clip(r.action, performer=r.performer, seed=r.seed, hard=condition == "hard"), dict(label=r.action, action=ACTIONS.index(r.action), group=str(r.performer))) for r in rows.itertuples()]
     reader = read_ballplay()
     if part is not None and part not in reader.splits: raise ValueError(f"BallPlay-M has parts {', '.join(reader.splits)}, not {part!r}")

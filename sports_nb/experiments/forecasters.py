@@ -17,6 +17,7 @@ from ..data.motions import ballplay_motions,penn_motions,penn_windows,synthetic_
 from ..data.recordings import read_cmu,read_penn
 from .estimated import estimated_motions
 from .forecasts import BUDGETS,HISTORY,forecast_windows,histories,plain_windows,run_forecaster
+from .runs import over_seeds
 from .prediction import CMU_LEADS,CMU_PUBLISHED,cmu_windows,naive,score_cmu,score_forecasts,score_penn
 from ..models.forecaster import PROBABILITIES
 from ..train.checkpoints import list_pretrained,load_checkpoint,load_pretrained
@@ -48,7 +49,7 @@ def _labels(models):
     return names
 
 
-def _over(rows): return [dict(mean=float(np.mean(v)), spread=float(np.std(v, ddof=1)) if len(v) > 1 else None) for v in zip(*rows)]
+def _over(rows): return [over_seeds(v) for v in zip(*rows)]
 
 # %% ../../nbs/72d_experiments.forecasters.ipynb #097a1a94
 class Mirrored(nn.Module):

@@ -7,6 +7,8 @@ __all__ = ['SEED_TABLE5', 'LEADS5', 'FIGURES5', 'KINDS', 'REAL_SYSTEMS', 'SAME_S
            'show_table5', 'show_table5_whole']
 
 # %% ../../nbs/72c_experiments.table5.ipynb #a3cd59a6
+from dataclasses import asdict
+
 import numpy as np
 import pandas as pd
 
@@ -88,7 +90,7 @@ def table5(
 )->dict: # a result
     "Table V on the synthetic benchmark."
     rows,trained = _table(f"basketball400 {condition}", level, list(FORECASTERS), [None], progress)
-    return dict(table="table5", data="basketball400-v1 (synthetic)", condition=condition, level=level, smoke_run=level == "quick", budget=_spent(level), history=HISTORY, figures=FIGURES5,
+    return dict(table="table5", data="basketball400-v1 (synthetic)", condition=condition, level=level, smoke_run=level == "quick", budget=asdict(BUDGETS[level]), history=HISTORY, figures=FIGURES5,
         rows=rows, trained=trained, seeds=list(BUDGETS[level].seeds), seed_paper=dict(note="seed paper (its own data), mean angle error: TP-RNN, Traj-GCN, MS-GCN", values=SEED_TABLE5))|provenance()
 
 
@@ -106,13 +108,11 @@ def table5_real(
     with_it = {}
     for row in read_ballplay().index: with_it.setdefault(row["coarse"], set()).add(row["session"])
     unseen = [skill for skill,own in with_it.items() if len(own) == 1]
-    return dict(table="table5", data="BallPlay-M, 25 poses a second, each session left out in turn", condition="real", level=level, smoke_run=level == "quick", budget=_spent(level), history=HISTORY, figures=FIGURES5, sessions=days,
+    return dict(table="table5", data="BallPlay-M, 25 poses a second, each session left out in turn", condition="real", level=level, smoke_run=level == "quick", budget=asdict(BUDGETS[level]), history=HISTORY, figures=FIGURES5, sessions=days,
         estimator=dict(note="HICNN-PSTA was trained on films of BallPlay-M's other sessions; where it says so, rows hold these alone", sessions=[*BALLPLAY_SESSIONS["val"],*BALLPLAY_SESSIONS["test"]]),
         unseen_skill=dict(note="only one session has it, so it was never trained on", skills=unseen), rows=out["ballplay"]["rows"], space=out["ballplay 3D"]["rows"], trained={k: v["trained"] for k,v in out.items()},
         seeds=list(BUDGETS[level].seeds), seed_paper=dict(note="seed paper (its own data), mean angle error: TP-RNN, Traj-GCN, MS-GCN", values=SEED_TABLE5))|provenance()
 
-
-def _spent(level): return {k: v for k,v in vars(BUDGETS[level]).items()}
 
 # %% ../../nbs/72c_experiments.table5.ipynb #025090c5
 SAME_SKILL = {"dribble": "dribbling", "shoot": "shooting", "pass": "passing"} # BallPlay-M's name -> the seed paper's
