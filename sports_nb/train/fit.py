@@ -159,7 +159,7 @@ def _optimiser(model, preset):
     groups = [dict(params=ps, weight_decay=preset.weight_decay if matrix else 0., rate=rate) for (matrix, rate), ps in kinds.items()]
     if idle := [start for start in preset.rates if not any(name.startswith(start) for name, _ in model.named_parameters())]:
         raise ValueError(f"rates names {idle[0]!r}, but no parameter of {model.name} starts so")
-    return (torch.optim.AdamW if preset.weight_decay else torch.optim.Adam)(groups, lr=preset.lr)
+    return (torch.optim.AdamW if preset.weight_decay else torch.optim.Adam)(groups, lr=preset.lr, fused=True)   # on a CPU a step of many small tensors is mostly overhead otherwise
 
 # %% ../../nbs/42_train.fit.ipynb #7ca2c243
 def _precision(asked):
