@@ -169,7 +169,7 @@ def train(
 # %% ../nbs/80_cli.ipynb #0410ec76
 @app.command()
 def experiment(
-    name: Annotated[str, typer.Argument(help="table2 to table5, fig4, fig5, multitask, spread, or basketball400 (of trained weights); on real data table2 to table5, or cmu, penn and forecast (of trained forecasters).", show_default=False)],
+    name: Annotated[str, typer.Argument(help="table2 to table5, fig4, fig5, multitask, spread, or basketball400 (of trained weights); on real data table2 to table5, ablation, or cmu, penn and forecast (of trained forecasters).", show_default=False)],
     data: Annotated[str, typer.Option(help="synthetic (basketball400-v1) or real (clips, photographs and motion in SPORTS_NB_DATA).")] = "synthetic",
     level: Annotated[str, typer.Option(help="Of what is trained here: quick (a smoke run), full (2 cores, hours) or paper (a GPU).", show_default="quick")] = None,
     condition: Annotated[str, typer.Option(help="Of the synthetic clips: standard or hard.", show_default="standard")] = None,
@@ -180,13 +180,13 @@ def experiment(
 ):
     "Run an experiment of the seed paper and write its result."
     from sports_nb.analysis.report import refuse_to_overwrite
-    from sports_nb.experiments import estimation, forecasters, photographs, real, recognition, runs, table5
+    from sports_nb.experiments import ablation, estimation, forecasters, photographs, real, recognition, runs, table5
     trained = dict(table2=(recognition.table2, recognition.show_recognition), table3=(recognition.table3, recognition.show_recognition), table4=(estimation.table4, estimation.show_estimation),
                    multitask=(estimation.multitask, estimation.show_multitask), fig4=(recognition.fig4, None), fig5=(estimation.fig5, None), table5=(table5.table5, table5.show_table5_whole), spread=(forecasters.spread, forecasters.show_spread))
     # name -> what makes it, what shows it, the options it takes
     known = dict(synthetic={k: (*v, dict(level="quick", condition="standard")) for k, v in trained.items()} |
                            dict(basketball400=(estimation.score_weights, estimation.show_weights, dict(weights="hicnn_psta_small", condition="standard"))),
-                 real=dict(table2=(real.table2_real, real.show_real, {}), table3=(photographs.table3_real, photographs.show_ablation, dict(precision=None)), table4=(photographs.table4_real, photographs.show_pose, {}), table5=(table5.table5_real, table5.show_table5_whole, dict(level="quick")),
+                 real=dict(table2=(real.table2_real, real.show_real, {}), table3=(photographs.table3_real, photographs.show_ablation, dict(precision=None)), table4=(photographs.table4_real, photographs.show_pose, {}), table5=(table5.table5_real, table5.show_table5_whole, dict(level="quick")), ablation=(ablation.ablation, ablation.show_ablation, dict(level="quick")),
                            cmu=(forecasters.cmu, forecasters.show_cmu, dict(weights=None)), penn=(forecasters.penn, forecasters.show_penn, dict(weights=None)), forecast=(forecasters.own, forecasters.show_own, dict(weights="ms_gcn_body13"))))
     if data not in known: raise ValueError(f"--data is {data!r}; there are {', '.join(known)}")
     if name not in known[data]: raise ValueError(f"no experiment {name!r} on {data} data; there are {', '.join(known[data])}")

@@ -60,14 +60,17 @@ class PoseViews(Sequence):
         at = np.minimum(at, last)
         before = np.minimum(at.astype(int), last); after = np.minimum(before + 1, last)
         part = (at - before).astype(np.float32); part[part < 1e-4] = 0
-        p = position[before] + part[:, None, None]*(position[after] - position[before])
+        p = position[before]
+        if part.any(): p = p + part[:, None, None]*(position[after] - p)
         v = visible[before] & (visible[after] | (part == 0)[:, None]) & inside[:, None]
         # as `pose_windows` does it, with a motion of the window's own length
-        shown = v.copy(); shown[self.history:] = False
+        shown, past = v[:self.history], p[:self.history].reshape(-1, p.shape[-1])
         if (late or slower != 1) and shown.any(0).sum() < self.least: return self.cut(i)   # as it is, it shows enough
-        low, high = np.where(shown[..., None], p, np.inf).min((0, 1)), np.where(shown[..., None], p, -np.inf).max((0, 1))
+        if not shown.all(): past = past[shown.ravel()]
+        low, high = past.min(0), past.max(0)
         centre, scale = (low + high)/2, np.float32(max((high - low).max(), 1e-6))
-        return dict(position=np.where(v[..., None], (p - centre)/scale, 0).astype(np.float32), visible=v, centre=centre.astype(np.float32), scale=scale, action=action)
+        p = (p - centre)/scale
+        return dict(position=(p if v.all() else np.where(v[..., None], p, 0)).astype(np.float32), visible=v, centre=centre.astype(np.float32), scale=scale, action=action)
 
     def __getitem__(self, i): return self.cut(range(len(self))[i])
 
@@ -105,11 +108,8 @@ def vary(
         m = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
     else:
         angles = np.radians(rng.normal(0, tilt, 3)); angles[up] = np.radians(rng.uniform(-1, 1)*(180 if turn is None else turn))
-        m = np.eye(3)
-        for axis in range(3):
-            i, j = (k for k in range(3) if k != axis)
-            r = np.eye(3); r[i, i] = r[j, j] = np.cos(angles[axis]); r[i, j], r[j, i] = -np.sin(angles[axis]), np.sin(angles[axis])
-            m = m @ r
+        (a, b, c), (x, y, z) = np.cos(angles), np.sin(angles)
+        m = np.array([[1, 0, 0], [0, a, -x], [0, x, a]]) @ np.array([[b, 0, -y], [0, 1, 0], [y, 0, b]]) @ np.array([[c, -z, 0], [z, c, 0], [0, 0, 1]])
     m = m*np.exp(rng.uniform(-stretch, stretch, d))
     sample = sample | dict(position=np.ascontiguousarray(position @ m.astype(np.float32)), visible=np.ascontiguousarray(visible))
     if noise is None: return sample

@@ -61,13 +61,14 @@ class Budget:
     lr: float
     cameras: int # that see each take of BallPlay-M
     seeds: tuple
+    fold_seeds: tuple # of trainings that leave a session out: these differ in their data as well
     folds: int # sessions of BallPlay-M that are left out in turn; None: all
 
 
 BUDGETS = dict(
-    quick=Budget("nano", 2, 12, 12, 16, 2e-3, 1, (0,), 2),
-    full=Budget("nano", None, 1000, 500, 64, 1e-3, 4, (0, 1, 2), None),
-    paper=Budget("small", None, 20_000, 10_000, 64, 1e-3, 8, (0, 1, 2), None))
+    quick=Budget("nano", 2, 12, 12, 16, 2e-3, 1, (0,), (0,), 2),
+    full=Budget("nano", None, 1000, 300, 64, 1e-3, 4, (0, 1, 2), (0,), None),
+    paper=Budget("small", None, 20_000, 10_000, 64, 1e-3, 8, (0, 1, 2), (0, 1, 2), None))
 
 SETS = { # name -> poses out, coordinates
     "basketball400 standard": (8, 2), "basketball400 hard": (8, 2), "ballplay": (25, 2), "ballplay 3D": (25, 3)}
@@ -129,7 +130,7 @@ def course(
 # %% ../../nbs/72b_experiments.forecasts.ipynb #3793a18a
 def settings_of(name, on, budget, fold, seed, model):
     "All that decides what a run says, but for code; a smoke run, which takes seconds, is made again when any code changed"
-    spent = {k: v for k,v in asdict(budget).items() if k not in ("seeds", "folds")}
+    spent = {k: v for k,v in asdict(budget).items() if k not in ("seeds", "fold_seeds", "folds")}
     own = dict(forecaster=asdict(FORECASTERS[name]), config=asdict(model.config), on=on, budget=spent, fold=fold, seed=seed, task=TASK, view=VIEW, estimator=shipped().card["sha256"], data=FROZEN[on.split()[1]] if on.startswith("basketball400") else BALLPLAY_SESSIONS)
     if budget.steps < 100: own["code"] = code_hash()
     return json.loads(json.dumps(own))

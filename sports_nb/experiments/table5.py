@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SEED_TABLE5', 'LEADS5', 'FIGURES5', 'KINDS', 'REAL_SYSTEMS', 'SAME_SKILL', 'figures', 'table5', 'table5_real',
-           'show_table5', 'show_table5_whole']
+           'show_table5', 'show_table5_whole', 'show_sessions']
 
 # %% ../../nbs/72c_experiments.table5.ipynb #a3cd59a6
 from dataclasses import asdict
@@ -59,6 +59,20 @@ def _rows(said, windows, skills, unseen):
     return rows
 
 
+def _by_session(said, windows, days):
+    "What one system reached in each session, mean over seeds: kind of history -> ms -> figure -> list in the order of `days`, None where nothing was forecast"
+    out = {}
+    for kind,seeds in said.items():
+        w = windows["test" if kind == "test" else "filmed"]
+        for n,day in enumerate(days):
+            which = (w["group"] == day)&np.isfinite(seeds[0]).all((1, 2, 3))
+            if not which.any(): continue
+            each = [figures(s, w, which) for s in seeds]
+            for ms in each[0]:
+                for k in [k for k in each[0][ms] if k != "windows"]: out.setdefault(KINDS[kind], {}).setdefault(str(ms), {}).setdefault(k, [None]*len(days))[n] = over_seeds([e[ms][k] for e in each])["mean"]
+    return out
+
+
 def _joined(parts): return {k: np.concatenate([p[k] for p in parts]) for k in ("position", "visible", "scale", "centre", "label", "group")}
 
 
@@ -70,17 +84,18 @@ def _table(on, level, systems, folds, progress):
     skills = list(dict.fromkeys(windows["test"]["label"].tolist()))
     same = kinds == ["test", "filmed"] and parts[0]["test"] is parts[0]["filmed"]   # then one of the two says it
     unseen = [] if folds == [None] else [*BALLPLAY_SESSIONS["val"],*BALLPLAY_SESSIONS["test"]]
-    rows,trained = [],{}
+    rows,trained,by_session = [],{},{}
+    def add(name, said):
+        rows.extend(dict(system=name)|r for r in _rows(said, windows, skills, unseen))
+        if folds != [None]: by_session[name] = _by_session(said, windows, folds)
     for name in systems:
-        runs = [[run_forecaster(name, on, budget, fold=fold, seed=seed, progress=progress) for fold in folds] for seed in budget.seeds]
-        said = {k: [np.concatenate([r[k] for r in own]) for own in runs] for k in KINDS if k in runs[0][0] and not (same and k == "filmed")}
-        rows += [dict(system=name)|r for r in _rows(said, windows, skills, unseen)]
+        runs = [[run_forecaster(name, on, budget, fold=fold, seed=seed, progress=progress) for fold in folds] for seed in (budget.seeds if folds == [None] else budget.fold_seeds)]
+        add(name, {k: [np.concatenate([r[k] for r in own]) for own in runs] for k in KINDS if k in runs[0][0] and not (same and k == "filmed")})
         trained[name] = dict(seconds=[round(sum(r["seconds"] for r in own), 1) for own in runs], commits=sorted({r["made"]["commit"] for own in runs for r in own}))
     plain = [naive_runs(on, p) for p in parts]
     for name in plain[0]:
-        said = {k: [np.concatenate([p[name][k] for p in plain])] for k in plain[0][name] if not (same and k == "filmed")}
-        rows += [dict(system=name)|r for r in _rows(said, windows, skills, unseen)]
-    return rows,trained
+        add(name, {k: [np.concatenate([p[name][k] for p in plain])] for k in plain[0][name] if not (same and k == "filmed")})
+    return rows,trained,by_session
 
 
 def table5(
@@ -89,7 +104,7 @@ def table5(
     progress:bool=False,
 )->dict: # a result
     "Table V on the synthetic benchmark."
-    rows,trained = _table(f"basketball400 {condition}", level, list(FORECASTERS), [None], progress)
+    rows,trained,_ = _table(f"basketball400 {condition}", level, list(FORECASTERS), [None], progress)
     return dict(table="table5", data="basketball400-v1 (synthetic)", condition=condition, level=level, smoke_run=level == "quick", budget=asdict(BUDGETS[level]), history=HISTORY, figures=FIGURES5,
         rows=rows, trained=trained, seeds=list(BUDGETS[level].seeds), seed_paper=dict(note="seed paper (its own data), mean angle error: TP-RNN, Traj-GCN, MS-GCN", values=SEED_TABLE5))|provenance()
 
@@ -103,15 +118,15 @@ def table5_real(
     "Table V on BallPlay-M, each session left out in turn: in the plane, and in space."
     days,out = sessions(BUDGETS[level]),{}
     for on in ("ballplay", "ballplay 3D"):
-        rows,trained = _table(on, level, REAL_SYSTEMS, days, progress)
-        out[on] = dict(rows=rows, trained=trained)
+        out[on] = dict(zip(("rows", "trained", "by_session"), _table(on, level, REAL_SYSTEMS, days, progress)))
     with_it = {}
     for row in read_ballplay().index: with_it.setdefault(row["coarse"], set()).add(row["session"])
     unseen = [skill for skill,own in with_it.items() if len(own) == 1]
     return dict(table="table5", data="BallPlay-M, 25 poses a second, each session left out in turn", condition="real", level=level, smoke_run=level == "quick", budget=asdict(BUDGETS[level]), history=HISTORY, figures=FIGURES5, sessions=days,
         estimator=dict(note="HICNN-PSTA was trained on films of BallPlay-M's other sessions; where it says so, rows hold these alone", sessions=[*BALLPLAY_SESSIONS["val"],*BALLPLAY_SESSIONS["test"]]),
-        unseen_skill=dict(note="only one session has it, so it was never trained on", skills=unseen), rows=out["ballplay"]["rows"], space=out["ballplay 3D"]["rows"], trained={k: v["trained"] for k,v in out.items()},
-        seeds=list(BUDGETS[level].seeds), seed_paper=dict(note="seed paper (its own data), mean angle error: TP-RNN, Traj-GCN, MS-GCN", values=SEED_TABLE5))|provenance()
+        unseen_skill=dict(note="only one session has it, so it was never trained on", skills=unseen), rows=out["ballplay"]["rows"], space=out["ballplay 3D"]["rows"],
+        by_session=out["ballplay"]["by_session"], space_by_session=out["ballplay 3D"]["by_session"], trained={k: v["trained"] for k,v in out.items()},
+        seeds=list(BUDGETS[level].fold_seeds), seed_paper=dict(note="seed paper (its own data), mean angle error: TP-RNN, Traj-GCN, MS-GCN", values=SEED_TABLE5))|provenance()
 
 
 # %% ../../nbs/72c_experiments.table5.ipynb #025090c5
@@ -142,3 +157,24 @@ def show_table5_whole(result:dict)->pd.DataFrame:
     parts = {figure: show_table5(result, figure) for figure in ("norm", "limb", "pck")}
     if "space" in result: parts["mm"] = show_table5(result, "mm", "space")
     return pd.concat({FIGURES5[k]: v for k,v in parts.items()})
+
+# %% ../../nbs/72c_experiments.table5.ipynb #d6374b3c
+def show_sessions(
+    result:dict, # of `table5_real`
+    figure:str="norm", # in `FIGURES5`
+    by:str="by_session", # or "space_by_session"
+    history:str="reference", # of `KINDS`
+    system:str="MS-GCN",
+)->pd.DataFrame: # positive: better than the system of the row
+    "Session by session: what a system gains over each other one."
+    own,rng,rows = result[by],np.random.default_rng(0),{}
+    if history not in own[system]: raise ValueError(f"no history {history!r} in {by}; there are {', '.join(own[system])}")
+    for other in [o for o in own if o != system]:
+        rows[other] = {}
+        for ms in own[system][history]:
+            a,b = (np.array(own[n][history][ms][figure], float) for n in (system, other))
+            gain = (a-b)*(1 if figure == "pck" else -1)
+            gain = gain[np.isfinite(gain)]
+            low,high = np.quantile(rng.choice(gain, (10_000, len(gain))).mean(1), (.025, .975))
+            rows[other][f"{ms} ms"] = f"{gain.mean():+.3g} [{low:.3g}, {high:.3g}], {(gain > 0).sum()} of {len(gain)}"
+    return pd.DataFrame(rows).T.rename_axis(f"what {system} gains: {FIGURES5[figure]}; mean over sessions, interval, sessions won")
