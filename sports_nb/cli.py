@@ -180,14 +180,14 @@ def experiment(
 ):
     "Run an experiment of the seed paper and write its result."
     from sports_nb.analysis.report import refuse_to_overwrite
-    from sports_nb.experiments import ablation, estimation, forecasters, photographs, real, recognition, runs, table5
+    from sports_nb.experiments import ablation, estimation, forecast_scores, photographs, real, recognition, runs, table5
     trained = dict(table2=(recognition.table2, recognition.show_recognition), table3=(recognition.table3, recognition.show_recognition), table4=(estimation.table4, estimation.show_estimation),
-                   multitask=(estimation.multitask, estimation.show_multitask), fig4=(recognition.fig4, None), fig5=(estimation.fig5, None), table5=(table5.table5, table5.show_table5_whole), spread=(forecasters.spread, forecasters.show_spread))
+                   multitask=(estimation.multitask, estimation.show_multitask), fig4=(recognition.fig4, None), fig5=(estimation.fig5, None), table5=(table5.table5, table5.show_table5_whole), spread=(forecast_scores.spread, forecast_scores.show_spread))
     # name -> what makes it, what shows it, the options it takes
     known = dict(synthetic={k: (*v, dict(level="quick", condition="standard")) for k, v in trained.items()} |
                            dict(basketball400=(estimation.score_weights, estimation.show_weights, dict(weights="hicnn_psta_small", condition="standard"))),
                  real=dict(table2=(real.table2_real, real.show_real, {}), table3=(photographs.table3_real, photographs.show_ablation, dict(precision=None)), table4=(photographs.table4_real, photographs.show_pose, {}), table5=(table5.table5_real, table5.show_table5_whole, dict(level="quick")), ablation=(ablation.ablation, ablation.show_ablation, dict(level="quick")),
-                           cmu=(forecasters.cmu, forecasters.show_cmu, dict(weights=None)), penn=(forecasters.penn, forecasters.show_penn, dict(weights=None)), forecast=(forecasters.own, forecasters.show_own, dict(weights="ms_gcn_body13"))))
+                           cmu=(forecast_scores.cmu, forecast_scores.show_cmu, dict(weights=None)), penn=(forecast_scores.penn, forecast_scores.show_penn, dict(weights=None)), forecast=(forecast_scores.own, forecast_scores.show_own, dict(weights="ms_gcn_body13"))))
     if data not in known: raise ValueError(f"--data is {data!r}; there are {', '.join(known)}")
     if name not in known[data]: raise ValueError(f"no experiment {name!r} on {data} data; there are {', '.join(known[data])}")
     run, show, takes = known[data][name]

@@ -18,7 +18,7 @@ from ..data.motions import cmu_motions
 from ..data.pose_views import PoseViews,vary
 from ..data.recordings import read_cmu
 from ..data.synthetic import cache_folder
-from .forecasters import Mirrored
+from .forecast_scores import Mirrored
 from .prediction import CMU_ACTIONS,CMU_LEADS,cmu_windows,naive,score_cmu
 from .runs import code_hash,over_seeds,text
 from ..models.registry import create_model

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..core.metrics import mpjpe
 from ..data.recordings import BALLPLAY_SESSIONS,read_ballplay
-from .forecasts import BUDGETS,FORECASTERS,HISTORY,course,naive_runs,run_forecaster,sessions
+from .forecast_runs import BUDGETS,FORECASTERS,HISTORY,course,naive_runs,run_forecaster,sessions
 from .prediction import score_forecasts
 from .runs import over_seeds,text
 from ..train.recipes import provenance
@@ -31,7 +31,7 @@ FIGURES5 = dict(norm="angle error, norm over 12 limbs, rad", limb="angle error, 
 
 def figures(
     said, # (n, t, k, d) in boxes; NaN where nothing could be forecast
-    windows:dict, # of `experiments.forecasts.plain_windows`
+    windows:dict, # of `experiments.forecast_runs.plain_windows`
     which=None, # (n,) bool, windows that count
 )->dict: # ms -> figures of `score_forecasts`; in space, distance in mm
     "What forecasts are worth."
