@@ -99,7 +99,7 @@ NAIVE = ("zero_velocity", "constant_velocity", "damped_velocity")
 
 def forecast_table(
     analysis, # an Analysis
-) -> pd.DataFrame: # mean distance in % of the torso; rows: leads in ms
+) -> pd.DataFrame: # mean distance in % of the torso, and how many joints lay within the prediction's spread, %; rows: leads in ms
     "Predictions against what was estimated later, beside the naive forecasts"
     now, known = to_array(analysis.estimated)
     time, leads = analysis.estimated.time.values, analysis.predicted.lead.values
@@ -113,6 +113,9 @@ def forecast_table(
         then = {name: to_array(valid_at(ds, lead))[0] for name, ds in sources.items()}
         both = known & np.isfinite(list(then.values())).all((0, -1)) # the same joints for every row
         rows[round(1000*lead)] = {name: 100*np.linalg.norm(p - now, axis=-1)[both].mean()/torso if both.any() else np.nan for name, p in then.items()}
+        if "spread" in analysis.predicted:
+            radius = valid_at(analysis.predicted, lead).spread.values[..., 0]
+            rows[round(1000*lead)]["within its spread"] = 100*(np.linalg.norm(then["predicted"] - now, axis=-1) <= radius)[both].mean() if both.any() else np.nan
     return pd.DataFrame(rows).T.rename_axis("lead, ms")
 
 # %% ../../nbs/53_analysis.report.ipynb #70b6c352
@@ -238,7 +241,8 @@ def page(
         forecast = forecast_table(analysis)
         parts += ["<h2>How well it was predicted</h2>", _table(forecast, 1),
                   '<p class="note">Mean distance in percent of the torso, between what was predicted and what was then estimated. '
-                  "Zero, constant and damped velocity are forecasts without a network.</p>"]
+                  "Zero, constant and damped velocity are forecasts without a network."
+                  + (" Within its spread: percent of the joints; the network says where half of them will be.</p>" if "within its spread" in forecast else "</p>")]
     parts += ["<h2>How the joints moved, and how sure that is</h2>", f'<div class="side">{_table(angle_table(analysis), 1)}{_table(trust_table(analysis))}</div>']
     made = {k: f"{v:g}" if "frame" in k else f"{v:.2f} s" for k, v in analysis.timings.items()}
     for k, v in analysis.provenance.items(): made |= {f"{k} {name}": str(x) for name, x in v.items()} if isinstance(v, dict) else {k: v}

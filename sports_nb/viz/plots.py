@@ -121,6 +121,7 @@ def draw_pose(
     *,
     dashed:bool=None, # None: when the colour is that of predictions
     weight:float=None, # thickness, 1 is a body's; None: .45 on images, 1 on axes
+    spread=None, # (k,) px, how far off each joint may be: the radius of a faint disc around it
 ): # the axes, or a new image
     "A pose as a person"
     image = isinstance(canvas, np.ndarray)
@@ -129,6 +130,10 @@ def draw_pose(
     dashed = to_hex(colour) == PREDICTED if dashed is None else dashed
     weight = (.45 if image else 1.) if weight is None else weight
     shapes = _person(position, get_skeleton(skeleton), colour, confidence, dashed, weight)
+    if spread is not None:
+        turn = np.linspace(0, 2*np.pi, 33)[:-1]
+        known = np.isfinite(position).all(-1) & (np.nan_to_num(spread) > 0)
+        shapes = [(np.asarray(p, float) + r*np.stack([np.cos(turn), np.sin(turn)], -1), to_rgb(colour), .2) for p, r in zip(np.asarray(position)[known], np.asarray(spread)[known])] + shapes
     if not image:
         for outline, rgb, opacity in shapes:
             canvas.add_patch(Polygon(outline, closed=True, facecolor=rgb, alpha=opacity, edgecolor="white", linewidth=0 if dashed else .6*weight**2, zorder=3))
@@ -189,7 +194,8 @@ def plot_frame(
     fig, ax = _figure(figsize=(6, 6*frame.shape[0]/frame.shape[1])) if ax is None else (ax.figure, ax)
     for ds in datasets:
         position, confidence = (v[0] for v in _at(ds, [time]))
-        frame = draw_pose(frame, position, ds.attrs["skeleton"], ROLE_COLOURS[ds.attrs["role"]], confidence)
+        spread = sample(ds.spread.isel(individual=0).values, ds.time.values, [time])[0] if "spread" in ds else None
+        frame = draw_pose(frame, position, ds.attrs["skeleton"], ROLE_COLOURS[ds.attrs["role"]], confidence, spread=spread)
     ax.imshow(frame); ax.axis("off")
     for i, role in enumerate(dict.fromkeys(ds.attrs["role"] for ds in datasets)):
         ax.text(.02, .98 - .07*i, role, transform=ax.transAxes, va="top", color="white", fontsize=9,
