@@ -101,6 +101,12 @@ def plain_windows(
     return windows
 
 
+@cache
+def _takes(cameras):
+    "All of BallPlay-M, projected once: there are many trainings that leave some of it out"
+    return ballplay_motions(cameras=cameras)
+
+
 def course(
     name:str, # in `SETS`
     budget:Budget,
@@ -118,12 +124,13 @@ def course(
         tests = dict(test=test, filmed=test)
     else:
         cameras = budget.cameras if dims == 2 else 0
-        takes = ballplay_motions(without=fold, cameras=cameras)
+        takes = [m for m in _takes(cameras) if m["group"] != fold]
+        if len(takes) == len(_takes(cameras)): raise ValueError(f"BallPlay-M has no session {fold!r}; there are {', '.join(sorted({m['group'] for m in takes}))}")
         number = {take: i for i,take in enumerate(dict.fromkeys(m["name"].split()[0] for m in takes))}   # all views of a take go to one side
         order = np.array([number[m["name"].split()[0]] for m in takes])
         if budget.first: takes,order = [m for m,i in zip(takes, order) if i < 5*budget.first],order[order < 5*budget.first]
         train,validation = ([m for m,i in zip(takes, order) if (i%5 == 4) == kept] for kept in (False, True))
-        tests = dict(test=plain_windows(ballplay_motions(only=fold, cameras=min(2, cameras)), horizon, 4))
+        tests = dict(test=plain_windows([m for m in _takes(min(2, cameras)) if m["group"] == fold], horizon, 4))
         if dims == 2: tests["filmed"] = plain_windows(estimated_motions("ballplay", only=fold), horizon, 2)
     return dict(train=PoseViews(train, HISTORY, horizon, past=horizon//2, seed=seed), validation=PoseViews(validation, HISTORY, horizon, step=4), **tests)
 
