@@ -87,7 +87,7 @@ def run_change(
     folder = cache_folder()/"ablation"/hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     if not (folder/"made.json").exists():
         made = settings|provenance()
-        source = lambda labels, **kw: PoseViews(cmu_motions(labels=labels), 10, 25, fps=None, past=20, speed=own.speed, seed=seed)
+        source = lambda labels: PoseViews(cmu_motions(labels=labels), 10, 25, fps=None, past=20, speed=own.speed, seed=seed)
         fit(model, task_for(model, **dict(norm="distance")|own.task), dict(scored=source(CMU_ACTIONS), others=source(OTHERS)), PoseViews(cmu_motions("val", labels=CMU_ACTIONS), 10, 25, fps=None),
             epochs=EPOCHS[level], batch=64, lr=1e-3, augment=partial(vary, **dict(skeleton="cmu25", up=1, stretch=.05)|own.view), seed=seed, out=folder, resume=True, progress=progress)
         write_atomic(folder/"made.json", json.dumps(made, indent=1).encode())

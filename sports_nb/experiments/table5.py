@@ -177,6 +177,7 @@ def show_sessions(
             a,b = (np.array(own[n][history][ms][figure], float) for n in (system, other))
             gain = (a-b)*(1 if figure == "pck" else -1)
             gain = gain[np.isfinite(gain)]
+            if not len(gain): continue
             low,high = np.quantile(rng.choice(gain, (10_000, len(gain))).mean(1), (.025, .975))
             rows[other][f"{ms} ms"] = f"{gain.mean():+.3g} [{low:.3g}, {high:.3g}], {(gain > 0).sum()} of {len(gain)}"
     return pd.DataFrame(rows).T.rename_axis(f"what {system} gains: {FIGURES5[figure]}; mean over sessions, interval, sessions won")
