@@ -19,7 +19,7 @@ from ..data.pose_views import PoseViews,vary
 from ..data.recordings import read_cmu
 from ..data.synthetic import cache_folder
 from .forecast_scores import Mirrored
-from .prediction import CMU_ACTIONS,CMU_LEADS,cmu_windows,naive,score_cmu
+from .prediction import CMU_ACTIONS,CMU_KINDS,CMU_LEADS,cmu_windows,naive,score_cmu
 from .runs import code_hash,over_seeds,text
 from ..models.registry import create_model
 from ..train.checkpoints import load_checkpoint,write_atomic
@@ -100,7 +100,9 @@ def ablation(
 )->dict: # a result
     "What each change gives on motion capture."
     windows,rows,made = cmu_windows(read_cmu()),{},{}
-    mean = lambda models: {kind: [over_seeds(v) for v in zip(*(score_cmu(m, windows, as_published=kind == "as published")["mean"] for m in models))] for kind in ("25 joints", "as published")}
+    def mean(models):
+        scored = [score_cmu(m, windows) for m in models]
+        return {kind: [over_seeds(v) for v in zip(*(s[kind]["mean"] for s in scored))] for kind in CMU_KINDS}
     for name in CHANGES:
         runs = [run_change(name, level, seed, progress) for seed in SEEDS[level]]
         rows[name] = mean([Mirrored(m) for m,_ in runs])|dict(parameters=sum(p.numel() for p in runs[0][0].parameters()))

@@ -18,7 +18,7 @@ from ..data.recordings import read_cmu,read_penn
 from .estimated import estimated_motions
 from .forecast_runs import BUDGETS,HISTORY,forecast_windows,histories,plain_windows,run_forecaster
 from .runs import over_seeds
-from .prediction import CMU_LEADS,CMU_PUBLISHED,cmu_windows,naive,score_cmu,score_forecasts,score_penn
+from .prediction import CMU_KINDS,CMU_LEADS,CMU_PUBLISHED,cmu_windows,naive,score_cmu,score_forecasts,score_penn
 from ..models.forecaster import PROBABILITIES
 from ..train.checkpoints import list_pretrained,load_checkpoint,load_pretrained
 from ..train.recipes import provenance
@@ -80,18 +80,16 @@ def cmu(
     "All windows of CMU's test files: the mean over seeds beside naive rows and published figures."
     models,windows = weights_of(weights),cmu_windows(read_cmu())
     _needs(models, skeleton="cmu25", dims=3, history=10)
-    both = lambda model: {kind: score_cmu(model, windows, as_published=kind == "as published") for kind in ("25 joints", "as published")}
-    rows = {name: both(m) for name,m in naive(skeleton="cmu25", dims=3, horizon=25).items()}
+    rows = {name: score_cmu(m, windows) for name,m in naive(skeleton="cmu25", dims=3, horizon=25).items()}
     labels = _labels(models)
-    rows |= {label: both(Mirrored(m)) for label,m in zip(labels, models)}
+    rows |= {label: score_cmu(Mirrored(m), windows) for label,m in zip(labels, models)}
     recipes = dict.fromkeys(label.split(",")[0] for label in labels)
     for recipe in recipes:
         own = [Mirrored(m) for label,m in zip(labels, models) if label.split(",")[0] == recipe]
-        if len(own) > 1: rows[f"{recipe}, forecasts of {len(own)} seeds averaged"] = both(Averaged(own))
-    spread = {recipe: {kind: _over([rows[label][kind]["mean"] for label in labels if label.split(",")[0] == recipe]) for kind in ("25 joints", "as published")} for recipe in recipes}
+        if len(own) > 1: rows[f"{recipe}, forecasts of {len(own)} seeds averaged"] = score_cmu(Averaged(own), windows)
+    spread = {recipe: {kind: _over([rows[label][kind]["mean"] for label in labels if label.split(",")[0] == recipe]) for kind in CMU_KINDS} for recipe in recipes}
     return dict(table="cmu", data="CMU mocap, 10 poses in, 25 out, all windows of the test files", unit="mean joint distance, nominal mm; the mean over the five actions whose files are complete", leads_ms=list(CMU_LEADS),
-        kinds={"25 joints": "mean over the 25 joints that are forecast", "as published": "mean over 38 joints, of which six count as exact, as the public code of MSR-GCN and Traj-GCN takes it"},
-        seeds=spread, rows=rows, published={n: {**r, "mean": np.mean(list(r.values()), 0).tolist()} for n,r in CMU_PUBLISHED.items()},
+        kinds=CMU_KINDS, seeds=spread, rows=rows, published={n: {**r, "mean": np.mean(list(r.values()), 0).tolist()} for n,r in CMU_PUBLISHED.items()},
         note="the published networks were trained on three actions more, on all frames of the training files, and chosen on the test files; ours look at the mirror image too", training=[_card(m) for m in models])|provenance()
 
 
