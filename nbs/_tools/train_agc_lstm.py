@@ -15,10 +15,11 @@ import numpy as np
 import torch
 
 from sports_nb.core.metrics import classification_table
+from sports_nb.data.files import write_atomic
 from sports_nb.data.pose_clips import PoseClips, augment_poses
 from sports_nb.data.recordings import read_penn
 from sports_nb.models.registry import create_model
-from sports_nb.train.checkpoints import load_checkpoint, write_atomic
+from sports_nb.train.checkpoints import load_checkpoint
 from sports_nb.train.fit import PRESETS, fit
 from sports_nb.train.recipes import provenance
 from sports_nb.train.tasks import task_for

@@ -24,9 +24,9 @@ from ..core.kinematics import joint_angles
 from ..core.metrics import torso_size
 from ..core.poses import predictions, to_array, valid_at
 from ..core.skeleton import get_skeleton
+from ..data.files import write_atomic
 from ..data.video import Clip, write_video
 from ..models.registry import create_model
-from ..train.checkpoints import write_atomic
 from ..viz.plots import ESTIMATED, PREDICTED, draw_pose, plot_angles
 
 # %% ../../nbs/53_analysis.report.ipynb #4a062ffc

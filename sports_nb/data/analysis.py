@@ -17,6 +17,7 @@ import pandas as pd
 import xarray as xr
 
 from ..core.poses import valid_at, validate
+from .files import appearing
 
 # %% ../../nbs/16_data.analysis.ipynb #59b01250
 FORMAT, VERSION = "sports_nb analysis", 1
@@ -118,13 +119,8 @@ class Analysis:
         actions = self.actions.to_dataset().assign(clip_probability=("action", list(self.clip_action.values())))
         parts = dict(estimated=self.estimated, predicted=self.predicted, actions=actions, box=self.box.to_dataset())
         exact = {f"/{name}": {v: {"_FillValue": None} for v, a in ds.variables.items() if a.dtype.kind == "f"} for name, ds in parts.items()}
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            tree = xr.DataTree.from_dict({"/": xr.Dataset(attrs=head), **parts})
-            tree.to_netcdf(temporary, engine="h5netcdf", encoding=exact)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with appearing(path) as temporary:
+            xr.DataTree.from_dict({"/": xr.Dataset(attrs=head), **parts}).to_netcdf(temporary, engine="h5netcdf", encoding=exact)
         return path
 
     @classmethod

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ..data.files import write_atomic
 from ..data.motions import cmu_motions
 from ..data.pose_views import PoseViews,vary
 from ..data.recordings import read_cmu
@@ -22,7 +23,7 @@ from .forecast_scores import Mirrored
 from .prediction import CMU_ACTIONS,CMU_KINDS,CMU_LEADS,cmu_windows,naive,score_cmu
 from .runs import code_hash,over_seeds,text
 from ..models.registry import create_model
-from ..train.checkpoints import load_checkpoint,write_atomic
+from ..train.checkpoints import load_checkpoint
 from ..train.fit import fit
 from ..train.recipes import provenance
 from ..train.tasks import task_for

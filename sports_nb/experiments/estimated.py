@@ -14,12 +14,13 @@ from tqdm.auto import tqdm
 
 from ..analysis.pipeline import CHUNK,SURE
 from ..analysis.tracking import Tracker
+from ..data.files import write_atomic
 from ..data.pose_views import EstimatorNoise,fit_noise
 from ..data.recordings import read_ballplay
 from ..data.sample import person_box
 from ..data.synthetic import ACTIONS,FROZEN,basketball400_plan,cache_folder,make_clip,render_motion
 from ..data.windows import resample
-from ..train.checkpoints import load_pretrained,write_atomic
+from ..train.checkpoints import load_pretrained
 
 # %% ../../nbs/72a_experiments.estimated.ipynb #844f4383
 FILMED = 25. # frames a second

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ..data.files import write_atomic
 from ..data.motions import ballplay_motions,synthetic_motions
 from ..data.pose_views import PoseViews,vary
 from ..data.recordings import BALLPLAY_SESSIONS
@@ -25,7 +26,7 @@ from .estimated import as_seen,estimated_motions,noise_of,shipped
 from .prediction import ask,naive
 from .runs import code_hash
 from ..models.registry import create_model
-from ..train.checkpoints import load_checkpoint,write_atomic
+from ..train.checkpoints import load_checkpoint
 from ..train.fit import fit
 from ..train.recipes import provenance
 from ..train.tasks import task_for

@@ -20,9 +20,10 @@ from tqdm.auto import tqdm
 
 from ..core.metrics import classification_table
 from ..data.datasets import ACTION_CLASSES,read_clips
+from ..data.files import write_atomic
 from ..data.synthetic import cache_folder
 from ..data.video import Clip
-from ..train.checkpoints import load_pretrained,write_atomic
+from ..train.checkpoints import load_pretrained
 from ..train.recipes import provenance
 
 # %% ../../nbs/70b_experiments.real.ipynb #d3bbac2d

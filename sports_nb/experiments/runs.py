@@ -20,10 +20,11 @@ import torch
 
 from ..data.augment import augment,look
 from ..data.clips import Windows,read_basketball400
+from ..data.files import write_atomic
 from ..data.pose_clips import augment_poses
 from ..data.synthetic import ACTIONS,FROZEN,cache_folder
 from ..models.registry import create_model
-from ..train.checkpoints import load_checkpoint,write_atomic
+from ..train.checkpoints import load_checkpoint
 from ..train.fit import fit
 from ..train.recipes import provenance
 from ..train.tasks import Rows,task_for

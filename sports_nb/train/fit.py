@@ -22,7 +22,8 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
-from .checkpoints import load_state, read_progress, save_checkpoint, save_state, write_atomic
+from ..data.files import write_atomic
+from .checkpoints import load_state, read_progress, save_checkpoint, save_state
 from .tasks import task_for
 
 # %% ../../nbs/42_train.fit.ipynb #fb7a1a88
