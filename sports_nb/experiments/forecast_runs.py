@@ -44,7 +44,7 @@ FORECASTERS = {
     "MS-GCN": Forecasting("ms_gcn"),
     "MS-GCN, with noise": Forecasting("ms_gcn", noise=True),
     "MS-GCN, action told": Forecasting("ms_gcn", action=True),
-    "MS-GCN, paper form": Forecasting("ms_gcn_paper"),
+    "MS-GCN, paper form, damped": Forecasting("ms_gcn_paper"), # from damped velocity, as ours: `damping` is 0 in the paper
     "Traj-GCN": Forecasting("traj_gcn"),
     "TP-RNN": Forecasting("tp_rnn"),
     "siMLPe": Forecasting("simlpe"),
@@ -149,6 +149,7 @@ def untrained(name, on, budget, seed):
     own,(horizon,dims) = FORECASTERS[name],SETS[on]
     config = dict(skeleton="body13", dims=dims, history=HISTORY, horizon=horizon)|(dict(up=2) if dims == 3 else {})
     if own.model == "ms_gcn": config["spread"] = True
+    if own.model == "ms_gcn_paper": config["damping"] = .5
     if own.action: config["n_actions"] = len(ACTIONS)+1
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -43,7 +43,7 @@ class MSGCNConfig:
     strides:tuple = (1, 2, 2) # in time, of the encoder's blocks
     hidden:int = 96 # channels of the decoder's state
     relations:int = 48 # channels of the relation vectors of eq. (9)
-    damping:float = 0.5 # d of eq. (11) before training
+    damping:float = 0. # d of eq. (11) before training
     dropout:float = 0.
 
 # %% ../../nbs/33_models.ms_gcn.ipynb #05ae7e0d
@@ -56,6 +56,7 @@ class MSGCN(Forecaster):
     ):
         super().__init__(config)
         c = config
+        if c.history < 3: raise ValueError(f"accelerations need a history of three poses or more, got {c.history}; ms_gcn_small reads two")
         skeleton = get_skeleton(c.skeleton)
         for i, s in enumerate(c.scales): self.register_buffer(f"pooling_{i}", torch.as_tensor(skeleton.pooling(s)), persistent=False)
         adjacency = [skeleton.adjacency(s) for s in c.scales]

@@ -65,6 +65,7 @@ class MSGCNDirect(Forecaster):
     ):
         super().__init__(config)
         c, skeleton = config, get_skeleton(config.skeleton)
+        if c.fuse_every < 1: raise ValueError(f"fuse_every is a number of blocks, 1 or more; got {c.fuse_every}")
         if c.history < 2: raise ValueError(f"velocities need a history of two poses or more, got {c.history}")
         for i, s in enumerate(c.scales): self.register_buffer(f"pooling_{i}", torch.as_tensor(skeleton.pooling(s)), persistent=False)
         adjacency = [skeleton.adjacency(s) for s in c.scales]

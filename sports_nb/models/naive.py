@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from .forecaster import Forecaster, check_history, fill_missing
+from .forecaster import Forecaster, check_history, check_horizon, fill_missing
 from .registry import register_model
 
 # %% ../../nbs/39_models.naive.ipynb #1ecad8bf
@@ -38,7 +38,7 @@ class NaiveForecast(Forecaster):
         horizon:int=None, # poses to forecast; None for `config.horizon`
     ): # poses, b horizon k d, same unit
         position = fill_missing(*check_history(history, visible, self.config))
-        j = torch.arange(1, (horizon or self.config.horizon) + 1, dtype=position.dtype, device=position.device)
+        j = torch.arange(1, check_horizon(horizon, self.config) + 1, dtype=position.dtype, device=position.device)
         way = (self.config.damping**j).cumsum(0)[:, None, None]
         before = position[:, -2:][:, :1]   # of a history of one pose: itself, so nothing moves
         return position[:, -1:] + way*(position[:, -1:] - before)
