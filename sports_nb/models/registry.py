@@ -94,7 +94,8 @@ def example_inputs(
         k, dims = get_skeleton(c.skeleton).n, getattr(c, "dims", 2)
         start = torch.rand(batch, 1, k, dims, generator=g)
         drift = 0.02 * torch.randn(batch, 1, k, dims, generator=g) * torch.arange(c.history)[None, :, None, None]
-        return dict(history=start + drift, visible=torch.ones(batch, c.history, k, dtype=torch.bool))
+        told = dict(action=torch.arange(batch) % c.n_actions) if getattr(c, "n_actions", 0) else {}
+        return dict(history=start + drift, visible=torch.ones(batch, c.history, k, dtype=torch.bool), **told)
     mask = torch.ones(batch, frames, dtype=torch.bool)
     if model.task == "recognise":
         k = get_skeleton(c.skeleton).n
@@ -110,6 +111,11 @@ def _flat(output, name=""):
     items = output.items() if isinstance(output, dict) else enumerate(output)
     return {n: x for key, part in items for n, x in _flat(part, f"{name}.{key}" if name else str(key)).items()}
 
+def _answer(model, inputs):
+    "All tensors of what a model says; a forecaster that knows its spread is asked for it."
+    if not getattr(model.config, "spread", False): return _flat(model(**inputs))
+    return dict(zip(("prediction", "spread"), model(**inputs, spread=True)))
+
 def _same(a, b, tolerance):
     "Name of the first output that differs, or None."
     return next((n for n in a if not torch.allclose(a[n], b[n], rtol=tolerance, atol=tolerance)), None)
@@ -122,7 +128,7 @@ def _check_output(model, inputs, out, name):
     c = model.config
     if model.task == "forecast":
         b, _, k, d = inputs["history"].shape
-        want = {"prediction": (b, c.horizon, k, d)}
+        want = {"prediction": (b, c.horizon, k, d)} | ({"spread": (b, c.horizon, k)} if "spread" in out else {})
     elif model.task == "recognise": want = {"action_logits": (len(inputs["position"]), c.n_actions)}
     else:
         (b, t), k = inputs["frames"].shape[:2], c.n_keypoints
@@ -144,10 +150,10 @@ def _check_missing(model, inputs, name):
     if model.task == "forecast":
         history, visible = inputs["history"], inputs["visible"].clone()
         visible[:, 2:4, 1] = False; visible[:, -1, 5] = False
-        before = _flat(model(history, visible=visible))
-        after = _flat(model(history.masked_fill(~visible[..., None], torch.nan), visible=visible))
+        before = _answer(model, inputs | dict(visible=visible))
+        after = _answer(model, inputs | dict(history=history.masked_fill(~visible[..., None], torch.nan), visible=visible))
         _require(_same(before, after, 1e-6) is None, name, "coordinates of joints that are not visible have no influence")
-        plain, full = _flat(model(history)), _flat(model(history, visible=torch.ones_like(visible)))
+        plain, full = _answer(model, inputs | dict(visible=None)), _answer(model, inputs | dict(visible=torch.ones_like(visible)))
         _require(_same(plain, full, 1e-6) is None, name, "visible=None means that every joint is visible")
     elif model.task == "recognise":
         position, visible, mask = inputs["position"].clone(), inputs["visible"].clone(), inputs["frame_mask"].clone()
@@ -177,7 +183,7 @@ def _check_gradients(model, inputs, name):
     if history is not None: history.requires_grad_()
     # a random projection of every output: a sum of squares could hide a dead path
     g = torch.Generator().manual_seed(2)
-    sum((x * torch.randn(x.shape, generator=g)).sum() for x in _flat(model(**inputs)).values()).backward()
+    sum((x * torch.randn(x.shape, generator=g)).sum() for x in _answer(model, inputs).values()).backward()
     for part, p in model.named_parameters():
         if not p.requires_grad: continue
         _require(p.grad is not None, name, f"every parameter receives a gradient; {part} gets none")
@@ -203,14 +209,14 @@ def check_model(
         inputs = example_inputs(model)
         _check_gradients(model, example_inputs(model), name)   # first: it also moves running averages, as training does
         with torch.no_grad():
-            out = _flat(model(**inputs))
+            out = _answer(model, inputs)
             _check_output(model, inputs, out, name)
-            bad = _same(out, _flat(model(**inputs)), 0)
+            bad = _same(out, _answer(model, inputs), 0)
             _require(bad is None, name, f"evaluation is deterministic; {bad} is not")
-            bad = _same({n: x[1:2] for n, x in out.items()}, _flat(model(**{n: x[1:2] for n, x in inputs.items()})), 1e-4)
+            bad = _same({n: x[1:2] for n, x in out.items()}, _answer(model, {n: x[1:2] for n, x in inputs.items()}), 1e-4)
             _require(bad is None, name, f"a clip's answer does not depend on the rest of the batch; {bad} does")
             twin.load_state_dict(safetensors.torch.load(safetensors.torch.save({n: p.contiguous() for n, p in model.state_dict().items()})))
-            bad = _same(out, _flat(twin(**inputs)), 0)
+            bad = _same(out, _answer(twin, inputs), 0)
             _require(bad is None, name, f"saved and loaded weights give the same answer; {bad} differs")
             _check_missing(model, inputs, name)
     return dict(name=name, task=model.task, parameters=sum(p.numel() for p in model.parameters()), outputs={n: tuple(x.shape) for n, x in out.items()})
