@@ -44,6 +44,7 @@ PLAIN = dict(mirror=0, backwards=0, turn=0, tilt=0, stretch=0)
 CHANGES = {
     "MS-GCN": Change(),
     "seed paper's form": Change("ms_gcn_paper_nano"),
+    "seed paper's form, from damped velocity": Change("ms_gcn_paper_nano", config=dict(damping=.5)),
     "joints and parts": Change(config=dict(scales=("joint", "part"))),
     "joints alone": Change(config=dict(scales=("joint",))),
     "corrects the last pose": Change(standing=True),

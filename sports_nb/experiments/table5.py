@@ -142,12 +142,12 @@ def show_table5(
     "One figure of Table V, to read."
     digits,cells = {"norm": 2, "limb": 3, "mm": 1}.get(figure, 1),{}
     unseen = result.get("unseen_skill", {}).get("skills", [])
-    leads = [k for k in result[rows][0] if k.isdigit()]
+    leads,named = [k for k in result[rows][0] if k.isdigit()],{}
     for r in result[rows]:
-        skill = r["skill"]+(" (unseen skill)" if r["skill"] in unseen else "")
+        skill = named.setdefault(r["skill"], r["skill"]+(" (unseen skill)" if r["skill"] in unseen else "")+f", {r['windows']:,} windows")
         for ms in leads: cells.setdefault((r["system"], r["history"]), {})[skill, f"{ms} ms"] = text(r[ms][figure], digits)
     if figure == "norm":
-        known = {SAME_SKILL.get(r["skill"], r["skill"]): r["skill"]+(" (unseen skill)" if r["skill"] in unseen else "") for r in result[rows]}
+        known = {SAME_SKILL.get(skill, skill): column for skill,column in named.items()}
         for i,name in enumerate(("TP-RNN", "Traj-GCN", "MS-GCN")):
             cells[f"{name}, seed paper (its own data)", "not named"] = {(known[s], f"{ms} ms"): f"{v[i]:.2f}" for s,vs in SEED_TABLE5.items() if s in known for ms,v in vs.items()}
     title = f"{FIGURES5[figure]}; {result['data']}, {result['condition']}, {result['level']}"+(" (a smoke run)" if result["smoke_run"] else "")
