@@ -192,6 +192,9 @@ SKELETONS = {s.name: s for s in (
         "right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear left_big_toe left_small_toe "
         "left_heel right_big_toe right_small_toe right_heel",
         "nose-neck-pelvis neck-*shoulder-*elbow-*wrist pelvis-*hip-*knee-*ankle" + _face + _feet),
+    _read("coco18", "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee right_ankle "
+        "left_hip left_knee left_ankle right_eye left_eye right_ear left_ear",  # OpenPose's older body
+        "nose-neck neck-*shoulder-*elbow-*wrist neck-*hip-*knee-*ankle" + _face),
     _read("cmu", "Hips=pelvis LHipJoint=left_hip_joint LeftUpLeg=left_hip LeftLeg=left_knee LeftFoot=left_ankle LeftToeBase=left_toe "
         "LeftToeBase_End=left_toe_end RHipJoint=right_hip_joint RightUpLeg=right_hip RightLeg=right_knee RightFoot=right_ankle "
         "RightToeBase=right_toe RightToeBase_End=right_toe_end LowerBack=lower_back Spine=spine Spine1=spine1 Neck=neck Neck1=neck1 "

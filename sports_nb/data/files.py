@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MAX_BYTES', 'MAX_VALUES', 'appearing', 'write_together', 'write_atomic', 'FormatError', 'require', 'read_text',
-           'read_json', 'to_numbers']
+           'read_json', 'to_numbers', 'file_poses']
 
 # %% ../../nbs/11a_data.files.ipynb #16431391
 import json,os,tempfile
@@ -13,6 +13,9 @@ from contextlib import ExitStack,contextmanager
 from pathlib import Path
 
 import numpy as np
+
+from ..core.poses import poses
+from ..core.skeleton import match_skeleton
 
 # %% ../../nbs/11a_data.files.ipynb #178caddf
 @contextmanager
@@ -109,3 +112,29 @@ def to_numbers(
     require(fits, path, f"{where} holds numbers of shape {out.shape}, expected {tuple('any' if w < 0 else w for w in shape)}; export it again".replace("'", ""))
     require(not np.isinf(out).any(), path, f"{where} holds infinite numbers; export it again")
     return out
+
+# %% ../../nbs/11a_data.files.ipynb #274baee7
+def file_poses(
+    path, # the file, for messages and provenance
+    names, # keypoint names, in the file's order
+    position, # (time, individual, keypoint, space)
+    *,
+    confidence=None, # (time, individual, keypoint), 0 to 1
+    edges=None, # (i, j) places, for a skeleton that nobody knows
+    frames=None, # (time,) frame numbers; None: counted from 0
+    fps=None, # frames a second
+    time=None, # (time,) seconds; None: frames / fps
+    individuals=None, # names
+    **attrs, # of `core.poses.poses`: space_unit, y_axis, role, source_software
+): # poses
+    "What a file held as poses, checked."
+    count = np.shape(position)[1]
+    if fps is not None: require(np.isfinite(fps) and 0 < fps <= 1e5, path, f"{fps} frames a second cannot be; give fps=")
+    require(time is not None or fps is not None, path, "the file does not say how many frames a second it has; give fps=, for example fps=30 (fps=1 for single pictures)")
+    try:
+        skeleton,order = match_skeleton(names, edges)
+        position = np.asarray(position, np.float64)[:, :, order].transpose(0, 3, 2, 1)
+        if confidence is not None: confidence = np.asarray(confidence)[:, :, order].transpose(0, 2, 1)
+        if time is None: time = np.arange(len(position))/fps if frames is None else np.asarray(frames)/fps
+        return poses(position, skeleton=skeleton, confidence=confidence, time=time, fps=fps, individuals=[f"id_{i}" for i in range(count)] if individuals is None else individuals, source_file=path, **attrs)
+    except ValueError as error: raise FormatError(f"{path}: {error}") from None
