@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MAX_BYTES', 'MAX_VALUES', 'appearing', 'write_together', 'write_atomic', 'FormatError', 'require', 'read_text',
-           'read_json', 'to_numbers', 'file_poses']
+           'read_json', 'to_numbers', 'file_poses', 'require_px']
 
 # %% ../../nbs/11a_data.files.ipynb #16431391
 import json,os,tempfile
@@ -109,7 +109,7 @@ def to_numbers(
     try: out = np.asarray(values, np.float64)
     except (TypeError, ValueError, OverflowError): raise FormatError(f"{path}: {where} does not hold numbers only; export it again") from None
     fits = out.ndim == len(shape) and all(w in (-1, n) for w,n in zip(shape, out.shape))
-    require(fits, path, f"{where} holds numbers of shape {out.shape}, expected {tuple('any' if w < 0 else w for w in shape)}; export it again".replace("'", ""))
+    require(fits, path, f"{where} holds numbers of shape {out.shape}, expected ({', '.join('any' if w < 0 else str(w) for w in shape)}); export it again")
     require(not np.isinf(out).any(), path, f"{where} holds infinite numbers; export it again")
     return out
 
@@ -138,3 +138,11 @@ def file_poses(
         if time is None: time = np.arange(len(position))/fps if frames is None else np.asarray(frames)/fps
         return poses(position, skeleton=skeleton, confidence=confidence, time=time, fps=fps, individuals=[f"id_{i}" for i in range(count)] if individuals is None else individuals, source_file=path, **attrs)
     except ValueError as error: raise FormatError(f"{path}: {error}") from None
+
+
+def require_px(
+    ds, # poses
+    path, # the file that is to be written
+):
+    "Refuse to write anything but joints in pictures."
+    require(ds.sizes["space"] == 2 and ds.attrs["space_unit"] == "px" and "lead" not in ds.dims, path, "this format holds poses in pictures, in px with x and y; choose .csv, .trc or .nc for others")

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from ..core.skeleton import get_skeleton
-from .files import MAX_VALUES,FormatError,file_poses,read_json,read_text,require,to_numbers,write_atomic,write_together
+from .files import MAX_VALUES,FormatError,file_poses,read_json,read_text,require,require_px,to_numbers,write_atomic,write_together
 
 # %% ../../nbs/11b_data.formats_pictures.ipynb #c4baba2e
 def _from_marks(path, names, marks, frames, times=None, **kw):
@@ -103,7 +103,7 @@ def write_coco(
     size=None, # (width, height) of the frames, px
 ): # the path
     "Poses as a COCO keypoint file of one video; a joint that is NaN is not labelled."
-    _flat(ds, path)
+    require_px(ds, path)
     s,t,n = get_skeleton(ds.attrs["skeleton"]),ds.sizes["time"],ds.sizes["individual"]
     images = [dict(id=f+1, file_name=f"frame_{f:06d}.jpg", video_id=1, frame_id=f, time=float(at))|(dict(width=int(size[0]), height=int(size[1])) if size else {}) for f,at in enumerate(ds.time.values)]
     annotations = []
@@ -119,10 +119,6 @@ def write_coco(
         categories=[dict(id=1, name="person", supercategory="person", keypoints=list(s.keypoints), skeleton=[[i+1, j+1] for i,j in s.edges])])
     write_atomic(path, json.dumps(text, allow_nan=False).encode())
     return Path(path)
-
-
-def _flat(ds, path):
-    require(ds.sizes["space"] == 2 and ds.attrs["space_unit"] == "px" and "lead" not in ds.dims, path, "this format holds joints in pictures: poses in px with x and y; choose .csv, .trc or .nc for others")
 
 # %% ../../nbs/11b_data.formats_pictures.ipynb #065f45f4
 OPENPOSE = {75: "body25", 54: "coco18"} # numbers of a person -> skeleton
@@ -162,7 +158,7 @@ def write_openpose(
     folder, # is made if it is missing
 ): # the folder
     "Poses as a folder of OpenPose files, all or none."
-    _flat(ds, folder)
+    require_px(ds, folder)
     require(ds.attrs["skeleton"] in OPENPOSE.values(), folder, f"OpenPose knows {' and '.join(OPENPOSE.values())}, not {ds.attrs['skeleton'][:40]!r}; choose COCO (.json)")
     folder,position,out = Path(folder),ds.position.values,{}
     for f in range(len(position)):
