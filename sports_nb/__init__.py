@@ -8,6 +8,8 @@ __version__ = "0.1.0"
 _VERBS = {
     "Clip": "data.video:Clip",
     "load": "data.analysis:Analysis.open",
+    "read_poses": "data.formats:read_poses",
+    "write_poses": "data.formats:write_poses",
     "analyse": "analysis.pipeline:analyse",
     "report": "analysis.report:report",
     "explore": "widgets.explorer:explore",

@@ -7,7 +7,7 @@ __all__ = ['ACTION_CLASSES', 'ACTION_TABLE', 'VIDEO_ENDINGS', 'HMDB_CODES', 'act
            'load_arrays', 'LSPET', 'read_lspet', 'Clips', 'read_coco', 'read_folder', 'read_clips']
 
 # %% ../../nbs/13a_data.datasets.ipynb #921e3a6a
-import json,os,re,zipfile
+import os,re,zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +15,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ..core.skeleton import get_skeleton,list_skeletons
+from ..core.skeleton import get_skeleton,list_skeletons,match_skeleton
+from .files import FormatError
+from .formats_pictures import coco_marks
 from .sample import make_sample,person_box
 from .video import Clip
 
@@ -169,26 +171,16 @@ def read_coco(
     n:int, # frames of the clip
 )->tuple: # position (n, k, 2) px, visible (n, k) and the name of the skeleton
     "One person's keypoints in each frame of a clip, from a COCO file."
-    try:
-        coco = json.loads(Path(path).read_text())
-        names = coco["categories"][0]["keypoints"]
-        images = sorted(coco["images"], key=lambda image: image["id"])
-        frame = {image["id"]: int(image.get("frame_id", at)) for at,image in enumerate(images)}
-        people = [(frame[a["image_id"]], np.array(a["keypoints"], float).reshape(len(names), 3), a.get("area", 0)) for a in coco["annotations"]]
-    except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise DataError(f"{path} is not a COCO keypoint file ({type(error).__name__}: {error}); export it again as COCO keypoints") from error
-    skeleton = next((name for name in list_skeletons() if _same_joints(get_skeleton(name), names)), None)
-    if skeleton is None: raise DataError(f"{path}: no known skeleton has the keypoints {', '.join(names)}; known are {', '.join(list_skeletons())}")
-    if any(not 0 <= at < n for at in frame.values()): raise DataError(f"{path} labels frame {max(frame.values())}, but the clip has frames 0 to {n-1}: is it the right clip?")
-    position,visible = np.zeros((n, len(names), 2)),np.zeros((n, len(names)), bool)
-    for at,points,_ in sorted(people, key=lambda person: ((person[1][:, 2] > 0).sum(), person[2])):  # the best comes last and stays
-        position[at],visible[at] = points[:, :2],points[:, 2] > 0
-    return position,visible,skeleton
-
-
-def _same_joints(skeleton, names):
-    try: return [skeleton.index(name) for name in names] == list(range(skeleton.n))
-    except ValueError: return False
+    try: coco = coco_marks(path)
+    except FormatError as error: raise DataError(f"{error}; is it a COCO keypoint file?") from None
+    skeleton,order = match_skeleton(coco["names"])
+    if skeleton.name not in list_skeletons(): raise DataError(f"{path}: no known skeleton has the keypoints {', '.join(coco['names'])}; known are {', '.join(list_skeletons())}")
+    if any(not 0 <= at < n for at in coco["frames"]): raise DataError(f"{path} labels frame {max(coco['frames'])}, but the clip has frames 0 to {n-1}: is it the right clip?")
+    position,visible = np.zeros((n, skeleton.n, 2)),np.zeros((n, skeleton.n), bool)
+    seen = {key: np.isfinite(xy).all(-1) for key,(xy,_) in coco["marks"].items()}
+    for key in sorted(seen, key=lambda k: (seen[k].sum(), coco["area"][k])):  # the best comes last and stays
+        position[key[0]],visible[key[0]] = np.nan_to_num(coco["marks"][key][0])[order],seen[key][order]
+    return position,visible,skeleton.name
 
 # %% ../../nbs/13a_data.datasets.ipynb #1960cea3
 VIDEO_ENDINGS = (".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm")
