@@ -13,6 +13,7 @@ _VERBS = {
     "analyse": "analysis.pipeline:analyse",
     "report": "analysis.report:report",
     "explore": "widgets.explorer:explore",
+    "compare": "widgets.compare:compare",
     "create_model": "models.registry:create_model",
     "list_models": "models.registry:list_models",
     "fit": "train.fit:fit",

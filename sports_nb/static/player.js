@@ -183,6 +183,18 @@ function at(layer, lead, t, person, k) {
   return layer.points.subarray(o, o + 3);
 }
 
+function drawSpread(ctx, layer, lead, t, place, look) {   // discs in which each joint lies as often as not
+  ctx.fillStyle = layer.colour;
+  ctx.globalAlpha = 0.17;
+  for (let person = 0; person < layer.individuals; person++)
+    for (let k = 0; k < layer.keypoints; k++) {
+      const r = layer.spreads[layer.spread + ((lead * layer.n + t) * layer.individuals + person) * layer.keypoints + k], [x, y] = at(layer, lead, t, person, k);
+      if (!Number.isFinite(r + x + y)) continue;
+      ctx.beginPath(); ctx.arc(...place(x, y), r * look.scale, 0, 7); ctx.fill();
+    }
+  ctx.globalAlpha = 1;
+}
+
 function drawLayer(ctx, layer, lead, t, place, look) {
   for (let person = 0; person < layer.individuals; person++) {
     const joints = Array.from({ length: layer.keypoints }, (_, k) => {
@@ -286,8 +298,9 @@ async function render({ model, el }) {
     if (!alive) return;
     const points = new Float32Array(buffers[0]), times = new Float64Array(buffers[1]);
     const lost = new Uint8Array(buffers[2]), actions = new Float32Array(buffers[3]);
-    const layers = data.layers.map(l => ({ ...l, points, n: data.n }));
-    build({ ...data, times, lost, actions, layers }, data.video && { ...data.video, n: data.n, table: new Int32Array(buffers[4]), extradata: buffers[5], times: new Float64Array(buffers[6]) });
+    const spreads = new Float32Array(buffers[4]);
+    const layers = data.layers.map(l => ({ ...l, points, spreads, n: data.n }));
+    build({ ...data, times, lost, actions, layers }, data.video && { ...data.video, n: data.n, table: new Int32Array(buffers[5]), extradata: buffers[6], times: new Float64Array(buffers[7]) });
   }
 
   function build(data, video) {
@@ -322,7 +335,7 @@ async function render({ model, el }) {
       picture.style.visibility = onVideo ? "visible" : "hidden";
       stage.classList.toggle("snp-court", !onVideo);
       const ink = getComputedStyle(stage).color;
-      const look = { width: clamp(w / 250, onVideo ? 2 : 3, 4.5), casing: onVideo ? "rgba(255,255,255,0.92)" : getComputedStyle(stage).backgroundColor };
+      const look = { width: clamp(w / 250, onVideo ? 2 : 3, 4.5), scale: w / scene.width * view.zoom, casing: onVideo ? "rgba(255,255,255,0.92)" : getComputedStyle(stage).backgroundColor };
       if (!onVideo) drawCourt(ctx, scene, place, ink);
       const lead = Math.max(0, data.leads.indexOf(model.get("lead")));
       if (shows("trails")) {
@@ -331,6 +344,7 @@ async function render({ model, el }) {
         const layer = layers.findLast(l => !l.dashed && shows(l.name));
         if (layer) drawTrails(ctx, layer, 0, drawn, from, place, look);
       }
+      if (shows("spread")) for (const layer of layers) if (shows(layer.name) && layer.spread >= 0) drawSpread(ctx, layer, layer.leads ? lead : 0, drawn, place, look);
       for (const layer of layers) if (shows(layer.name)) drawLayer(ctx, layer, layer.leads ? lead : 0, drawn, place, look);
       alarm.hidden = !data.lost[drawn];
       readout.textContent = `${clock(times[drawn])}  ·  frame ${drawn} / ${n - 1}`;
@@ -350,11 +364,14 @@ async function render({ model, el }) {
       drawn = i;
       paint();
       cursor();
-      if (moved) root.dispatchEvent(new CustomEvent("drawn", { bubbles: true, detail: { frame: drawn } }));
+      if (!moved) return;
+      root.dispatchEvent(new CustomEvent("drawn", { bubbles: true, detail: { frame: drawn } }));
+      if (leads && model.get("group")) document.dispatchEvent(new CustomEvent("snp-moved", { detail: { from: root, group: model.get("group"), time: times[drawn] - model.get("shift") } }));
     }
 
-    let settle;
-    function seek(i, fromKernel = false) {
+    let settle, leads = false;                          // leads: moved by its own user; the players of its group go where it goes
+    function seek(i, fromKernel = false, follows = false) {
+      leads = !follows;
       target = clamp(Math.round(i), 0, n - 1);
       source?.want(target);
       show();
@@ -396,6 +413,13 @@ async function render({ model, el }) {
       requestAnimationFrame(tick);
     }
 
+    // ---- players of one group show the same moment, here in the browser; shift: this one's clock is so much ahead
+    listen(document, "snp-moved", ({ detail }) => {
+      if (detail.from === root || detail.group !== model.get("group")) return;
+      play(false);
+      seek(nearest(detail.time + model.get("shift")), false, true);
+    });
+
     // ---- controls
     const bar = element("div", "snp-bar", root), button = {};
     const icon = (name, title, action, parent = bar) => {
@@ -424,7 +448,7 @@ async function render({ model, el }) {
     icon("out", "zoom out (−)", () => zoom(1 / 1.5)); icon("fit", "fit (0)", () => zoom(0)); icon("in", "zoom in (+)", () => zoom(1.5));
 
     const legend = element("div", "snp-legend", root);
-    const chips = ["video", ...layers.map(l => l.name), "trails"].filter(name => data.names.includes(name)).map(name => {
+    const chips = ["video", ...layers.map(l => l.name), "spread", "trails"].filter(name => data.names.includes(name)).map(name => {
       const layer = layers.find(l => l.name === name), chip = element("span", "snp-chip", legend);
       const b = element("button", "", chip, { type: "button", title: `show or hide ${name}` });
       if (layer) b.innerHTML = `<svg width="26" height="8"><line x1="2" x2="24" y1="4" y2="4" stroke="${layer.colour}" stroke-width="3.4" stroke-linecap="round" ${layer.dashed ? 'stroke-dasharray="4 6.5"' : ""}/></svg>`;

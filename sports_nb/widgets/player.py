@@ -104,6 +104,16 @@ def _named(data, reference):  # -> name -> Dataset, in drawing order
         data = {**data, "reference": reference}
     return dict(sorted(data.items(), key=lambda item: list(COLOURS).index(validate(item[1]).attrs["role"])))
 
+def _spread_on_frames(ds, times, size):  # radius (lead, n, individual, keypoint) float32 of a prediction that tells it, in the scene's unit
+    if "lead" not in ds.dims or "spread" not in ds:
+        return None
+    scale = size[0] if size and ds.attrs["space_unit"] == "normalised" else 1
+    shown = []
+    for lead in ds.lead.values:  # told when the prediction was made, drawn where it is valid
+        told = ds.spread.sel(lead=lead).transpose("time", "individual", "keypoint")
+        shown.append(told.assign_coords(time=told.time + lead).reindex(time=times, method="nearest", tolerance=_half_frame(times)).values * scale)
+    return np.stack(shown).astype(np.float32)
+
 def _nice(x):  # the largest of 1, 2, 5, 10, 20 ... not above x
     power = 10.0 ** np.floor(np.log10(x))
     return float(power * max(m for m in (1, 2, 5) if m * power <= x))
@@ -134,6 +144,8 @@ class Player(anywidget.AnyWidget):
     speed = traitlets.Float(1.0, help="1 is real time").tag(sync=True)
     loop = traitlets.Bool(True).tag(sync=True)
     follow = traitlets.Unicode("", help="CSS class of a plotly figure whose cursor goes along").tag(sync=True)
+    group = traitlets.Unicode("", help="players of one group show the same moment").tag(sync=True)
+    shift = traitlets.Float(0.0, help="seconds by which this player's clock is ahead of its group's").tag(sync=True)
 
     def __init__(
         self,
@@ -141,7 +153,8 @@ class Player(anywidget.AnyWidget):
         clip=None,  # Clip or path, a synthetic clip, or frames (n, h, w, 3) uint8; None: that of the analysis, or an empty court
         *,
         reference: xr.Dataset | None = None,  # reference poses beside them
-        **state,  # first values of frame, lead, visible, playing, speed, loop
+        colours: dict | None = None,  # name -> colour (#rrggbb), where several sources play one role; others have their role's
+        **state,  # first values of frame, lead, visible, playing, speed, loop, group, shift
     ):
         analysis = data if isinstance(data, Analysis) else None
         self.sources = named = _named(data, reference)
@@ -160,12 +173,13 @@ class Player(anywidget.AnyWidget):
         if clip is not None and len(pictures) != len(self.times):
             raise ValueError(f"{len(pictures)} frames have no times: give poses with as many times ({len(self.times)} now), or a Clip")
         size = None if clip is None else (clip.width, clip.height) if isinstance(clip, Clip) else pictures[0].shape[1::-1]
+        self._colours = {name: (colours or {}).get(name, COLOURS[ds.attrs["role"]]) for name, ds in named.items()}
         self._collect(named, analysis, size, None if clip is None else browser_video(pictures, self.times))
         super().__init__(**{"visible": list(self.names), "lead": min(self.leads, key=lambda v: abs(v - 0.16), default=0.0), **state})
         self.on_msg(self._answer)
 
     def _collect(self, named, analysis, size, video):  # what the browser will ask for: one header, a few buffers
-        layers, points = [], []
+        layers, points, spreads = [], [], []
         units = {ds.attrs["space_unit"] for ds in named.values()}
         if size is None and len(units) > 1:
             raise ValueError(f"these poses are in different units, {sorted(units)}; without a clip they need the same one")
@@ -174,14 +188,17 @@ class Player(anywidget.AnyWidget):
             xyc, skeleton = on_frames(ds, self.times, size), get_skeleton(ds.attrs["skeleton"])
             if "lead" in ds.dims and list(ds.lead.values) != self.leads:
                 raise ValueError("two predictions have different leads; choose the leads they share with ds.sel(lead=...)")
+            radius = _spread_on_frames(ds, self.times, size)
             layers.append(dict(
-                name=name, colour=COLOURS[ds.attrs["role"]], left_colour=tint(COLOURS[ds.attrs["role"]], 0.4), dashed=ds.attrs["role"] == "predicted", leads="lead" in ds.dims,
+                name=name, colour=self._colours[name], left_colour=tint(self._colours[name], 0.4), spread=-1 if radius is None else sum(s.size for s in spreads), dashed=ds.attrs["role"] == "predicted", leads="lead" in ds.dims,
                 offset=sum(p.size for p in points), individuals=xyc.shape[2], keypoints=xyc.shape[3], joints=list(skeleton.keypoints),
                 edges=[[int(i), int(j)] for i, j in skeleton.edges],
                 ends=[i for i, k in enumerate(skeleton.keypoints) if k.endswith(("wrist", "ankle"))],
             ))
             points.append(xyc)
-        self.names = (["video"] if video else []) + list(named) + (["trails"] if named else [])
+            if radius is not None:
+                spreads.append(radius)
+        self.names = (["video"] if video else []) + list(named) + (["spread"] if spreads else []) + (["trails"] if named else [])
         lost, classes, actions = np.zeros(len(self.times), np.uint8), [], np.zeros(0, np.float32)
         if analysis is not None:
             lost = analysis.box.reindex(time=self.times, method="nearest", tolerance=_half_frame(self.times)).isnull().any("corner").values.astype(np.uint8)
@@ -191,7 +208,7 @@ class Player(anywidget.AnyWidget):
         flat = np.concatenate([p.ravel() for p in points]) if points else np.zeros(0, np.float32)
         scene = _scene(flat.reshape(-1, 3)[:, :2], size, *units if size is None else ("px",))
         self._header = dict(n=len(self.times), names=self.names, leads=self.leads, layers=layers, scene=scene, classes=classes)
-        self._buffers = [flat, np.asarray(self.times, np.float64), lost, np.ascontiguousarray(actions)]
+        self._buffers = [flat, np.asarray(self.times, np.float64), lost, np.ascontiguousarray(actions), np.concatenate([s.ravel() for s in spreads]) if spreads else np.zeros(0, np.float32)]
         self._video = video
         if video:
             self._header["video"] = dict(size=len(video["data"]), width=video["width"], height=video["height"])
