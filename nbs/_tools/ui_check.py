@@ -81,6 +81,29 @@ dashboard = explore(analysis, shot, reference=shot.poses(), frame=30)
 dashboard
 '''
 
+COMPARE = '''
+import numpy as np
+from sports_nb.core.poses import poses, predictions
+from sports_nb.data.synthetic import make_clip
+import sports_nb as sn
+
+shot, rng = make_clip("shooting", performer=33, seed=10, n_frames=75, size=(960, 540), reach=(0.78, 0.85)), np.random.default_rng(0)
+estimate = lambda px, sure: poses(shot.position + rng.normal(0, px, shot.position.shape), time=shot.times, confidence=np.clip(rng.normal(sure, 0.1, shot.position.shape[:2]), 0.05, 1))
+first, second = estimate(2, 0.85), estimate(5, 0.6)
+mixed = second.position.values.copy(); mixed[20, :, [9, 10, 11, 12]] = mixed[20][:, [10, 9, 12, 11]].swapaxes(0, 1)
+second = second.assign(position=(second.position.dims, mixed))
+later = lambda k: shot.position[np.minimum(np.arange(75) + k, 74)]
+ahead = predictions(np.stack([later(k) + rng.normal(0, k, shot.position.shape) for k in (2, 4)], 1), [0.08, 0.16], time=shot.times)
+ahead = ahead.assign(spread=(("time", "lead", "keypoint", "individual"), np.ones((75, 2, 13, 1)) * [[[[4]], [[9]]]]))
+view = sn.compare({"first model": first, "second model": second, "predicted": ahead}, shot, reference=shot.poses())
+view
+'''
+PAIR = '''
+other = make_clip("shooting", performer=12, seed=4, n_frames=75, size=(960, 540), reach=(0.7, 0.8))
+pair = sn.compare({"ann": first, "bo": other.poses().assign_attrs(role="estimated")}, {"ann": shot, "bo": other}, events={"ann": 1.0, "bo": 1.4})
+pair
+'''
+
 LESSON = ROOT / "nbs" / "course" / "01_first_clip.ipynb"
 
 READY = """async () => {
@@ -264,6 +287,52 @@ def check_lesson(page, address):
     page.wait_for_timeout(2000)  # the figure has found its width
     page.locator(".jp-OutputArea-output:has(.snp-figure)").last.screenshot(path=SCREENS / "first_clip.png")
 
+def check_compare(page, address, messages):
+    "The comparison: a row leads to its frame, columns sort, the stretch's figures follow the slider, players side by side keep step."
+    run = lambda code: page.evaluate(EVALUATE, code)
+    page.goto(f"{address}/lab/tree/compare.ipynb?reset")
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90000)
+    page.evaluate(READY)
+    page.evaluate("() => { window.jupyterapp.shell.collapseLeft?.(); window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    page.wait_for_function(ENDED, timeout=180000)
+    errors = page.evaluate(ERRORS)
+    check("the comparison opens", not errors, errors)
+    if errors: return
+    page.wait_for_function("() => document.querySelectorAll('.snp[data-source]').length === 3", timeout=60000)
+    table = page.locator(".snt").first
+    table.scroll_into_view_if_needed()
+    table.locator("tbody tr", has_text="swap?").first.click()
+    page.wait_for_function("() => /frame 20 /.test(document.querySelector('.snp-readout').textContent)", timeout=8000)
+    check("a click on a row leads to its frame", True)
+    page.keyboard.press("ArrowUp"); page.wait_for_timeout(800)
+    above = run("view.table.rows[view.table.picked['row']]['frame'] == view.players[0].frame")
+    check("the arrow keys go through the rows", above == "True" and run("view.table.picked['times']") == "2", above)
+    table.locator("th button", has_text="frame").click()
+    column = lambda: [int(t) for t in table.locator("tbody tr td:nth-child(2)").all_inner_texts()]
+    check("a column sorts", column() == sorted(column(), reverse=True), column()[:5])
+    table.locator("th button", has_text="frame").click()
+    check("and the other way", column() == sorted(column()) and table.locator("th[aria-sort=ascending]").count() == 1)
+    before = run("float(view.scores.distance_percent['second model'])")
+    page.locator(".widget-slider [role=slider], .widget-slider .noUi-handle").first.focus()
+    for _ in range(30): page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(1200)
+    check("the stretch's figures follow the slider", run("view.range.value[0] > view.times[0] and int(view.scores.frames['second model']) < 75") == "True" and run("float(view.scores.distance_percent['second model'])") != before, run("view.range.value"))
+    players = page.locator(".snp")
+    players.nth(1).scroll_into_view_if_needed()
+    players.nth(1).locator(".snp-stage").click()
+    page.wait_for_timeout(1500)
+    sent = len(messages)
+    steps = []
+    for _ in range(5):
+        page.keyboard.press("ArrowRight"); page.wait_for_timeout(60)
+        steps.append([int(re.search(r"frame (\d+)", players.nth(i).locator(".snp-readout").inner_text())[1]) for i in (1, 2)])
+    check("players side by side keep step, the event's distance apart, without the kernel", all(b - a == 10 for a, b in steps) and len(messages) == sent, (steps, len(messages) - sent))
+    page.wait_for_timeout(1200)
+    check("the kernel hears both", run("[p.frame for p in pair.players]") == str(steps[-1]), run("[p.frame for p in pair.players]"))
+    run("view.go_to(0.8)")
+    shots(page, {"compare": ".jp-Cell:nth-child(1) .jp-OutputArea-output:has(.snt)", "compare_pair": ".jp-Cell:nth-child(2) .jp-OutputArea-output:has(.snt)"})
+    page.evaluate("() => window.panel.context.save()")
+
 def shots(page, name):
     "The dashboard and the other players, in both themes."
     for theme in ("Light", "Dark"):
@@ -291,6 +360,7 @@ def main():
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     cells = [nbformat.v4.new_code_cell(c.strip()) for c in (CLIP, COURT, EXPLORER, "print('all', 'done')")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "work" / "demo.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c.strip()) for c in (COMPARE, PAIR)], metadata=kernel), folder / "work" / "compare.ipynb")
     shutil.copy(LESSON, folder / "work")
     process, address = lab(folder)
     try:
@@ -321,6 +391,9 @@ def main():
                 if options.results:
                     write_results(figures, browser.version)
             check_lesson(page, address)
+            check_compare(page, address, messages)
+            size = (folder / "work" / "compare.ipynb").stat().st_size
+            check("the saved comparison stays small", size < 1_000_000, f"{size / 1e3:.0f} kB")
             check("no errors in the browser's console", not complaints, complaints[:5])
             page.screenshot(path=SCREENS / "lab_end.png")
             browser.close()

@@ -184,13 +184,15 @@ function at(layer, lead, t, person, k) {
 }
 
 function drawSpread(ctx, layer, lead, t, place, look) {   // discs in which each joint lies as often as not
-  ctx.fillStyle = layer.colour;
-  ctx.globalAlpha = 0.17;
+  ctx.fillStyle = ctx.strokeStyle = layer.colour;
+  ctx.lineWidth = 1;
   for (let person = 0; person < layer.individuals; person++)
     for (let k = 0; k < layer.keypoints; k++) {
       const r = layer.spreads[layer.spread + ((lead * layer.n + t) * layer.individuals + person) * layer.keypoints + k], [x, y] = at(layer, lead, t, person, k);
       if (!Number.isFinite(r + x + y)) continue;
-      ctx.beginPath(); ctx.arc(...place(x, y), r * look.scale, 0, 7); ctx.fill();
+      ctx.beginPath(); ctx.arc(...place(x, y), r * look.scale, 0, 7);
+      ctx.globalAlpha = 0.2; ctx.fill();
+      ctx.globalAlpha = 0.6; ctx.stroke();
     }
   ctx.globalAlpha = 1;
 }

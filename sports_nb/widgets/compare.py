@@ -18,7 +18,7 @@ import traitlets
 import xarray as xr
 from plotly.subplots import make_subplots
 
-from ..core.compare import joint_distance, on_clock, range_scores, worst_frames
+from ..core.compare import joint_distance, laid_on, on_clock, range_scores, worst_frames
 from ..core.kinematics import joint_angles
 from ..data.analysis import Analysis
 from ..data.formats import read_poses
@@ -107,6 +107,7 @@ class Compare(W.VBox):
         self.shifts = {name: (at[name] - at[first] if events else 0.0) for name in named}
         self.side_by_side = isinstance(clip, dict) or any(self.shifts.values()) if side_by_side is None else side_by_side
         self.colours, self.sources = colours_of(named), named
+        self.laid = isinstance(clip, dict) and len(clip) > 1
         self._make_players(named, clip, lead, pick)
         times = self.players[0].times
         self.times, self.lead, self.individual = times, self.players[0].lead or None, individual
@@ -140,11 +141,13 @@ class Compare(W.VBox):
             moment = on_clock(ds, self.times, shift=self.shifts[name], individual=self.individual, lead=self.lead if "lead" in ds.dims else None)
             self.now[name] = moment
         ruler = self.now[self.yardstick]
+        if self.laid:  # films of their own: places and sizes mean nothing
+            self.now |= {name: laid_on(ds, ruler) for name, ds in self.now.items() if name != self.yardstick}
         self.distances = {name: joint_distance(ds, ruler) for name, ds in self.now.items() if name != self.yardstick}
         self.angles = {name: joint_angles(ds).isel(individual=0) for name, ds in self.now.items()}
 
     def _as_told(self):  # predictions as they were made, others on the clock: what the table is made from
-        return {name: ds.isel(individual=[self.individual]) if "lead" in ds.dims and not self.shifts[name] else self.now[name] for name, ds in self.sources.items()}
+        return {name: ds.isel(individual=[self.individual]) if "lead" in ds.dims and not self.shifts[name] and not self.laid else self.now[name] for name, ds in self.sources.items()}
 
     def _parts(self):
         joints = list(dict.fromkeys(str(k) for d in self.distances.values() for k in d.keypoint.values))
@@ -155,7 +158,7 @@ class Compare(W.VBox):
         others = list(self.distances)
         self.mapped = drop("map", [(n, n) for n in others] or [("none", "")])
         start, stop = float(self.times[0]), float(self.times[-1])
-        self.range = W.FloatRangeSlider(value=(start, stop), min=start, max=max(stop, start + 1e-6), step=max((stop - start) / max(len(self.times) - 1, 1), 1e-6), readout_format=".2f", description="stretch, s", continuous_update=False, layout=W.Layout(width="100%"), style=dict(description_width="64px"))
+        self.range = W.FloatRangeSlider(value=(start, stop), min=start, max=max(stop, start + 1e-6), step=max((stop - start) / max(len(self.times) - 1, 1), 1e-6), readout_format=".2f", description="stretch, s", continuous_update=False, layout=W.Layout(width="96%"), style=dict(description_width="64px"))
         self.figures = W.HTML()
         self.figure = go.FigureWidget(self._figure())
         self.figure._config = {"displayModeBar": False, "responsive": True, "doubleClick": "reset"}
@@ -218,7 +221,8 @@ class Compare(W.VBox):
     def _titles(self):
         joint = _words(self.joint.value) if self.joint.value else "mean of all joints"
         safe = lambda text: html.escape(str(text))
-        return [f"{joint}: distance to {safe(self.yardstick)}, % of torso", f"{_words(self.angle.value)} angle, degrees; band: lowest to highest", f"{safe(self.mapped.value)}: distance of each joint (0 to 40 % of torso)"]
+        laid = "laid on" if self.laid else "distance to"
+        return [f"{joint}: {laid} {safe(self.yardstick)}, % of torso", f"{_words(self.angle.value)} angle, degrees; band: lowest to highest", f"{safe(self.mapped.value)}: distance of each joint (0 to 40 % of torso)"]
 
     def _redraw(self, _=None):
         traces = iter(self.figure.data)
