@@ -14,6 +14,7 @@ _VERBS = {
     "report": "analysis.report:report",
     "explore": "widgets.explorer:explore",
     "compare": "widgets.compare:compare",
+    "annotate": "widgets.annotator:annotate",
     "create_model": "models.registry:create_model",
     "list_models": "models.registry:list_models",
     "fit": "train.fit:fit",

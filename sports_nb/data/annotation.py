@@ -113,7 +113,8 @@ class Annotation:
         op = r.get("op")
         if op in ("move", "mark"):
             f,k = self._frame(r["frame"]),self.skeleton.index(r["joint"])
-            if op == "move": return [("position", (f, k), self._numbers(r["xy"], 2)), ("state", (f, k), max(self.state[f, k], VISIBLE if self.state[f, k] == NOT else HIDDEN)), ("hand", (f, k), True)],(f, f)
+            # what a person puts somewhere is seen there, unless they have said before that it is hidden
+            if op == "move": return [("position", (f, k), self._numbers(r["xy"], 2)), ("state", (f, k), self.state[f, k] if self.hand[f, k] and self.state[f, k] else VISIBLE), ("hand", (f, k), True)],(f, f)
             if r["state"] not in (NOT, HIDDEN, VISIBLE): raise ValueError(f"a joint is not labelled (0), hidden (1) or visible (2), got {r['state']!r}")
             if r["state"] and not np.isfinite(self.position[f, k]).all(): raise ValueError(f"{self.skeleton.keypoints[k]} has no place in frame {f} yet: put it there first")
             gone = [("position", (f, k), np.nan)] if r["state"] == NOT else []

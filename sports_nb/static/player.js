@@ -277,6 +277,7 @@ const ICONS = {
 };
 const SPEEDS = [0.1, 0.25, 0.5, 1, 2];
 const HELP = "space play · ← → step · shift+← → ten frames · home end · [ ] lead · + − 0 zoom · ctrl+wheel zoom · drag to pan";
+const EDIT_HELP = "drag a joint · n p next, previous joint · alt+arrows nudge (shift: ten px) · v visible or hidden · x remove · enter put it in the middle · c copy the frame before · i interpolate the joint (I: all) · b draw a box (B: none) · ctrl+z undo, ctrl+shift+z redo";
 
 async function render({ model, el }) {
   let alive = true;
@@ -348,6 +349,7 @@ async function render({ model, el }) {
       }
       if (shows("spread")) for (const layer of layers) if (shows(layer.name) && layer.spread >= 0) drawSpread(ctx, layer, layer.leads ? lead : 0, drawn, place, look);
       for (const layer of layers) if (shows(layer.name)) drawLayer(ctx, layer, layer.leads ? lead : 0, drawn, place, look);
+      editor?.paint();
       alarm.hidden = !data.lost[drawn];
       readout.textContent = `${clock(times[drawn])}  ·  frame ${drawn} / ${n - 1}`;
       if (data.actions.length) {
@@ -460,7 +462,7 @@ async function render({ model, el }) {
         listen(element("button", "snp-step", chip, { type: "button", text: sign, title: d < 0 ? "shorter lead ([)" : "longer lead (])" }), "click", () => stepLead(d));
       return { name, layer, b, text };
     });
-    element("span", "snp-help", legend, { text: "?", title: HELP });
+    element("span", "snp-help", legend, { text: "?", title: model.get("edit") ? `${HELP}\n${EDIT_HELP}` : HELP });
 
     function stepLead(d) {
       const i = data.leads.indexOf(model.get("lead"));
@@ -487,6 +489,8 @@ async function render({ model, el }) {
       paint();
     }
     const local = e => { const r = stage.getBoundingClientRect(); return [e.clientX - r.left, e.clientY - r.top]; };
+    const edited = layers.find(l => l.name === model.get("edit"));
+    const editor = edited ? makeEditor(edited) : null;
     listen(stage, "wheel", e => { if (e.ctrlKey || e.metaKey) { e.preventDefault(); zoom(Math.exp(-e.deltaY / 300), ...local(e)); } }, { passive: false });
     listen(stage, "dblclick", e => zoom(view.zoom > 1 ? 0 : 2.5, ...local(e)));
     let grip = null;
@@ -510,6 +514,119 @@ async function render({ model, el }) {
       tip.style.transform = `translate(${clamp(best.sx + 10, 0, stage.clientWidth - tip.offsetWidth - 4)}px, ${clamp(best.sy - 26, 2, stage.clientHeight - 24)}px)`;
     }
 
+    // ---- editing a layer by hand: what is done shows here at once, and the kernel, which keeps it, is told at once
+    function makeEditor(layer) {
+      const { keypoints: K, joints } = layer, boxes = new Float32Array(4 * n).fill(NaN), say = element("div", "snp-say", root, { "aria-live": "polite" });
+      let chosen = 0, dragging = false, boxing = false, rubber = null;
+      const index = k => layer.offset + 3 * (drawn * layer.individuals * K + k), half = video ? 0.5 : 0;
+      const back = (sx, sy) => [((sx - view.x) / view.zoom) / stage.clientWidth * scene.width + scene.x - half, ((sy - view.y) / view.zoom) / stage.clientHeight * scene.height + scene.y - half];
+      const known = k => Number.isFinite(layer.points[index(k)]), words = k => joints[k].replaceAll("_", " ");
+      const tell = (op, more) => model.send({ edit: { op, frame: drawn, ...more } });
+      const told = () => { const [x, y, c] = layer.points.subarray(index(chosen), index(chosen) + 3); say.textContent = `${words(chosen)}: ${known(chosen) ? `${Math.round(x)}, ${Math.round(y)}, ${c > 0.5 ? "visible" : "hidden"}` : "not labelled"}`; };
+      function put(k, x, y) {
+        const o = index(k);
+        [layer.points[o], layer.points[o + 1]] = [x, y];
+        if (!(layer.points[o + 2] > 0)) layer.points[o + 2] = 1;
+        paint();
+      }
+      const moved = k => { const o = index(k); tell("move", { joint: joints[k], xy: [layer.points[o], layer.points[o + 1]] }); told(); };
+      const choose = k => { chosen = (k + K) % K; paint(); told(); };
+      function nearestJoint(sx, sy) {
+        let best = -1, near = 14;
+        for (let k = 0; k < K; k++) if (known(k)) {
+          const [x, y] = place(layer.points[index(k)], layer.points[index(k) + 1]), d = Math.hypot(x - sx, y - sy);
+          if (d < near) [near, best] = [d, k];
+        }
+        return best;
+      }
+      const hold = e => { e.stopImmediatePropagation(); e.preventDefault(); };
+      listen(stage, "pointerdown", e => {
+        if (drawn < 0 || e.button) return;
+        root.focus({ preventScroll: true });
+        play(false);
+        const [sx, sy] = local(e), k = nearestJoint(sx, sy), [x, y] = back(sx, sy);
+        if (boxing) rubber = [x, y, x, y];
+        else if (k >= 0) { choose(k); dragging = "from here"; }
+        else if (!known(chosen)) { put(chosen, x, y); dragging = "put"; }
+        else return;
+        hold(e);
+        stage.setPointerCapture(e.pointerId);
+      });
+      listen(stage, "pointermove", e => {
+        if (rubber) { const [x, y] = back(...local(e)); [rubber[2], rubber[3]] = [x, y]; paint(); }
+        else if (dragging) { put(chosen, ...back(...local(e))); dragging = "moved"; }
+        else return;
+        hold(e);
+      });
+      listen(stage, "pointerup", e => {
+        if (rubber) {
+          const [a, b, c, d] = rubber, box = [Math.min(a, c), Math.min(b, d), Math.max(a, c), Math.max(b, d)];
+          if (box[2] - box[0] > 2 && box[3] - box[1] > 2) tell("box", { box });
+          [rubber, boxing] = [null, false];
+          stage.classList.remove("snp-boxing");
+        } else if (dragging) {
+          if (dragging !== "from here") moved(chosen);
+          dragging = false;
+        } else return;
+        hold(e);
+        paint();
+      });
+      listen(stage, "pointercancel", () => { dragging = rubber = null; });
+      const EDIT = {
+        n: () => choose(chosen + 1), p: () => choose(chosen - 1),
+        v: () => known(chosen) && tell("mark", { joint: joints[chosen], state: layer.points[index(chosen) + 2] > 0.5 ? 1 : 2 }),
+        x: () => tell("mark", { joint: joints[chosen], state: 0 }), Delete: () => EDIT.x(), Backspace: () => EDIT.x(),
+        c: () => tell("copy", { source: drawn - 1 }), i: () => tell("interpolate", { joint: joints[chosen] }), I: () => tell("interpolate", {}),
+        b: () => { boxing = true; stage.classList.add("snp-boxing"); say.textContent = "draw a box around the athlete"; }, B: () => tell("box", { box: null }),
+        Escape: () => { boxing = false; stage.classList.remove("snp-boxing"); },
+        Enter: () => { if (!known(chosen)) { put(chosen, ...back(stage.clientWidth / 2, stage.clientHeight / 2)); moved(chosen); } },
+      };
+      const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+      const answered = (message, buffers) => {               // what the kernel made of it: a copy, an interpolation, something taken back
+        if (message.points) {
+          layer.points.set(new Float32Array(bytes(buffers[0])), layer.offset + 3 * message.first * layer.individuals * K);
+          boxes.set(new Float32Array(bytes(buffers[1])), 4 * message.first);
+        }
+        if (message.ticks) {
+          track.querySelectorAll(".snp-tick").forEach(t => t.remove());
+          for (const f of message.ticks) element("div", "snp-tick", track, { title: `frame ${f}: labelled by hand` }).style.left = `${100 * (n > 1 ? f / (n - 1) : 0)}%`;
+        }
+        if (message.refused) { note.hidden = false; note.textContent = message.refused; setTimeout(() => { note.hidden = true; }, 4000); }
+        if (message.points || message.refused) { paint(); told(); }
+      };
+      model.on("msg:custom", answered);
+      cleanups.push(() => model.off("msg:custom", answered));
+      model.send({ edit: { op: "all" } });
+      return {
+        key(e) {
+          if (e.target.tagName === "SELECT" || e.target.tagName === "INPUT" && !e.altKey && !e.ctrlKey && !e.metaKey && !EDIT[e.key]) return false;
+          if ((e.ctrlKey || e.metaKey) && "zy".includes(e.key.toLowerCase())) { tell(e.shiftKey || e.key.toLowerCase() === "y" ? "redo" : "undo"); return true; }
+          if (e.ctrlKey || e.metaKey) return false;
+          if (e.altKey && ARROWS[e.key]) {
+            if (known(chosen)) { const o = index(chosen), far = e.shiftKey ? 10 : 1; put(chosen, layer.points[o] + far * ARROWS[e.key][0], layer.points[o + 1] + far * ARROWS[e.key][1]); moved(chosen); }
+            return true;
+          }
+          if (e.altKey || !EDIT[e.key] || e.key === "Enter" && e.target.tagName === "BUTTON") return false;
+          play(false);
+          EDIT[e.key]();
+          return true;
+        },
+        paint() {
+          const box = rubber ?? boxes.subarray(4 * drawn, 4 * drawn + 4);
+          ctx.setLineDash([6, 4]); ctx.lineWidth = 1.5; ctx.strokeStyle = layer.colour;
+          if (Number.isFinite(box[0])) { const [a, b] = place(box[0], box[1]), [c, d] = place(box[2], box[3]); ctx.strokeRect(a, b, c - a, d - b); }
+          ctx.setLineDash([]);
+          if (!shows(layer.name)) return;
+          ctx.font = "600 12px system-ui, sans-serif"; ctx.textAlign = "left";
+          const label = (text, x, y) => { ctx.lineWidth = 3; ctx.strokeStyle = "rgba(0,0,0,.75)"; ctx.strokeText(text, x, y); ctx.fillStyle = "#fff"; ctx.fillText(text, x, y); };
+          if (!known(chosen)) return label(`${words(chosen)} is not labelled: click where it is`, 10, stage.clientHeight - 12);
+          const [x, y] = place(layer.points[index(chosen)], layer.points[index(chosen) + 1]);
+          for (const [width, colour] of [[4, "rgba(0,0,0,.6)"], [2, "#fff"]]) { ctx.lineWidth = width; ctx.strokeStyle = colour; ctx.beginPath(); ctx.arc(x, y, 9, 0, 7); ctx.stroke(); }
+          label(`${words(chosen)}${layer.points[index(chosen) + 2] > 0.5 ? "" : ", hidden"}`, clamp(x + 13, 2, stage.clientWidth - 110), clamp(y - 8, 14, stage.clientHeight - 6));
+        },
+      };
+    }
+
     // ---- keyboard
     const KEYS = {
       " ": () => play(!playing), ArrowLeft: e => step(e.shiftKey ? -10 : -1), ArrowRight: e => step(e.shiftKey ? 10 : 1),
@@ -518,6 +635,7 @@ async function render({ model, el }) {
     };
     const step = d => { play(false); seek(target + d); };
     listen(root, "keydown", e => {
+      if (editor?.key(e)) { e.preventDefault(); e.stopPropagation(); return; }
       const action = KEYS[e.key];
       if (!action || e.ctrlKey || e.metaKey || e.altKey || e.target.tagName === "SELECT" || (e.key === " " && e.target.tagName === "BUTTON")) return;
       e.preventDefault();
@@ -632,6 +750,9 @@ const CSS = `
 .snp-track { position: relative; flex: 1 1 140px; height: 28px; display: flex; align-items: center; margin: 0 4px; }
 .snp-slider { width: 100%; margin: 0; height: 28px; background: none; accent-color: var(--accent); cursor: pointer; position: relative; }
 .snp-gap { position: absolute; top: 3px; height: 5px; border-radius: 2px; background: #c62828; }
+.snp-tick { position: absolute; top: 4px; width: 3px; height: 6px; margin-left: -1px; border-radius: 1px; background: var(--accent); pointer-events: none; }
+.snp-boxing { cursor: crosshair; }
+.snp-say { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .snp-readout { font-variant-numeric: tabular-nums; white-space: pre; min-width: 172px; text-align: center; color: var(--ink); }
 .snp-select { color: inherit; background: var(--raised); border: 1px solid var(--rule); border-radius: 6px; height: 26px; font: inherit; padding: 0 2px; }
 .snp-legend { display: flex; flex-wrap: wrap; gap: 6px; margin-top: 4px; align-items: center; }

@@ -144,6 +144,7 @@ class Player(anywidget.AnyWidget):
     speed = traitlets.Float(1.0, help="1 is real time").tag(sync=True)
     loop = traitlets.Bool(True).tag(sync=True)
     follow = traitlets.Unicode("", help="CSS class of a plotly figure whose cursor goes along").tag(sync=True)
+    edit = traitlets.Unicode("", help="name of the layer whose joints are moved by hand").tag(sync=True)
     group = traitlets.Unicode("", help="players of one group show the same moment").tag(sync=True)
     shift = traitlets.Float(0.0, help="seconds by which this player's clock is ahead of its group's").tag(sync=True)
 
@@ -154,7 +155,8 @@ class Player(anywidget.AnyWidget):
         *,
         reference: xr.Dataset | None = None,  # reference poses beside them
         colours: dict | None = None,  # name -> colour (#rrggbb), where several sources play one role; others have their role's
-        **state,  # first values of frame, lead, visible, playing, speed, loop, group, shift
+        on_edit=None,  # function of what was done by hand in the layer `edit`, a dict with op and frame
+        **state,  # first values of frame, lead, visible, playing, speed, loop, group, shift, edit
     ):
         analysis = data if isinstance(data, Analysis) else None
         self.sources = named = _named(data, reference)
@@ -173,6 +175,7 @@ class Player(anywidget.AnyWidget):
         if clip is not None and len(pictures) != len(self.times):
             raise ValueError(f"{len(pictures)} frames have no times: give poses with as many times ({len(self.times)} now), or a Clip")
         size = None if clip is None else (clip.width, clip.height) if isinstance(clip, Clip) else pictures[0].shape[1::-1]
+        self._on_edit = on_edit
         self._colours = {name: (colours or {}).get(name, COLOURS[ds.attrs["role"]]) for name, ds in named.items()}
         self._collect(named, analysis, size, None if clip is None else browser_video(pictures, self.times))
         super().__init__(**{"visible": list(self.names), "lead": min(self.leads, key=lambda v: abs(v - 0.16), default=0.0), **state})
@@ -217,6 +220,8 @@ class Player(anywidget.AnyWidget):
     def _answer(self, _, question, buffers):  # the browser asks once for the poses, then for the video piece by piece
         if question.get("want") == "poses":
             self.send({"id": question["id"], **self._header}, [b.tobytes() for b in self._buffers])
+        elif "edit" in question and self._on_edit:
+            self._on_edit(question["edit"])
         elif question.get("want") == "video" and self._video:
             start = int(question["start"])
             self.send({"id": question["id"]}, [self._video["data"][start : start + CHUNK]])
