@@ -104,6 +104,22 @@ pair = sn.compare({"ann": first, "bo": other.poses().assign_attrs(role="estimate
 pair
 '''
 
+ANNOTATE = '''
+import os
+import numpy as np
+from sports_nb.core.poses import poses
+from sports_nb.data.synthetic import make_clip
+from sports_nb.data.video import write_video
+import sports_nb as sn
+
+shot, rng = make_clip("shooting", performer=33, seed=10, n_frames=75, size=(960, 540), reach=(0.78, 0.85)), np.random.default_rng(0)
+if not os.path.exists("shot.mp4"): write_video("shot.mp4", shot.frames, fps=25)
+sure = np.clip(rng.normal(0.85, 0.05, shot.position.shape[:2]), 0, 1); sure[50] = 0.3
+guess = poses(shot.position + rng.normal(0, 3, shot.position.shape), fps=25, confidence=sure)
+work = sn.annotate("shot.mp4", guess)
+work
+'''
+
 LESSON = ROOT / "nbs" / "course" / "01_first_clip.ipynb"
 
 READY = """async () => {
@@ -322,16 +338,71 @@ def check_compare(page, address, messages):
     players.nth(1).locator(".snp-stage").click()
     page.wait_for_timeout(1500)
     sent = len(messages)
-    steps = []
-    for _ in range(5):
-        page.keyboard.press("ArrowRight"); page.wait_for_timeout(60)
-        steps.append([int(re.search(r"frame (\d+)", players.nth(i).locator(".snp-readout").inner_text())[1]) for i in (1, 2)])
-    check("players side by side keep step, the event's distance apart, without the kernel", all(b - a == 10 for a, b in steps) and len(messages) == sent, (steps, len(messages) - sent))
+    steps = page.evaluate("""async () => {
+      const [a, b] = [...document.querySelectorAll('.snp')].slice(1, 3), at = p => parseInt(/frame (\\d+)/.exec(p.querySelector('.snp-readout').textContent)[1]), seen = [];
+      for (let k = 0; k < 5; k++) { a.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight', bubbles: true })); await new Promise(r => setTimeout(r, 20)); seen.push([at(a), at(b)]); }
+      return seen; }""")
+    sent = len(messages) - sent
+    check("players side by side keep step, the event's distance apart, without the kernel", all(b - a == 10 for a, b in steps) and not sent, (steps, sent))
     page.wait_for_timeout(1200)
     check("the kernel hears both", run("[p.frame for p in pair.players]") == str(steps[-1]), run("[p.frame for p in pair.players]"))
     run("view.go_to(0.8)")
     shots(page, {"compare": ".jp-Cell:nth-child(1) .jp-OutputArea-output:has(.snt)", "compare_pair": ".jp-Cell:nth-child(2) .jp-OutputArea-output:has(.snt)"})
     page.evaluate("() => window.panel.context.save()")
+
+def check_annotator(page, address):
+    "Labelling with mouse and keys; then the kernel and the browser are killed, and the work is still there."
+    run = lambda code: page.evaluate(EVALUATE, code)
+    def opened(page):
+        page.goto(f"{address}/lab/tree/annotate.ipynb?reset")
+        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90000)
+        page.evaluate(READY)
+        page.evaluate("() => { window.jupyterapp.shell.collapseLeft?.(); window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+        page.wait_for_function(ENDED, timeout=180000)
+        page.wait_for_selector(".snp[data-source]", timeout=60000)
+        return page.evaluate(ERRORS)
+    errors = opened(page)
+    check("the annotator opens", not errors, errors)
+    if errors: return
+    player = page.locator(".snp").first
+    stage = player.locator(".snp-stage")
+    stage.scroll_into_view_if_needed()
+    page.locator("button", has_text="next to label").click(); page.wait_for_timeout(800)
+    check("it suggests the frame that was least sure", run("work.player.frame") == "50", run("work.player.frame"))
+    x, y = (float(v) for v in re.findall(r"[-\d.]+", run("[float(v) for v in work.work.position[50, work.work.skeleton.index('right_wrist')]]")))
+    box = stage.bounding_box()
+    at = lambda x, y: (box["x"] + (x + 0.5) / 960 * box["width"], box["y"] + (y + 0.5) / 540 * box["height"])
+    page.mouse.move(*at(x, y)); page.mouse.down(); page.mouse.move(*at(x + 40, y - 20), steps=8); page.mouse.up(); page.wait_for_timeout(800)
+    there = run(f"abs(work.work.position[50, 6] - [{x} + 40, {y} - 20]).max() < 2 and bool(work.work.hand[50, 6])")
+    check("a joint is dragged", there == "True", there)
+    page.keyboard.press("Alt+ArrowRight"); page.keyboard.press("Alt+Shift+ArrowDown"); page.keyboard.press("v"); page.wait_for_timeout(800)
+    moved = run(f"(round(float(work.work.position[50, 6, 0] - {x})), round(float(work.work.position[50, 6, 1] - {y})), int(work.work.state[50, 6]))")
+    check("keys nudge it and mark it hidden", moved in ("(41, -10, 1)", "(40, -10, 1)", "(42, -10, 1)"), moved)
+    page.keyboard.press("Control+z"); page.keyboard.press("Control+z"); page.wait_for_timeout(600)
+    undone = run(f"(round(float(work.work.position[50, 6, 1] - {y})), int(work.work.state[50, 6]))")
+    page.keyboard.press("Control+Shift+z"); page.wait_for_timeout(600)
+    check("undo and redo", undone == "(-20, 2)" and run(f"round(float(work.work.position[50, 6, 1] - {y}))") == "-10", undone)
+    page.keyboard.press("n"); page.keyboard.press("x"); page.wait_for_timeout(600)
+    gone = run("int(work.work.state[50, 7])")
+    stage.click(position={"x": 0.5 * box["width"], "y": 0.5 * box["height"]}); page.wait_for_timeout(600)
+    check("a joint is taken out, and put back by a click", gone == "0" and run("bool(abs(work.work.position[50, 7] - [480, 270]).max() < 3)") == "True", (gone, run("work.work.position[50, 7]")))
+    page.keyboard.press("b"); page.mouse.move(*at(100, 60)); page.mouse.down(); page.mouse.move(*at(300, 400), steps=6); page.mouse.up(); page.wait_for_timeout(600)
+    check("a box is drawn", run("bool(abs(work.work.box[50] - [100, 60, 300, 400]).max() < 3)") == "True", run("work.work.box[50]"))
+    page.locator("button", has_text="starts here").click()
+    page.evaluate("() => document.querySelector('.snp').focus()")
+    for _ in range(10): page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(800); page.locator("button", has_text="ends here").click(); page.wait_for_timeout(600)
+    check("an action is marked", run("work.work.spans") == "[{'action': 'dribbling', 'start': 50, 'stop': 60}]", run("work.work.spans"))
+    shots(page, {"annotator": ".jp-OutputArea-output:has(.snt)"})
+    state = run("(work.work.position.tobytes().hex()[:4000], work.work.spans, work.work.labelled.tolist())")
+    page.evaluate("() => { window.kernel.requestExecute({ code: 'import os; os.kill(os.getpid(), 9)' }); }")
+    page.wait_for_timeout(1500)
+    context = page.context
+    page.close(run_before_unload=False)
+    second = context.new_page()
+    errors = opened(second)
+    check("kernel and browser were killed, and the work goes on", not errors and second.evaluate(EVALUATE, "(work.work.position.tobytes().hex()[:4000], work.work.spans, work.work.labelled.tolist())") == state and second.evaluate(EVALUATE, "work.resumed") == "True", errors)
+    second.close()
 
 def shots(page, name):
     "The dashboard and the other players, in both themes."
@@ -361,12 +432,14 @@ def main():
     cells = [nbformat.v4.new_code_cell(c.strip()) for c in (CLIP, COURT, EXPLORER, "print('all', 'done')")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "work" / "demo.ipynb")
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c.strip()) for c in (COMPARE, PAIR)], metadata=kernel), folder / "work" / "compare.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(ANNOTATE.strip())], metadata=kernel), folder / "work" / "annotate.ipynb")
     shutil.copy(LESSON, folder / "work")
     process, address = lab(folder)
     try:
         with sync_playwright() as p:
             browser = p.chromium.launch(executable_path=options.browser, args=["--no-sandbox", "--disable-gpu"])
-            page, complaints, messages = browser.new_page(viewport={"width": 1500, "height": 1050}), [], []
+            context, complaints, messages = browser.new_context(viewport={"width": 1500, "height": 1050}), [], []
+            page = context.new_page()
             page.on("console", lambda m: complaints.append(m.text[:300]) if m.type == "error" else None)
             page.on("pageerror", lambda e: complaints.append(str(e)[:300]))
             page.on("websocket", lambda s: s.on("framesent", lambda data: messages.append(data)))
@@ -396,6 +469,7 @@ def main():
             check("the saved comparison stays small", size < 1_000_000, f"{size / 1e3:.0f} kB")
             check("no errors in the browser's console", not complaints, complaints[:5])
             page.screenshot(path=SCREENS / "lab_end.png")
+            check_annotator(page, address)   # last: it kills the kernel, and the browser complains of that
             browser.close()
     except (Error, RuntimeError) as error:
         check("the check itself runs to its end", False, re.sub(r"\s+", " ", str(error))[:600])
