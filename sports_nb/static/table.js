@@ -60,8 +60,8 @@ const CSS = `
 .snt table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 0; color: inherit; }
 .snt caption { text-align: left; padding: 6px 10px; font-weight: 600; color: inherit; }
 .snt th { position: sticky; top: 0; background: var(--jp-layout-color2, #eef0f2); text-align: left; padding: 0; }
-.snt th button { border: 0; background: none; color: inherit; font: inherit; font-weight: 600; padding: 4px 10px; cursor: pointer; width: 100%; text-align: inherit; white-space: nowrap; }
-.snt td { padding: 3px 10px; border-top: 1px solid var(--jp-border-color3, #e4e7ea); white-space: nowrap; text-align: left; }
+.snt th button { border: 0; background: none; color: inherit; font: inherit; font-weight: 600; padding: 4px 7px; cursor: pointer; width: 100%; text-align: inherit; white-space: nowrap; }
+.snt td { padding: 3px 7px; border-top: 1px solid var(--jp-border-color3, #e4e7ea); white-space: nowrap; text-align: left; }
 .snt .snt-number { text-align: right; }
 .snt tbody tr { cursor: pointer; background: none; }
 .snt tbody tr:hover { background: var(--jp-layout-color2, #eef0f2); }

@@ -70,7 +70,7 @@ class Annotator(W.VBox):
         self._suggest()
         self._after(())
         self.player.layout = W.Layout(flex="3 1 480px", min_width="300px", width="auto")
-        side = W.VBox([self.status, W.HBox([self.undo, self.redo, self.next]), self.suggested, W.HBox([self.action, self.begins, self.ends], layout=W.Layout(flex_flow="row wrap")), self.spans, self.forget], layout=W.Layout(flex="2 1 300px", min_width="280px"))
+        side = W.VBox([self.status, W.HBox([self.undo, self.redo, self.next]), self.suggested, W.HBox([self.action, self.begins, self.ends], layout=W.Layout(flex_flow="row wrap")), self.spans, W.HBox([self.forget])], layout=W.Layout(flex="2 1 300px", min_width="280px"))
         super().__init__([W.HBox([self.player, side], layout=W.Layout(flex_flow="row wrap", align_items="flex-start", width="100%", grid_gap="12px"))], layout=W.Layout(width="100%"))
 
     def _button(self, text, tip, act):
@@ -115,7 +115,7 @@ class Annotator(W.VBox):
         n, f = len(self.work.labelled), self.player.frame
         by_hand, done = int(self.work.hand[f].sum()), len(self.work._done)
         going = f"; <b>{html.escape(self._from[0])}</b> since frame {self._from[1]}" if self._from else ""
-        self.status.value = f"<div style='color:var(--jp-ui-font-color1);font-size:12px'>frame {f}: {by_hand} of {self.work.skeleton.n} joints by hand &middot; {n} frames labelled &middot; {done} {'deed' if done == 1 else 'deeds'} in {html.escape(self.work.path.name)}{going}</div>"
+        self.status.value = f"<div style='color:var(--jp-ui-font-color1);font-size:12px'>frame {f}: {by_hand} of {self.work.skeleton.n} joints by hand &middot; {n} {'frame' if n == 1 else 'frames'} labelled &middot; {done} {'deed' if done == 1 else 'deeds'} in {html.escape(self.work.path.name)}{going}</div>"
 
     # ---- actions
     def _starts(self):

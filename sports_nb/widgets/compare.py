@@ -108,6 +108,7 @@ class Compare(W.VBox):
         self.side_by_side = isinstance(clip, dict) or any(self.shifts.values()) if side_by_side is None else side_by_side
         self.colours, self.sources = colours_of(named), named
         self.laid = isinstance(clip, dict) and len(clip) > 1
+        self._full = 100 if self.laid else 40  # % of the torso at which the map is full
         self._make_players(named, clip, lead, pick)
         times = self.players[0].times
         self.times, self.lead, self.individual = times, self.players[0].lead or None, individual
@@ -207,7 +208,7 @@ class Compare(W.VBox):
             figure.add_scatter(x=times, y=self._bend(name), row=2, col=1, name=name, line=line(name), mode="lines", hovertemplate="%{y:.0f}°")
         if self.distances:
             d = self.distances[self.mapped.value]
-            figure.add_heatmap(x=times, y=[_words(k) for k in d.keypoint.values], z=d.values.T, row=3, col=1, zmin=0, zmax=40, colorscale=[[0, "rgba(194,24,91,0.03)"], [1, "rgba(194,24,91,1)"]], showscale=False, hovertemplate="%{y} %{z:.0f} %<extra></extra>")
+            figure.add_heatmap(x=times, y=[_words(k) for k in d.keypoint.values], z=d.values.T, row=3, col=1, zmin=0, zmax=self._full, colorscale=[[0, "rgba(194,24,91,0.03)"], [1, "rgba(194,24,91,1)"]], showscale=False, hovertemplate="%{y} %{z:.0f} %<extra></extra>")
         for row, title in enumerate(self._titles(), 1):
             figure.add_annotation(text=title, x=0, y=figure.layout[f"yaxis{row if row > 1 else ''}"].domain[1], xref="paper", yref="paper", xanchor="left", yanchor="bottom", showarrow=False, font_size=12)
         grid = dict(showgrid=True, gridwidth=1, zeroline=False, ticks="", showline=False)
@@ -222,7 +223,7 @@ class Compare(W.VBox):
         joint = _words(self.joint.value) if self.joint.value else "mean of all joints"
         safe = lambda text: html.escape(str(text))
         laid = "laid on" if self.laid else "distance to"
-        return [f"{joint}: {laid} {safe(self.yardstick)}, % of torso", f"{_words(self.angle.value)} angle, degrees; band: lowest to highest", f"{safe(self.mapped.value)}: distance of each joint (0 to 40 % of torso)"]
+        return [f"{joint}: {laid} {safe(self.yardstick)}, % of torso", f"{_words(self.angle.value)} angle, degrees; band: lowest to highest", f"{safe(self.mapped.value)}: distance of each joint (0 to {self._full} % of torso)"]
 
     def _redraw(self, _=None):
         traces = iter(self.figure.data)
