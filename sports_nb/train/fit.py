@@ -90,8 +90,7 @@ class _Samples(Dataset):
     "What the loader's workers do: read, augment, check."
     def __init__(self, sources, task, augment, seed): self.sources, self.task, self.augment, self.seed = sources, task, augment, seed
     def __getitem__(self, key):
-        source, epoch, index, *size = key
-        own = self.sources[source]
+        source, epoch, index, *size, own = *key, self.sources[key[0]]
         sample = own.draw(epoch, index) if epoch >= 0 and hasattr(own, "draw") else own[index]
         if self.augment is not None and epoch >= 0:
             sample = self.augment(sample, np.random.default_rng([self.seed, source, epoch, index]), **dict(zip(["size"], size)))
@@ -107,7 +106,7 @@ def _loader(sources, task, batches, *, augment=None, seed=0, workers=0):
 def _named(data, task):
     "Sources by name, and the frames in a sample of each."
     sources = dict(data) if isinstance(data, Mapping) else {"": data}
-    if not sources or not all(len(s) for s in sources.values()): raise ValueError(f"no samples in {[n for n, s in sources.items() if not len(s)] or 'the data'}: a source needs at least one")
+    if not sources or not all(map(len, sources.values())): raise ValueError(f"no samples in {[n for n, s in sources.items() if not len(s)] or 'the data'}: a source needs at least one")
     for s in sources.values(): task.check(s[0])
     return sources, tuple(task.length(s[0]) for s in sources.values())
 
