@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from .pdf import print_pdf
 from .pipeline import forecast
 from ..core.kinematics import joint_angles
 from ..core.metrics import torso_size
@@ -272,14 +273,20 @@ def refuse_to_overwrite(
 
 def report(
     analysis, # an Analysis
-    folder, # made if it is not there
+    folder, # made if it is not there; or a file: .html for the page alone, .pdf where Chromium is installed
     clip=None, # the Clip it was made from; None: found by the path in the analysis
     lead=.16, # lead of the predicted skeleton in pictures, seconds
     force=False, # overwrite
 ) -> dict: # file name -> path
-    "Summary page, overlay video and data in a folder"
-    refuse_to_overwrite(folder, force)
+    "Summary page, overlay video and data in a folder, or the page alone in a file"
     clip, folder = clip or Clip(analysis.clip), Path(folder)
+    if folder.suffix.lower() in (".html", ".pdf"):
+        refuse_to_overwrite(folder.parent, force, (folder.name,))
+        content = page(analysis, clip, lead)
+        if folder.suffix.lower() == ".pdf": print_pdf(content, folder)
+        else: write_atomic(folder, content.encode())
+        return {folder.name: folder}
+    refuse_to_overwrite(folder, force)
     folder.mkdir(parents=True, exist_ok=True)
     paths = {name: folder/name for name in FILES}
     analysis.save(paths["analysis.nc"]) # first: whatever happens to the pictures, the findings are safe
