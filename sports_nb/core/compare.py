@@ -29,6 +29,7 @@ def on_clock(
     if "lead" in ds.dims: ds = valid_at(ds, float(ds.lead[0]) if lead is None else lead)
     times = np.asarray(times, float)
     half = np.median(np.diff(times))/2*1.01 if len(times) > 1 else .5
+    if not 0 <= individual < ds.sizes["individual"]: raise ValueError(f"there is no person {individual} in a source of {ds.sizes['individual']}; people are numbered from 0")
     return ds.isel(individual=[individual]).reindex(time=times+shift, method="nearest", tolerance=half).assign_coords(time=times)
 
 
@@ -153,7 +154,8 @@ def worst_frames(
             came = next((n for n,other in sources.items() if other.attrs["role"] == "estimated"), yardstick if yardstick and sources[yardstick].attrs["role"] != "predicted" else None)
             if came: d = surprise(ds, sources[came], lead); add("surprise", name, d.max("keypoint").values, d.attrs["unit"], far(d))
             continue
-        if np.isfinite(ds.confidence).any(): add("unsure", name, -ds.confidence.isel(individual=0).mean("keypoint").values, KINDS["unsure"])
+        lost = ~np.isfinite(ds.position.isel(individual=0)).all("space").any("keypoint")   # who was not found at all was not sure
+        if np.isfinite(ds.confidence).any(): add("unsure", name, -ds.confidence.isel(individual=0).mean("keypoint").where(~lost, 0).values, KINDS["unsure"])
         s = swaps(ds)
         add("swap?", name, s.max("limbs").values, KINDS["swap?"], lambda i, s=s: str(s.limbs.values[int(s[i].fillna(-1).values.argmax())]), least=2.)
     table = pd.DataFrame(rows, columns=["frame", "time_s", "kind", "source", "joint", "value", "unit", "bad"])
@@ -177,11 +179,11 @@ def range_scores(
         if name == yardstick: continue
         moment = on_clock(ds, times, lead=lead) if "lead" in ds.dims else ds
         d = joint_distance(moment, ruler).values[which]
-        known = np.isfinite(ruler.position.isel(individual=0)).all("space").values[which]
+        known = np.isfinite(_shared(moment, ruler)[3]).all(-1)[which]
         a,b = (joint_angles(x).isel(individual=0) for x in (moment, ruler))
         both = [n for n in a.angle.values if n in b.angle.values]
         turn = abs(a.sel(angle=both)-b.sel(angle=both)).values[which]
         mean = lambda v: float(np.nanmean(v)) if np.isfinite(v).any() else np.nan
         # a joint that the yardstick has and the source has not is missed
-        rows[name] = dict(frames=int(np.isfinite(d).any(-1).sum()), distance_percent=mean(d), pck_20=float(100*(np.nan_to_num(d, nan=np.inf) < 20).sum()/max(known.sum() if d.shape == known.shape else np.isfinite(d).sum(), 1)), angle_degrees=mean(turn))
+        rows[name] = dict(frames=int(np.isfinite(d).any(-1).sum()), distance_percent=mean(d), pck_20=float(100*(np.nan_to_num(d, nan=np.inf) < 20).sum()/max(known.sum(), 1)), angle_degrees=mean(turn))
     return pd.DataFrame(rows, index=["frames", "distance_percent", "pck_20", "angle_degrees"]).T

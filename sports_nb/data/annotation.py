@@ -57,6 +57,7 @@ class Annotation:
             if self.path.exists(): raise FileExistsError(f"{self.path} is there already; open it with Annotation.open, or choose another name")
             head = dict(format=FORMAT, version=VERSION, clip=self.clip, skeleton=self.skeleton.name, times=self.times.tolist(), position=_pack(position), confidence=_pack(confidence))
             write_atomic(self.path, (json.dumps(head)+"\n").encode())
+            self._size = self.path.stat().st_size
 
     def _begin(self, position, confidence):
         self.position,self.start_confidence = position.copy(),confidence
@@ -72,11 +73,18 @@ class Annotation:
         **what, # see `_change`
     )->tuple: # first and last frame that changed, or () where there was nothing to do
         "Do one thing, and write it down."
-        record = dict(op=op, **what)
-        changed = self._apply(record)
+        line = json.dumps(dict(op=op, **what), default=lambda v: v.tolist())
+        if self.path and self.path.stat().st_size != self._size: raise FormatError(f"{self.path}: another program has written to it; nothing was done. Open it again, and close the other")
+        changed = self._apply(json.loads(line))
         if changed and self.path:
-            with open(self.path, "ab") as f:
-                f.write((json.dumps(record)+"\n").encode()); f.flush(); os.fsync(f.fileno())
+            try:
+                with open(self.path, "ab") as f: f.write((line+"\n").encode()); f.flush(); os.fsync(f.fileno())
+            except OSError:   # a full disk: what is not written has not happened
+                self._apply(dict(op="redo" if op == "undo" else "undo"))
+                if op not in ("undo", "redo"): self._undone.pop()
+                if self.path.stat().st_size > self._size: os.truncate(self.path, self._size)
+                raise
+            self._size = self.path.stat().st_size
         return changed
 
     def _apply(self, record):
@@ -160,11 +168,12 @@ class Annotation:
     # ---- what comes of it
     def poses(self)->xr.Dataset: # role reference; confidence 1 visible, 0.5 hidden
         "The joints as pose data."
-        return poses(self.position, skeleton=self.skeleton, time=self.times, confidence=np.choose(self.state, [0, .5, 1.]), role="reference", source_file=self.clip, source_software="sports_nb annotation")
+        fps = 1/np.median(np.diff(self.times)) if len(self.times) > 1 else 1.   # of a single picture
+        return poses(self.position, skeleton=self.skeleton, time=self.times, fps=fps, confidence=np.choose(self.state, [0, .5, 1.]), role="reference", source_file=self.clip, source_software="sports_nb annotation").assign_coords(frame=("time", np.arange(len(self.times))))
 
     @property
     def labelled(self)->np.ndarray: # numbers of the frames in which something was set by hand
-        return np.flatnonzero(self.hand.any(1))
+        return np.flatnonzero(self.hand.any(1)|np.isfinite(self.box).all(1))
 
     @classmethod
     def open(cls,
@@ -191,5 +200,5 @@ class Annotation:
             try: self._apply(json.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error: raise FormatError(f"{path}: line {number}: {error}; the file was changed by hand, remove the line") from None
         if cut: write_atomic(path, ("\n".join(whole)+"\n").encode())
-        self.path = path
+        self.path,self._size = path,path.stat().st_size
         return self

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MAX_BYTES', 'MAX_VALUES', 'appearing', 'write_together', 'write_atomic', 'FormatError', 'require', 'read_text',
-           'read_json', 'to_numbers', 'file_poses', 'require_px']
+           'read_json', 'to_numbers', 'file_poses', 'require_px', 'frame_numbers']
 
 # %% ../../nbs/11a_data.files.ipynb #16431391
 import json,os,tempfile
@@ -129,7 +129,11 @@ def file_poses(
 ): # poses
     "What a file held as poses, checked."
     count = np.shape(position)[1]
-    if fps is not None: require(np.isfinite(fps) and 0 < fps <= 1e5, path, f"{fps} frames a second cannot be; give fps=")
+    if fps is not None:
+        try: rate = float(fps)
+        except (TypeError, ValueError): rate = np.nan
+        require(0 < rate <= 1e5, path, f"{fps!r} frames a second cannot be; give fps=")
+        fps = rate
     require(time is not None or fps is not None, path, "the file does not say how many frames a second it has; give fps=, for example fps=30 (fps=1 for single pictures)")
     try:
         skeleton,order = match_skeleton(names, edges)
@@ -145,4 +149,14 @@ def require_px(
     path, # the file that is to be written
 ):
     "Refuse to write anything but joints in pictures."
-    require(ds.sizes["space"] == 2 and ds.attrs["space_unit"] == "px" and "lead" not in ds.dims, path, "this format holds poses in pictures, in px with x and y; choose .csv, .trc or .nc for others")
+    require(ds.sizes["space"] == 2 and ds.attrs["space_unit"] == "px" and ds.attrs["y_axis"] == "down" and "lead" not in ds.dims, path, "this format holds poses in pictures, in px with x and y, y down; choose .csv, .trc or .nc for others")
+
+
+def frame_numbers(
+    ds, # poses; a selection of frames may bring their numbers as the coordinate `frame`
+)->np.ndarray: # (time,) numbers, increasing
+    "Which frames of their clip poses are."
+    if "frame" not in ds.coords: return np.arange(ds.sizes["time"])
+    numbers = ds.coords["frame"].values.astype(np.int64)
+    if numbers.shape != (ds.sizes["time"],) or (numbers < 0).any() or (np.diff(numbers) <= 0).any(): raise ValueError(f"the coordinate `frame` must be increasing numbers from 0, one for each time; got {numbers.tolist()[:10]}")
+    return numbers

@@ -67,15 +67,17 @@ def write_trc(
     ds:xr.Dataset, # poses of one person in m, x, y and z
     path, # .trc file
 ): # the path
-    "Poses as a TRC file, which OpenSim opens; lost markers are left blank."
+    "Poses as a TRC file, which OpenSim opens, y up; lost markers are left blank."
     path = Path(path)
     require(ds.sizes["space"] == 3 and ds.attrs["space_unit"] == "m" and "lead" not in ds.dims, path, "TRC holds markers in space: poses in m with x, y and z; choose .csv or .json for others")
     require(ds.sizes["individual"] == 1, path, f"TRC holds one person, these are {ds.sizes['individual']}; write each into a file of its own, ds.isel(individual=[0])")
     s,fps = get_skeleton(ds.attrs["skeleton"]),ds.attrs["fps"]
+    require(np.isfinite(fps), path, "these poses do not say how many frames a second they have; set ds.attrs['fps']")
+    turned = np.array([1, -1 if ds.attrs["y_axis"] == "down" else 1, 1])[:, None]
     head = dict(DataRate=fps, CameraRate=fps, NumFrames=ds.sizes["time"], NumMarkers=s.n, Units="m", OrigDataRate=fps, OrigDataStartFrame=1, OrigNumFrames=ds.sizes["time"])
     lines = [f"PathFileType\t4\t(X/Y/Z)\t{path.name}", "\t".join(head), "\t".join(f"{v:g}" if isinstance(v, float) else str(v) for v in head.values()),
         "Frame#\tTime\t"+"\t".join(f"{k}\t\t" for k in s.keypoints), "\t\t"+"\t".join(f"{a}{i}" for i in range(1, s.n+1) for a in "XYZ"), ""]
-    lines += ["\t".join([str(i+1), repr(float(t)), *("" if np.isnan(v) else repr(float(v)) for v in row.T.ravel())]) for i,(t,row) in enumerate(zip(ds.time.values, ds.position.values[..., 0]))]
+    lines += ["\t".join([str(i+1), repr(float(t)), *("" if np.isnan(v) else repr(float(v)) for v in (turned*row).T.ravel())]) for i,(t,row) in enumerate(zip(ds.time.values, ds.position.values[..., 0]))]
     write_atomic(path, ("\n".join(lines)+"\n").encode())
     return path
 

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from ..core.skeleton import get_skeleton
-from .files import MAX_VALUES,FormatError,file_poses,read_json,read_text,require,require_px,to_numbers,write_atomic,write_together
+from .files import MAX_VALUES,FormatError,file_poses,frame_numbers,read_json,read_text,require,require_px,to_numbers,write_atomic,write_together
 
 # %% ../../nbs/11b_data.formats_pictures.ipynb #c4baba2e
 def _from_marks(path, names, marks, frames, times=None, **kw):
@@ -83,7 +83,7 @@ def coco_marks(
         values = to_numbers(a["keypoints"], (3*len(names),), path, f"'keypoints' of {where}").reshape(-1, 3)
         own = a.get("attributes")
         person = a.get("track_id", own.get("track_id") if isinstance(own, dict) else None)
-        person = count[at] if person is None else person
+        if person is None: person = next(i for i in range(count[at]+1) if (frame[at], i) not in marks)
         require(isinstance(person, (int, str)), path, f"{where} has the track number {person!r}; export the file again")
         key = frame[at],person
         require(key not in marks, path, f"{where}: person {person} is twice in one frame; export the file again")
@@ -91,7 +91,8 @@ def coco_marks(
         flags = flags and "keypoint_scores" not in a and np.isin(values[:, 2], (0, 1, 2)).all()
         marks[key] = np.where(values[:, 2:] == 0, np.nan, values[:, :2]),to_numbers(a.get("keypoint_scores", values[:, 2]), (len(names),), path, f"'keypoint_scores' of {where}")
         area[key] = a["area"] if isinstance(a.get("area"), (int, float)) else 0
-    if flags: marks = {k: (xy, c/2) for k,(xy,c) in marks.items()}
+    # estimators' confidences pass 1 a little
+    marks = {k: (xy, c/2 if flags else np.where(c <= 1.1, np.minimum(c, 1), c)) for k,(xy,c) in marks.items()}
     return dict(names=names, edges=edges, marks=marks, area=area, frames=list(frame.values()), fps=fps, times=times and list(times.values()), info=data["info"] if isinstance(data.get("info"), dict) else {})
 
 
@@ -112,21 +113,24 @@ def write_coco(
     path, # .json file
     *,
     size=None, # (width, height) of the frames, px
+    boxes=None, # (time, 4) x0 y0 x1 y1 around the first person, px; NaN: that of the joints
+    actions=(), # dictionaries, written into `info`
 ): # the path
     "Poses as a COCO keypoint file of one video; a joint that is NaN is not labelled."
     require_px(ds, path)
     s,t,n = get_skeleton(ds.attrs["skeleton"]),ds.sizes["time"],ds.sizes["individual"]
-    images = [dict(id=f+1, file_name=f"frame_{f:06d}.jpg", video_id=1, frame_id=f, time=float(at))|(dict(width=int(size[0]), height=int(size[1])) if size else {}) for f,at in enumerate(ds.time.values)]
+    images = [dict(id=f+1, file_name=f"frame_{n:06d}.jpg", video_id=1, frame_id=n, time=float(at))|(dict(width=int(size[0]), height=int(size[1])) if size else {}) for f,(n,at) in enumerate(zip(frame_numbers(ds).tolist(), ds.time.values))]
     annotations = []
     for f,p in np.ndindex(t, n):
         xy,c = ds.position.values[f, :, :, p].T.astype(float),ds.confidence.values[f, :, p].astype(float)
-        seen = np.isfinite(xy).all(-1)
-        if not seen.any(): continue
-        x0,y0,x1,y1 = *xy[seen].min(0),*xy[seen].max(0)
+        seen,box = np.isfinite(xy).all(-1),np.full(4, np.nan) if boxes is None or p else np.asarray(boxes[f], float)
+        if not (seen.any() or np.isfinite(box).all()): continue
+        x0,y0,x1,y1 = box if np.isfinite(box).all() else (*xy[seen].min(0),*xy[seen].max(0))
         flag = np.where(~seen, 0, np.where(c <= .5, 1, 2))   # a joint of which no confidence is known counts as visible
         annotations.append(dict(id=len(annotations)+1, image_id=f+1, category_id=1, track_id=p, iscrowd=0, num_keypoints=int(seen.sum()), bbox=[x0, y0, x1-x0, y1-y0], area=(x1-x0)*(y1-y0),
             keypoints=np.column_stack([np.where(seen[:, None], xy, 0), flag]).ravel().tolist(), keypoint_scores=[None if np.isnan(v) else round(v, 6) for v in c]))
-    text = dict(info=dict(description="written by sports_nb", role=ds.attrs["role"]), videos=[dict(id=1, name=Path(ds.attrs["source_file"]).name, fps=ds.attrs["fps"])], images=images, annotations=annotations,
+    rate = dict(fps=ds.attrs["fps"]) if np.isfinite(ds.attrs["fps"]) else {}
+    text = dict(info=dict(description="written by sports_nb", role=ds.attrs["role"], **(dict(actions=list(actions)) if actions else {})), videos=[dict(id=1, name=Path(ds.attrs["source_file"]).name, **rate)], images=images, annotations=annotations,
         categories=[dict(id=1, name="person", supercategory="person", keypoints=list(s.keypoints), skeleton=[[i+1, j+1] for i,j in s.edges])])
     write_atomic(path, json.dumps(text, allow_nan=False).encode())
     return Path(path)
@@ -159,7 +163,7 @@ def read_openpose(
             named = person.get("person_id", [-1])
             number = named[0] if isinstance(named, list) and named and isinstance(named[0], int) and named[0] >= 0 else i
             require((int(m[2]), number) not in marks, file, f"person {number} is twice in it; run OpenPose again")
-            marks[int(m[2]), number] = np.where(values[:, 2:] > 0, values[:, :2], np.nan),values[:, 2]
+            marks[int(m[2]), number] = np.where(values[:, 2:] > 0, values[:, :2], np.nan),np.minimum(values[:, 2], 1)
     require(kind, folder, "nobody was found in any frame; there is nothing to read")
     return _from_marks(folder, get_skeleton(OPENPOSE[kind]).keypoints, marks, [int(m[2]) for m in files.values()], fps=fps, role=role, source_software="OpenPose")
 
@@ -172,13 +176,14 @@ def write_openpose(
     require_px(ds, folder)
     require(ds.attrs["skeleton"] in OPENPOSE.values(), folder, f"OpenPose knows {' and '.join(OPENPOSE.values())}, not {ds.attrs['skeleton'][:40]!r}; choose COCO (.json)")
     folder,position,out = Path(folder),ds.position.values,{}
-    for f in range(len(position)):
+    require(not list(folder.glob("*_keypoints.json")), folder, "it holds files of OpenPose already; choose another folder")
+    for f,number in enumerate(frame_numbers(ds)):
         people = []
         for p in range(position.shape[-1]):
             xy,c = position[f, :, :, p].T.astype(float),np.nan_to_num(ds.confidence.values[f, :, p].astype(float), nan=1.)
             seen = np.isfinite(xy).all(-1)
             if seen.any(): people.append(dict(person_id=[p], pose_keypoints_2d=np.where(seen[:, None], np.column_stack([xy, np.maximum(c, 1e-6)]), 0).ravel().tolist()))
-        out[folder/f"{folder.name}_{f:012d}_keypoints.json"] = json.dumps(dict(version=1.3, people=people)).encode()
+        out[folder/f"{folder.name}_{number:012d}_keypoints.json"] = json.dumps(dict(version=1.3, people=people)).encode()
     write_together(out)
     return folder
 
@@ -187,9 +192,10 @@ def read_cvat(
     path, # XML file of version 1.1, for video or for images
     *,
     fps=None, # frames a second, which the file does not say
+    label=None, # of the skeletons that are read, where there are several kinds
     role="reference", # what the joints are
 ): # poses in px
-    "People of a CVAT file."
+    "People of a CVAT file; points outside of skeletons count where there are no skeletons."
     text = read_text(path)
     require("<!DOCTYPE" not in text and "<!ENTITY" not in text, path, "it defines entities, which CVAT never does; export it again")
     try: root = ET.fromstring(text)
@@ -213,16 +219,21 @@ def read_cvat(
         require(value.isdigit(), path, f"<{element.tag}> has {name}={value[:40]!r}, which is no number; export it again")
         return int(value)
 
+    kinds = dict.fromkeys([*(t.get("label", "") for t in root.iter("track") if t.find("skeleton") is not None), *(b.get("label", "") for i in root.iter("image") for b in i.iter("skeleton"))])
+    if label is not None: kinds = {k: None for k in kinds if k == label}
+    require(label is None or kinds, path, f"there is no skeleton {label!r} in it")
+    require(len(kinds) < 2, path, f"it holds skeletons of several kinds; name one with label=: {', '.join(kinds)}")
+    wanted = lambda shape, name: shape.get("outside") != "1" and (shape.tag == "skeleton" and name in kinds if kinds else shape.tag == "points")
     for track in root.iter("track"):
         for shape in track:
-            if shape.tag not in ("skeleton", "points"): continue
+            if not wanted(shape, track.get("label", "")): continue
             frames.add(frame := number(shape, "frame"))
             for point in shape.iter("points"): add(frame, number(track, "id") if shape.tag == "skeleton" else 0, point, point.get("label") or track.get("label", ""))
     for image in root.iter("image"):
         frames.add(frame := number(image, "id"))
-        for person,body in enumerate(image.iter("skeleton")):
+        for person,body in enumerate(b for b in image.iter("skeleton") if wanted(b, b.get("label", ""))):
             for point in body.iter("points"): add(frame, person, point, point.get("label", ""))
-        for point in image.findall("points"): add(frame, 0, point, point.get("label", ""))
+        for point in image.findall("points") if not kinds else (): add(frame, 0, point, point.get("label", ""))
     require(names, path, "there is no point in it; label joints as points or skeletons")
     rows = {key: np.array([own.get(n, (np.nan, np.nan, 0)) for n in names]) for key,own in marks.items()}
     return _from_marks(path, list(names), {key: (v[:, :2], v[:, 2]) for key,v in rows.items()}, list(frames), fps=fps, role=role, source_software="CVAT")
@@ -247,15 +258,16 @@ def read_label_studio(
         for row in rows:
             value = row.get("value", row) if isinstance(row, dict) else {}
             if not isinstance(value, dict) or not value.get("keypointlabels"): continue
-            where,label = f"task {at}",str(value["keypointlabels"][0])
+            where,label = f"task {at}",str(_field(path, f"task {at}", value, "keypointlabels", list)[0])
             size = to_numbers([_field(path, where, row, k) for k in ("original_width", "original_height")], (2,), path, f"the size of {where}")
             xy = to_numbers([_field(path, where, value, k) for k in ("x", "y")], (2,), path, f"{label!r} of {where}")/100*size
-            person = people.setdefault(row.get("parentID", ""), len(people))
+            person = people.setdefault(str(row.get("parentID", "")), len(people))
             own = marks.setdefault((at, person), {})
             require(label not in own, path, f"{where}: {label!r} is there twice; put each person into a rectangle of their own")
             names[label],own[label] = None,xy
     require(names, path, "there is no key point in it; export a project with KeyPointLabels as JSON")
-    numbers = [re.findall(r"\d+", Path(p).stem) for p in pictures]
-    frame = [int(n[-1]) for n in numbers] if all(numbers) and len({n[-1] for n in numbers}) == len(tasks) else list(range(len(tasks)))
+    # NAME_0012, behind the letters that Label Studio puts before an upload; names of other kinds say nothing
+    numbers = [re.fullmatch(r"(?:[0-9a-f]+-)?(.*?)(\d+)", Path(p).stem) for p in pictures]
+    frame = [int(n[2]) for n in numbers] if all(numbers) and len({n[1] for n in numbers}) == 1 and len({int(n[2]) for n in numbers}) == len(tasks) else list(range(len(tasks)))
     rows = {(frame[at], p): np.array([own.get(n, (np.nan, np.nan)) for n in names]) for (at,p),own in marks.items()}
     return _from_marks(path, list(names), {key: (v, np.isfinite(v).all(-1)*1.) for key,v in rows.items()}, frame, fps=fps, role=role, source_software="Label Studio")

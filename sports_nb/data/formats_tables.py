@@ -64,6 +64,7 @@ def from_table(
     lacks = [k for k in ("time", "keypoint", "x", "y") if k not in found]
     require(not lacks, path, f"there is no column for {', '.join(lacks)}; a long table has time_s, individual, keypoint, x_px, y_down_px, confidence")
     require(len(table), path, "the table has no rows")
+    if fps is not None: require(isinstance(fps, (int, float)) and 0 < fps <= 1e5, path, f"{fps!r} frames a second cannot be; give fps=")
     space,unit = [k for k in "xyz" if k in found],{found[k][2] for k in "xyz" if k in found}
     require(len(unit) == 1, path, f"its coordinates have several units: {', '.join(found[k][0] for k in space)}")
     number = {}

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from ..core.skeleton import get_skeleton
-from .files import MAX_VALUES,FormatError,appearing,file_poses,read_text,require,require_px,to_numbers,write_atomic
+from .files import MAX_VALUES,FormatError,appearing,file_poses,frame_numbers,read_text,require,require_px,to_numbers,write_atomic
 
 # %% ../../nbs/11c_data.formats_trackers.ipynb #a7bea644
 def _dlc_poses(path, columns, index, values, **kw):
@@ -27,6 +27,8 @@ def _dlc_poses(path, columns, index, values, **kw):
     require(len(scorers) == 1, path, f"it holds the labels of {len(scorers)} scorers ({', '.join(sorted(scorers)[:3])}); export one")
     require(all(c[-1] in ("x", "y", "likelihood") for c in columns), path, f"its coords are {', '.join(sorted({c[-1] for c in columns}))[:60]}, not x, y and likelihood; 3D files of DeepLabCut are not read")
     require(len(set(columns)) == len(columns), path, "a column is there twice; export the file again")
+    order = np.argsort(index, kind="stable")   # labelled pictures come in any order
+    index,values = [index[i] for i in order],values[order]
     out = {k: np.full((len(values), len(people), len(parts)), np.nan) for k in ("x", "y", "likelihood")}
     for j,c in enumerate(columns): out[c[-1]][:, people.index(who(c)), parts.index(c[-2])] = values[:, j]
     sure = np.isfinite(out["likelihood"]).any()
@@ -79,7 +81,7 @@ def write_dlc_csv(
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\n")
     for name,level in zip(names, zip(*columns)): out.writerow([name, *level])
-    for i,row in enumerate(values): out.writerow([i, *("" if np.isnan(v) else repr(float(v)) for v in row)])
+    for i,row in zip(frame_numbers(ds), values): out.writerow([i, *("" if np.isnan(v) else repr(float(v)) for v in row)])
     write_atomic(path, text.getvalue().encode())
     return Path(path)
 
@@ -161,7 +163,11 @@ def read_dlc_h5(
             else:
                 levels = [_texts(_array(path, table, f"axis0_level{i}", 1)) for i in range(int(table.attrs["axis0_nlevels"]))]
                 columns = list(zip(*([level[j] for j in _array(path, table, f"axis0_label{i}", 1)] for i,level in enumerate(levels))))
-                index,values = _texts(_array(path, table, "axis1", 1)),_array(path, table, "block0_values", 2)
+                if "axis1_nlevels" in table.attrs:   # of labels: folder, video and picture
+                    levels = [_texts(_array(path, table, f"axis1_level{i}", 1)) for i in range(int(table.attrs["axis1_nlevels"]))]
+                    index = ["/".join(row) for row in zip(*([level[j] for j in _array(path, table, f"axis1_label{i}", 1)] for i,level in enumerate(levels)))]
+                else: index = _texts(_array(path, table, "axis1", 1))
+                values = _array(path, table, "block0_values", 2)
             columns = [tuple(map(str, c)) for c in columns]
         except (KeyError, ValueError, TypeError, IndexError) as error:
             if isinstance(error, FormatError): raise
@@ -189,7 +195,7 @@ def write_dlc_h5(
                 words = sorted(set(level))
                 array(f"{axis}_level{i}", np.array([w.encode() for w in words]), kind=text("string"), name=text(name), nan_rep=text("nan"), **{f"{axis}_name{name}": text(name)})
                 array(f"{axis}_label{i}", np.array([words.index(w) for w in level], np.int64))
-        array("axis1", np.arange(len(values)), kind=text("integer"), name=text("N."))   # N. is how pandas says that the index has no name
+        array("axis1", frame_numbers(ds), kind=text("integer"), name=text("N."))   # N. is how pandas says that the index has no name
         array("block0_values", values)
     return Path(path)
 
@@ -220,6 +226,8 @@ def write_sleap(
     "Poses as a SLEAP analysis file."
     require_px(ds, path)
     s = get_skeleton(ds.attrs["skeleton"])
+    numbers = frame_numbers(ds)   # the format holds every frame from 0 on
+    if len(numbers) and numbers[-1] != len(numbers)-1: ds = ds.assign_coords(time=numbers).reindex(time=np.arange(numbers[-1]+1))
     tracks,names = ds.position.transpose("individual", "space", "keypoint", "time").values.astype(float),np.array([k.encode() for k in s.keypoints])
     seen = np.isfinite(tracks).all(1)
     with appearing(path) as temporary, h5py.File(temporary, "w") as file:

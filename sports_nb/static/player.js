@@ -571,7 +571,8 @@ async function render({ model, el }) {
         hold(e);
         paint();
       });
-      listen(stage, "pointercancel", () => { dragging = rubber = null; });
+      stage.style.touchAction = "none";
+      listen(stage, "pointercancel", () => { dragging = rubber = null; tell("all"); });   // the kernel says where things are
       const EDIT = {
         n: () => choose(chosen + 1), p: () => choose(chosen - 1),
         v: () => known(chosen) && tell("mark", { joint: joints[chosen], state: layer.points[index(chosen) + 2] > 0.5 ? 1 : 2 }),

@@ -18,6 +18,7 @@ from ..data.analysis import Analysis
 from ..data.annotation import Annotation
 from ..data.datasets import ACTION_CLASSES
 from ..data.formats import write_poses
+from ..data.formats_pictures import write_coco
 from ..data.video import Clip
 from .compare import Table
 from .player import Player
@@ -91,7 +92,7 @@ class Annotator(W.VBox):
                 self._do(op)
             elif op in ("move", "mark", "copy", "box"):
                 self._do(op, **{k: deed[k] for k in ("frame", "joint", "xy", "state", "source", "box") if k in deed})
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, OSError) as error:
             self.player.send({"refused": str(error)[:200]})
             if isinstance(deed.get("frame"), int) and 0 <= deed["frame"] < len(self.work.times):
                 self._show(deed["frame"], deed["frame"])
@@ -162,12 +163,15 @@ class Annotator(W.VBox):
 
     def export(
         self,
-        path,  # .json for COCO, or another ending of `write_poses`
+        path,  # .json for COCO, with boxes and actions, or another ending of `write_poses`
         labelled_only: bool = True,  # only the frames in which something was set by hand
     ) -> Path:  # the path
         "Save the joints for other programs, or to train on."
-        ds = self.work.poses()
-        return write_poses(ds.isel(time=self.work.labelled) if labelled_only else ds, path)
+        rows = self.work.labelled if labelled_only else np.arange(len(self.work.times))
+        ds = self.work.poses().isel(time=rows)
+        if Path(path).suffix.lower() == ".json":
+            return write_coco(ds, path, boxes=self.work.box[rows], actions=self.work.spans)
+        return write_poses(ds, path)
 
 
 def annotate(

@@ -78,6 +78,10 @@ def _words(name):
     return str(name).replace("_", " ")
 
 
+def _belongs(name, keys):  # which key a source's name is, or begins with: "ours" of "ours predicted"
+    return max((k for k in keys if name == k or name.startswith(f"{k} ")), key=len, default=None)
+
+
 class Compare(W.VBox):
     "Sources of poses to look through together: players, curves, worst frames, figures of a stretch."
 
@@ -99,7 +103,7 @@ class Compare(W.VBox):
         unknown = [n for part in (events, clip if isinstance(clip, dict) else None) for n in part or () if not any(k == n or k.startswith(f"{n} ") for k in named)]
         if unknown:
             raise ValueError(f"no source {unknown[0]!r}; there are {', '.join(named)}")
-        pick = lambda table, name: next((v for k, v in (table or {}).items() if name == k or name.startswith(f"{k} ")), None)
+        pick = lambda table, name: (table or {}).get(_belongs(name, table or {}))
         first = next(iter(named))
         at = {name: pick(events, name) for name in named}
         if events and any(v is None for v in at.values()):
@@ -111,7 +115,7 @@ class Compare(W.VBox):
         self._full = 100 if self.laid else 40  # % of the torso at which the map is full
         self._make_players(named, clip, lead, pick)
         times = self.players[0].times
-        self.times, self.lead, self.individual = times, self.players[0].lead or None, individual
+        self.times, self.lead, self.individual = times, next((p.lead for p in self.players if p.leads), None), individual
         self.yardstick = yardstick or next((n for n, ds in named.items() if ds.attrs["role"] == "reference"), first)
         if self.yardstick not in named:
             raise ValueError(f"no source {self.yardstick!r} to be the yardstick; there are {', '.join(named)}")
@@ -129,7 +133,7 @@ class Compare(W.VBox):
             return
         parts = {}
         for name, ds in named.items():  # what belongs to one clip stands over it
-            parts.setdefault(next((k for k in (clip if isinstance(clip, dict) else {}) if name == k or name.startswith(f"{k} ")), name), {})[name] = ds
+            parts.setdefault(_belongs(name, clip if isinstance(clip, dict) else {}) or name, {})[name] = ds
         self.players = []
         for i, (key, own) in enumerate(parts.items()):
             has = state if any("lead" in ds.dims for ds in own.values()) else {}
@@ -150,6 +154,10 @@ class Compare(W.VBox):
     def _as_told(self):  # predictions as they were made, others on the clock: what the table is made from
         return {name: ds.isel(individual=[self.individual]) if "lead" in ds.dims and not self.shifts[name] and not self.laid else self.now[name] for name, ds in self.sources.items()}
 
+    def _worst(self):
+        table = worst_frames(self._as_told(), self.yardstick, lead=self.lead)
+        return [{k: (_words(v) if k == "joint" else v) for k, v in row.items()} for row in table.to_dict("records")]
+
     def _parts(self):
         joints = list(dict.fromkeys(str(k) for d in self.distances.values() for k in d.keypoint.values))
         bends = list(dict.fromkeys(str(a) for angle in self.angles.values() for a in angle.angle.values))
@@ -164,15 +172,14 @@ class Compare(W.VBox):
         self.figure = go.FigureWidget(self._figure())
         self.figure._config = {"displayModeBar": False, "responsive": True, "doubleClick": "reset"}
         self.figure.add_class(self._follow)
-        worst = worst_frames(self._as_told(), self.yardstick, lead=self.lead)
         columns = [dict(key="time_s", label="time, s", digits=2), dict(key="frame", label="frame", digits=0), dict(key="kind", label="what"), dict(key="source", label="source"), dict(key="joint", label="where"), dict(key="value", label="how much", digits=2), dict(key="unit", label="unit")]
-        rows = [{k: (_words(v) if k == "joint" else v) for k, v in row.items()} for row in worst.to_dict("records")]
-        self.table = Table(title="frames worth a look", columns=columns, rows=rows)
+        self.table = Table(title="frames worth a look", columns=columns, rows=self._worst())
         for control in (self.joint, self.angle, self.mapped):
             control.observe(self._redraw, "value")
         self.range.observe(self._score, "value")
         self.table.observe(self._jump, "picked")
-        self.players[0].observe(self._relead, "lead")
+        for player in self.players:
+            player.observe(self._relead, "lead")
         self._score()
         for player in self.players:
             player.layout = W.Layout(flex="1 1 340px", min_width="280px", width="auto")
@@ -262,11 +269,14 @@ class Compare(W.VBox):
             player.frame = int(np.abs(np.asarray(player.times) - (time + player.shift)).argmin())
 
     def _relead(self, change):
+        if change["new"] == self.lead or not change["owner"].leads:
+            return
         self.lead = change["new"]
-        for player in self.players[1:]:
+        for player in self.players:
             if self.lead in player.leads:
                 player.lead = self.lead
         self._read()
+        self.table.rows = self._worst()
         self._redraw()
         self._score()
 
