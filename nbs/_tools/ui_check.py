@@ -284,15 +284,19 @@ def check_explorer(page, messages):
     check("a click in a curve moves the player", abs(frame - 0.4 * 74) <= 1, f"frame {frame}")
     page.mouse.move(5, 5)
 
-def check_lesson(page, address):
-    "The first lesson, opened and run as a reader would; then its explorer, scrubbed."
-    began = time.time()
-    page.goto(f"{address}/lab/tree/{LESSON.name}?reset")
+def run_notebook(page, address, name):
+    "Open a notebook and run all of it as a reader would; its errors."
+    page.goto(f"{address}/lab/tree/{name}?reset")
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90000)
     page.evaluate(READY)
     page.evaluate("() => { window.jupyterapp.shell.collapseLeft?.(); window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
     page.wait_for_function(ENDED, timeout=300000)
-    errors = page.evaluate(ERRORS)
+    return page.evaluate(ERRORS)
+
+def check_lesson(page, address):
+    "The first lesson, opened and run as a reader would; then its explorer, scrubbed."
+    began = time.time()
+    errors = run_notebook(page, address, LESSON.name)
     check("the first lesson runs", not errors, errors or f"{time.time() - began:.0f} s")
     if errors: return
     page.evaluate("() => window.panel.content.scrollToItem(window.panel.content.widgets.length - 2)")
@@ -306,12 +310,7 @@ def check_lesson(page, address):
 def check_compare(page, address, messages):
     "The comparison: a row leads to its frame, columns sort, the stretch's figures follow the slider, players side by side keep step."
     run = lambda code: page.evaluate(EVALUATE, code)
-    page.goto(f"{address}/lab/tree/compare.ipynb?reset")
-    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90000)
-    page.evaluate(READY)
-    page.evaluate("() => { window.jupyterapp.shell.collapseLeft?.(); window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
-    page.wait_for_function(ENDED, timeout=180000)
-    errors = page.evaluate(ERRORS)
+    errors = run_notebook(page, address, "compare.ipynb")
     check("the comparison opens", not errors, errors)
     if errors: return
     page.wait_for_function("() => document.querySelectorAll('.snp[data-source]').length === 3", timeout=60000)
@@ -354,13 +353,9 @@ def check_annotator(page, address):
     "Labelling with mouse and keys; then the kernel and the browser are killed, and the work is still there."
     run = lambda code: page.evaluate(EVALUATE, code)
     def opened(page):
-        page.goto(f"{address}/lab/tree/annotate.ipynb?reset")
-        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90000)
-        page.evaluate(READY)
-        page.evaluate("() => { window.jupyterapp.shell.collapseLeft?.(); window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
-        page.wait_for_function(ENDED, timeout=180000)
-        page.wait_for_selector(".snp[data-source]", timeout=60000)
-        return page.evaluate(ERRORS)
+        errors = run_notebook(page, address, "annotate.ipynb")
+        if not errors: page.wait_for_selector(".snp[data-source]", timeout=60000)
+        return errors
     errors = opened(page)
     check("the annotator opens", not errors, errors)
     if errors: return

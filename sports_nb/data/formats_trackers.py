@@ -62,12 +62,12 @@ def read_dlc_csv(
 
 
 def _dlc_table(ds):
-    "Column names and values (time, columns) as DeepLabCut has them"
+    "Names of the header's lines, columns as tuples of these, and values (time, columns), as DeepLabCut has them"
     parts,people = get_skeleton(ds.attrs["skeleton"]).keypoints,[str(i) for i in ds.individual.values]
     several = [] if people == ["id_0"] else [None]
     columns = [("sports_nb", *(who for _ in several), part, coord) for who in people for part in parts for coord in ("x", "y", "likelihood")]
     values = np.concatenate([ds.position.transpose("time", "individual", "keypoint", "space").values, ds.confidence.transpose("time", "individual", "keypoint").values[..., None]], -1)
-    return columns,values.reshape(ds.sizes["time"], -1).astype(float)
+    return ("scorer", *("individuals" for _ in several), "bodyparts", "coords"),columns,values.reshape(ds.sizes["time"], -1).astype(float)
 
 
 def write_dlc_csv(
@@ -76,8 +76,7 @@ def write_dlc_csv(
 ): # the path
     "Poses as a DeepLabCut table."
     require_px(ds, path)
-    columns,values = _dlc_table(ds)
-    names = ("scorer", "bodyparts", "coords") if len(columns[0]) == 3 else ("scorer", "individuals", "bodyparts", "coords")
+    names,columns,values = _dlc_table(ds)
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\n")
     for name,level in zip(names, zip(*columns)): out.writerow([name, *level])
@@ -181,8 +180,7 @@ def write_dlc_h5(
 ): # the path
     "Poses as a DeepLabCut table in HDF5, as pandas' `fixed` form has it; `pandas.read_hdf` and DeepLabCut open it."
     require_px(ds, path)
-    columns,values = _dlc_table(ds)
-    names = ("scorer", "bodyparts", "coords") if len(columns[0]) == 3 else ("scorer", "individuals", "bodyparts", "coords")
+    names,columns,values = _dlc_table(ds)
     text = lambda s: np.array(s.encode(), h5py.string_dtype("utf-8", max(len(s), 1)))   # as PyTables, which pandas opens it with, marks texts
     with appearing(path) as temporary, h5py.File(temporary, "w") as file:
         table = file.create_group("df_with_missing")
