@@ -58,22 +58,35 @@ class PSTA(nn.Module):
         self.time = nn.Parameter(torch.zeros(max_t, channels)) if "t" in paths else None
         self.grid = nn.Conv2d(channels, channels, 3, padding=1, groups=channels) if position else None
 
+    def qkv_paths(self, e, frame_mask=None):
+        "What each path compares: its letter, the axes of its parts, queries, keys, values, mask; and all values, b t n c"
+        t = e.shape[1]
+        if t > self.max_t: raise ValueError(f"{t} frames, but this layer was made for at most {self.max_t}: cut the clip into windows")
+        if self.time is not None: e = e + self.time[:t, None]
+        q, k, v = self.qkv(e).chunk(3, -1)
+        parts = []
+        for path, *own in zip(self.paths, *(x.split(self.width, -1) for x in (q, k, v))):
+            axes = 'b n h t d' if path == "t" else 'b t h n d'
+            mask = time_mask(t, self.causal, frame_mask, e.device) if path == "t" else None
+            parts.append((path, axes, *(rearrange(x, f'b t n (h d) -> {axes}', h=self.heads) for x in own), mask))
+        return parts, v
+
+    def weights(self,
+        e, # tokens, b t n c
+        frame_mask=None, # b t, False for frames that pad a short clip
+    ): # dict of path: "t" b n h t t, "s" b t h n n; rows sum to 1
+        "Where each token looks: the softmax of eq. (4), head by head, which `forward` never writes down"
+        blind = lambda mask: 0. if mask is None else torch.zeros_like(mask, dtype=e.dtype).masked_fill(~mask, -torch.inf)
+        return {path: (q @ k.mT*self.scale + blind(mask)).softmax(-1) for path, _, q, k, _, mask in self.qkv_paths(e, frame_mask)[0]}
+
     def forward(self,
         e, # tokens, b t n c
         grid=None, # (h, w) with h*w = n, where the tokens are the pixels of a map; None where they are joints
         frame_mask=None, # b t, False for frames that pad a short clip
     ): # b t n c
-        b, t, n, c = e.shape
-        if t > self.max_t: raise ValueError(f"{t} frames, but this layer was made for at most {self.max_t}: cut the clip into windows")
-        if self.time is not None: e = e + self.time[:t, None]
-        q, k, v = self.qkv(e).chunk(3, -1)
-        heads = []
-        for path, qp, kp, vp in zip(self.paths, *(x.split(self.width, -1) for x in (q, k, v))):
-            axes = 'b n h t d' if path == "t" else 'b t h n d'
-            qp, kp, vp = (rearrange(x, f'b t n (h d) -> {axes}', h=self.heads) for x in (qp, kp, vp))
-            mask = time_mask(t, self.causal, frame_mask, e.device) if path == "t" else None
-            heads.append(rearrange(msa(qp, kp, vp, self.scale, mask), f'{axes} -> b t n (h d)'))
-        h = torch.cat(heads, -1)
+        parts, v = self.qkv_paths(e, frame_mask)
+        b = len(v)
+        h = torch.cat([rearrange(msa(qp, kp, vp, self.scale, mask), f'{axes} -> b t n (h d)') for _, axes, qp, kp, vp, mask in parts], -1)
         if self.grid is not None and grid is not None:
             v = rearrange(v, 'b t (h w) c -> (b t) c h w', h=grid[0])
             h = h + rearrange(self.grid(v), '(b t) c h w -> b t (h w) c', b=b)
