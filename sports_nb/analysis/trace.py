@@ -25,6 +25,7 @@ from ..layers.fusion import CrossScaleFusion
 from ..layers.graph import TrainableGraph
 from ..layers.heads import PredictionBlock
 from ..layers.involution import Involution2d
+from ..models.forecaster import SEEN
 from ..train.checkpoints import load_pretrained
 
 # %% ../../nbs/51a_analysis.trace.ipynb #53274038
@@ -146,7 +147,12 @@ def trace(
     if len(pictures) < len(times): raise ValueError(f"the analysis has {len(times)} frames, the clip {len(pictures)}: give the clip that was analysed")
     position = analysis.estimated.position.isel(individual=0).transpose("time", "keypoint", "space").values
     confidence = analysis.estimated.confidence.isel(individual=0).transpose("time", "keypoint").values
-    here = np.isfinite(position).all((1, 2))
+    known = np.isfinite(position).all(-1)
+    here = known.sum(1) >= SEEN
+    # poses by hand may lack joints and confidence: what is there counts, what is not stands in the body's middle and counts for nothing
+    confidence = np.where(known, np.nan_to_num(confidence, nan=1.), 0)
+    middle = np.where(known[..., None], position, 0).sum(1)/np.maximum(known.sum(1), 1)[:, None]
+    position = np.where(here[:, None, None], np.where(known[..., None], position, middle[:, None]), np.nan)
     estimator, forecaster = estimator or load_pretrained("hicnn_psta_small"), forecaster or load_pretrained("ms_gcn_body13")
     size = getattr(estimator, "card", {}).get("crop", 128)
 
@@ -160,8 +166,9 @@ def trace(
         side = np.median([b[2] - b[0] for b in boxes])
         crops, affines = zip(*(crop(pictures[i], square(b, side/(b[2] - b[0])), size) for i, b in zip(rows, boxes)))
         affine = affines[-1]
-        at = ((position[frame] - affine[:, 2])/affine[[0, 1], [0, 1]] + .5)/size
+        layers = trace_estimator(estimator, np.stack(crops))
+        found = list(layers.get("probability maps", {None: dict(keypoints=.5)}).values())[-1]["keypoints"]
+        at = np.where(known[frame][:, None], ((position[frame] - affine[:, 2])/affine[[0, 1], [0, 1]] + .5)/size, found)
         past, _, visible = histories(forecaster.config.history, position, confidence, times, np.array([frame]))
-        return dict(frame=frame, picture=crops[-1], pictures=np.stack(crops), times=times[first:frame + 1],
-                    layers=trace_estimator(estimator, np.stack(crops)) | trace_forecaster(forecaster, past[0], visible[0], at))
+        return dict(frame=frame, picture=crops[-1], pictures=np.stack(crops), times=times[first:frame + 1], layers=layers | trace_forecaster(forecaster, past[0], visible[0], at))
     return look

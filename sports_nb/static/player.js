@@ -5,21 +5,6 @@
 //   4 controls, keyboard, and the cursor in a plotly figure beside the player
 
 // ---------------------------------------------------------------- 1 asking the kernel
-const bytes = view => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
-
-function ask(model, request) {
-  return new Promise(resolve => {
-    const id = `${Date.now()}.${Math.random()}`;
-    const answer = (message, buffers) => {
-      if (message.id !== id) return;
-      model.off("msg:custom", answer);
-      resolve({ ...message, buffers: buffers.map(bytes) });
-    };
-    model.on("msg:custom", answer);
-    model.send({ ...request, id });
-  });
-}
-
 async function fetchVideo(model, size, progress, alive) {
   const parts = [];
   for (let got = 0; got < size && alive();) {
@@ -168,14 +153,6 @@ class ElementFrames extends FrameCache {
 // ---------------------------------------------------------------- 3 drawing
 const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
 const clock = s => `${Math.floor(s / 60)}:${(s % 60).toFixed(3).padStart(6, "0")}`;
-
-function element(tag, cls, parent, attributes = {}) {
-  const e = document.createElement(tag);
-  e.className = cls;
-  for (const [k, v] of Object.entries(attributes)) k === "text" ? e.textContent = v : e.setAttribute(k, v);
-  parent?.append(e);
-  return e;
-}
 
 // x, y, confidence of one keypoint; a layer is [lead, time, individual, keypoint, 3] in one float32 buffer
 function at(layer, lead, t, person, k) {

@@ -1,12 +1,4 @@
 // A small table: a click on a column's name sorts it, a click (or Enter) on a row tells the kernel which one.
-function element(tag, cls, parent, attributes = {}) {
-  const e = document.createElement(tag);
-  e.className = cls;
-  for (const [k, v] of Object.entries(attributes)) k === "text" ? e.textContent = v : e.setAttribute(k, v);   // text, never HTML: names come from files
-  parent?.append(e);
-  return e;
-}
-
 function render({ model, el }) {
   const root = element("div", "snt", el);
   element("style", "", root, { text: CSS });

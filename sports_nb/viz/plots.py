@@ -32,12 +32,7 @@ def tint(
 _RADII = dict(shoulder=.1, elbow=.078, wrist=.055, hip=.13, knee=.1, ankle=.065) # of the trunk's length
 _HEAD, _NECK, _TRUNK = .22, .07, .09
 
-def _capsule(
-    p, # (2,) one end
-    q, # (2,) other end
-    rp:float, # radius there
-    rq:float, # radius at q
-) -> np.ndarray: # (m, 2) outline
+def _capsule(p, q, rp, rq): # ends (2,), radii at them -> outline (m, 2)
     "A limb: two circles of different size and what is between them"
     a, half = np.arctan2(q[1] - p[1], q[0] - p[0]), np.linspace(-np.pi/2, np.pi/2, 9)
     ring = lambda centre, r, start: centre + r*np.stack([np.cos(start + half), np.sin(start + half)], -1)
@@ -55,6 +50,12 @@ def _dashes(
     return [_capsule(p + (a + r)*(q - p)/length, p + (b - r)*(q - p)/length, r, r) for a, b in zip(at[::2], at[1::2])]
 
 # %% ../../nbs/60_viz.plots.ipynb #ecc80e5e
+def _sticks(position, skeleton, rgb, alpha): # as `_person`, for what has no human body: edges and joints
+    known = np.isfinite(position).all(1)
+    r = max(.012*np.ptp(position[known], 0).max(initial=0), 1e-9) if known.any() else 0
+    limbs = [(_capsule(position[i], position[j], r, r), rgb, min(alpha[i], alpha[j])) for i, j in skeleton.edges if known[i] and known[j]]
+    return limbs + [(_capsule(p, p, 2*r, 2*r), rgb, a) for p, a in zip(position[known], alpha[known])]
+
 def _person(
     position, # (k, 2)
     skeleton, # Skeleton
@@ -67,7 +68,8 @@ def _person(
     position = np.asarray(position, float)
     if position.shape != (skeleton.n, 2): raise ValueError(f"a pose of {skeleton.name!r} to draw is ({skeleton.n}, 2), got {position.shape}")
     alpha = np.ones(skeleton.n) if confidence is None else np.clip(np.nan_to_num(np.asarray(confidence, float), nan=1), .08, 1)
-    body, seen = convert(position, skeleton)
+    try: body, seen = convert(position, skeleton)
+    except ValueError: return _sticks(position, skeleton, to_rgb(colour), alpha)
     opaque = convert(alpha[:, None], skeleton, visible=np.isfinite(position).all(-1))[0][:, 0]
     k = dict(zip(BODY13.keypoints, body))
     def middle(name):

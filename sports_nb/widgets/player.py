@@ -8,7 +8,6 @@ __all__ = ['REACH', 'COLOURS', 'CHUNK', 'actions_on_frames', 'on_frames', 'brows
 # %% ../../nbs/61_widgets.player.ipynb #2eef7588
 import tempfile
 import warnings
-from importlib.resources import files
 from pathlib import Path
 
 import anywidget
@@ -21,7 +20,8 @@ from ..core.poses import valid_at, validate
 from ..core.skeleton import get_skeleton
 from ..data.analysis import Analysis
 from ..data.video import Clip, write_video
-from ..viz.plots import ESTIMATED, PREDICTED, REFERENCE, tint
+from ..viz.plots import ESTIMATED, PREDICTED, REFERENCE, draw_pose, tint
+from .dashboard import Dashboard, script
 
 # %% ../../nbs/61_widgets.player.ipynb #8c51aa8d
 def _half_frame(times):  # how far from a frame its poses may be, seconds
@@ -133,10 +133,10 @@ def _scene(points, size, unit):  # what the stage shows: x, y, width, height, fl
     middle = (low + high) / 2
     return dict(x=float(middle[0] - width / 2), y=float(middle[1] - height / 2), width=width, height=height, floor=floor, grid=_nice(width / 8), unit=unit)
 
-class Player(anywidget.AnyWidget):
+class Player(Dashboard, anywidget.AnyWidget):
     "Scrub a clip, with skeletons over it, in the browser."
 
-    _esm = files("sports_nb").joinpath("static/player.js").read_text()
+    _esm = script("player.js")
     frame = traitlets.Int(0, help="frame number, from 0").tag(sync=True)
     lead = traitlets.Float(0.0, help="how long ago the predicted pose was made, seconds").tag(sync=True)
     visible = traitlets.List(traitlets.Unicode(), help="names of what is drawn").tag(sync=True)
@@ -175,11 +175,13 @@ class Player(anywidget.AnyWidget):
         if clip is not None and len(pictures) != len(self.times):
             raise ValueError(f"{len(pictures)} frames have no times: give poses with as many times ({len(self.times)} now), or a Clip")
         size = None if clip is None else (clip.width, clip.height) if isinstance(clip, Clip) else pictures[0].shape[1::-1]
-        self._on_edit = on_edit
+        self._on_edit, self._pictures = on_edit, pictures
         self._colours = {name: (colours or {}).get(name, COLOURS[ds.attrs["role"]]) for name, ds in named.items()}
         self._collect(named, analysis, size, None if clip is None else browser_video(pictures, self.times))
         super().__init__(**{"visible": list(self.names), "lead": min(self.leads, key=lambda v: abs(v - 0.16), default=0.0), **state})
         self.on_msg(self._answer)
+        if len(self.times):
+            self._keep_time(self)
 
     def _collect(self, named, analysis, size, video):  # what the browser will ask for: one header, a few buffers
         layers, points, spreads = [], [], []
@@ -225,6 +227,23 @@ class Player(anywidget.AnyWidget):
         elif question.get("want") == "video" and self._video:
             start = int(question["start"])
             self.send({"id": question["id"]}, [self._video["data"][start : start + CHUNK]])
+
+    def still(self):
+        "The frame with its skeletons, as a picture."
+        scene, points = self._header["scene"], self._buffers[0]
+        if self._pictures is not None and "video" in self.visible:
+            picture, scale, corner = np.asarray(self._pictures[self.frame]), 1.0, np.zeros(2)
+        else:
+            scale, corner = 480 / scene["height"], np.array([scene["x"], scene["y"]])
+            picture = np.full((480, max(1, round(scene["width"] * scale)), 3), 245, np.uint8)
+        for layer in self._header["layers"]:
+            if layer["name"] not in self.visible:
+                continue
+            shape = (len(self.leads) if layer["leads"] else 1, len(self.times), layer["individuals"], layer["keypoints"], 3)
+            xyc = points[layer["offset"] : layer["offset"] + int(np.prod(shape))].reshape(shape)
+            for person in xyc[self.leads.index(self.lead) if layer["leads"] else 0, self.frame]:
+                picture = draw_pose(picture, (person[:, :2] - corner) * scale, self.sources[layer["name"]].attrs["skeleton"], layer["colour"], person[:, 2], dashed=layer["dashed"])
+        return picture
 
     @traitlets.validate("frame")
     def _check_frame(self, proposal):
