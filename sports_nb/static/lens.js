@@ -131,8 +131,8 @@ const KINDS = {
       return out.join("; ");
     },
   },
-  strip(make, e, { part, times, thumbs }, n, cell, grid) {   // one bar for each frame that the token may look at
-    const all = times.map((_, t) => KINDS.attention.time(e, part, n, t)), s = 64, high = 40, top = Math.max(...all);
+  strip(make, e, { part, times, thumbs, wide }, n, cell, grid) {   // one bar for each frame that the token may look at
+    const all = times.map((_, t) => KINDS.attention.time(e, part, n, t)), s = clamp(Math.floor(wide / times.length) - 4, 30, 64), high = 40, top = Math.max(...all);
     make("when it looks: attention over the frames", (s + 4) * times.length, s + high + 32, (ctx, look) => {
       all.forEach((v, t) => {
         const x = t * (s + 4);
@@ -244,7 +244,7 @@ function render({ model, el }) {
     fill(groups, Object.keys(menu), group);
     fill(layers, menu[group] ?? [], model.get("layer"));
   }
-  listen(groups, "change", () => { const own = model.get("menu")[groups.value]; model.set({ group: groups.value, layer: own.at(-1), part: -1 }); model.save_changes(); });
+  listen(groups, "change", () => { const own = model.get("menu")[groups.value]; model.set({ group: groups.value, layer: own[0], part: -1 }); model.save_changes(); });
   listen(layers, "change", () => { model.set("layer", layers.value); model.save_changes(); });
 
   // one question at a time: while frames fly by, the last one is asked for when the answer to the one before is here
@@ -276,7 +276,7 @@ function render({ model, el }) {
   function view() {
     const { e, kind } = shown, [x, y] = model.get("point"), [h, w] = kind.grid(e);
     const names = kind.parts(e), part = clamp(model.get("part"), kind.mean ? -1 : 0, names.length - 1);
-    return { ...shown, part, names, cell: [clamp(Math.floor(y * h), 0, h - 1), clamp(Math.floor(x * w), 0, w - 1)], node: e.kind === "nodes" ? KINDS.nodes.node(e, [x, y]) : -1 };
+    return { ...shown, part, names, wide: side.clientWidth, cell: [clamp(Math.floor(y * h), 0, h - 1), clamp(Math.floor(x * w), 0, w - 1)], node: e.kind === "nodes" ? KINDS.nodes.node(e, [x, y]) : -1 };
   }
   function draw() { if (!drawing) drawing = requestAnimationFrame(() => { drawing = 0; if (alive && shown) paint(); }); }
   function paint() {
@@ -382,7 +382,7 @@ const CSS = `
 .snl-part:focus-visible, .snl-select:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
 .snl-part canvas, .snl-below canvas { background: color-mix(in srgb, var(--raised) 60%, transparent); }
 .snl-below { display: flex; flex-wrap: wrap; gap: 10px 16px; margin-top: 10px; }
-.snl-figure { margin: 0; }
+.snl-figure { margin: 0; width: min-content; }
 .snl-figure figcaption { font-size: 12px; color: var(--ink); margin-bottom: 4px; }
 `;
 

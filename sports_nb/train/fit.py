@@ -250,10 +250,11 @@ def fit(
     log_every: int = 20, # steps between rows of the curves
     card: dict | None = None, # goes into the checkpoints' cards: data, licence, command
     progress: bool = True, # show a progress bar
-    watch: Callable | None = None, # called with the curves so far, such as `live_curves()` of `viz.curves`
+    watch: Callable | None = None, # called with the curves so far, such as `live_curves()` of `viz.curves`; stops the training (of one process) if it returns False
 ) -> pd.DataFrame: # the curves, one row for every `log_every` steps
     "Train a model."
     task, precision = task or task_for(model), _precision(precision)
+    if resume and out is None: raise ValueError("resume=True goes on with a training in a folder: give that folder as `out`")
     if sizes and augment is None: raise ValueError("`sizes` need an `augment`, which draws the views of each size")
     if isinstance(preset, str) and preset not in PRESETS: raise ValueError(f"unknown preset {preset!r}; there are {sorted(PRESETS)}")
     preset = replace(PRESETS[preset] if isinstance(preset, str) else preset, **{k: v for k, v in dict(epochs=epochs, lr=lr, batch=batch).items() if v is not None})
@@ -311,10 +312,11 @@ def fit(
                         at["best"] = figures["score"]
                         if out: save_checkpoint(kept, out / "best", {**(card or {}), "validation": figures, "step": done, "seed": seed})
                 curves.write()
-                if watch: watch(curves.frame())
-                if save and out: save_state(state, model, optimiser, at, average)
+                stop = bool(watch) and watch(curves.frame()) is False and accelerator.num_processes == 1   # the others would wait for ever
+                if (save or stop) and out: save_state(state, model, optimiser, at, average)
+                if stop: break
             if average: model.load_state_dict(kept.state_dict())
-            if main and out: save_checkpoint(model, out / "final", {**(card or {}), "step": steps, "seed": seed})
+            if main and out and at["step"] == steps: save_checkpoint(model, out / "final", {**(card or {}), "step": steps, "seed": seed})
             accelerator.wait_for_everyone()
     finally: accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
     return curves.frame()

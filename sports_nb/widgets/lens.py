@@ -89,7 +89,7 @@ class LensView(anywidget.AnyWidget):
         if self.group not in menu:
             self.group = next(iter(menu))
         if self.layer not in menu[self.group]:
-            self.layer = menu[self.group][-1]
+            self.layer = menu[self.group][0]
         return seen, seen["layers"][self.group][self.layer]
 
     def _answer(self, _, question, buffers):
