@@ -17,7 +17,7 @@ _VERBS = {
     "compare": "widgets.compare:compare",
     "annotate": "widgets.annotator:annotate",
     "lens": "widgets.lens:lens",
-    "train": "widgets.training:train",
+    "watch": "widgets.trainer:watch",
     "create_model": "models.registry:create_model",
     "list_models": "models.registry:list_models",
     "fit": "train.fit:fit",
