@@ -155,6 +155,8 @@ def analyse(
     *,
     box=None, # (x0, y0, x1, y1) px around the athlete in the first frame, or a click (x, y) on them; found without help if None
     leads_ms=(80, 160, 320, 400), # how far ahead to predict, milliseconds
+    estimator=None, # HICNN-PSTA, trained further; None: the shipped weights
+    forecaster=None, # of body13 poses in the plane; None: the shipped weights
     progress:bool=True, # show a bar with the remaining time
 )->Analysis:
     "Find the athlete, estimate joints, name the action, predict the next poses"
@@ -162,7 +164,7 @@ def analyse(
     if not leads_ms or not all(0 < v <= 1000 for v in leads_ms): raise ValueError(f"leads are milliseconds from 1 to 1000; got {leads_ms}")
     clip = Clip(clip) if isinstance(clip, (str, Path)) else clip
     start = time.perf_counter()
-    estimator, forecaster = _pretrained("hicnn_psta_small"), _pretrained("ms_gcn_body13")
+    estimator, forecaster = (net.eval() if net else _pretrained(name) for net, name in ((estimator, "hicnn_psta_small"), (forecaster, "ms_gcn_body13")))
     spent = dict(load=time.perf_counter() - start, decode=0., track_and_estimate=0., recognise=0., predict=0.)
     n, k = len(clip), estimator.config.n_keypoints
     position, confidence, boxes = (np.full(s, np.nan, np.float32) for s in ((n, k, 2), (n, k), (n, 4)))
@@ -191,7 +193,11 @@ def analyse(
     ahead, radius, trust = (np.full((done, len(leads_ms), k, *rest), np.nan, np.float32) for rest in ((2,), (), ()))
     # a slide show has poses, but no motion
     moves = done < 2 or np.median(np.diff(times)) <= SLOW
-    try: ahead, radius, trust = forecast(forecaster, position, confidence, times, np.array(leads_ms)/1000, spread=True) if moves else (ahead, radius, trust)
+    told = getattr(forecaster.config, "spread", False)   # a network may not say how far off it is
+    try:
+        if moves:
+            found = forecast(forecaster, position, confidence, times, np.array(leads_ms)/1000, spread=told)
+            ahead, radius, trust = found if told else (found, radius, trust)
     except KeyboardInterrupt: stopped = "interrupted"
     spent["predict"] = time.perf_counter() - clock
     spent["total"] = time.perf_counter() - start
@@ -206,4 +212,4 @@ def analyse(
         box=xr.DataArray(boxes, dict(time=times, corner=["x0", "y0", "x1", "y1"]), ("time", "corner"), name="box"),
         clip=getattr(clip, "path", None), timings={k: round(v, 3) for k, v in spent.items()} | dict(frames=done, frames_per_second=round(done/max(spent["total"] - spent["load"], 1e-9), 1)),
         provenance=dict(sports_nb=__version__, torch=torch.__version__, python=platform.python_version(), leads_ms=leads_ms, box=None if box is None else [float(v) for v in box],
-                        weights={m.name: m.card["sha256"] for m in (estimator, forecaster)}, **({"stopped": stopped} if stopped else {})), complete=not stopped)
+                        weights={m.name: getattr(m, "card", {}).get("sha256", "") for m in (estimator, forecaster)}, **({"stopped": stopped} if stopped else {})), complete=not stopped)

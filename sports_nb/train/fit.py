@@ -279,6 +279,7 @@ def fit(
     average = _averaged(model, preset.average) if preset.average else None
     at = load_state(state, model, optimiser, average) if state and state.exists() else dict(step=0, best=None, seconds=0., settings=settings)
     kept = average.module if average else model   # what is validated and saved
+    if hasattr(model, "card"): model.card = {**model.card, "sha256": "", "start": model.card.get("sha256", "")}   # it is no longer what its file holds
     wrapped, began = accelerator.prepare(model), time.monotonic() - at["seconds"]
     curves = Curves(out and out / "curves.csv", until=at["step"])
     pieces = _cut(plan, grad_accumulation, accelerator.process_index, accelerator.num_processes)

@@ -16,18 +16,21 @@ import xarray as xr
 from ..core.compare import worst_frames
 from ..data.analysis import Analysis
 from ..data.annotation import Annotation
+from ..data.clips import followed_sample
 from ..data.datasets import ACTION_CLASSES
 from ..data.formats import write_poses
 from ..data.formats_pictures import write_coco
 from ..data.video import Clip
+from ..viz.plots import ESTIMATED, draw_pose
 from .compare import Table
+from .dashboard import Dashboard
 from .player import Player
 
 # %% ../../nbs/63_widgets.annotator.ipynb #3e30ab0b
 LABELS = "labels"  # name of the layer that is edited
 
 
-class Annotator(W.VBox):
+class Annotator(Dashboard, W.VBox):
     "Joints, boxes and actions of a clip, set by hand."
 
     def __init__(
@@ -55,6 +58,7 @@ class Annotator(W.VBox):
             raise ValueError(f"{path} belongs to a clip of {len(self.work.times)} frames up to {self.work.times[-1]:.2f} s, this one has {len(clip.times)} up to {clip.times[-1]:.2f} s; give its clip, or another path")
         self.start = start
         self.player = Player({LABELS: self.work.poses()}, clip, edit=LABELS, on_edit=self._edit, visible=["video", LABELS])
+        self._keep_time(self.player)
         self.action = W.Dropdown(options=list(actions), description="action", layout=W.Layout(width="190px"), style=dict(description_width="48px"))
         button = lambda text, tip, act: self._button(text, tip, act)
         self._from = None
@@ -78,6 +82,12 @@ class Annotator(W.VBox):
         b = W.Button(description=text, tooltip=tip, layout=W.Layout(width="auto"))
         b.on_click(lambda _: act())
         return b
+
+    def still(self):
+        "The frame with its labels."
+        f = self.player.frame
+        confidence = np.choose(self.work.state[f], [0.0, 0.5, 1.0])
+        return draw_pose(np.asarray(self.player._pictures[f]), self.work.position[f], self.work.skeleton, ESTIMATED, confidence)
 
     # ---- deeds
     def _edit(self, deed):  # from the browser: never trusted further than its numbers
@@ -160,6 +170,22 @@ class Annotator(W.VBox):
     def poses(self) -> xr.Dataset:  # role reference; confidence 1 visible, 0.5 hidden
         "The joints as they are now."
         return self.work.poses()
+
+    def samples(
+        self,
+        size: int = 192,  # side of the crops, px
+        room: float = 1.5,  # how much wider they are than what a network sees
+    ) -> list:  # samples as in `data.sample`, of one frame each
+        "The labelled frames, for `sn.fit`: estimate, correct, train again."
+        if not len(self.work.labelled):
+            raise ValueError("nothing is labelled yet, so there is nothing to learn from: put a joint right first")
+        made = []
+        for f in self.work.labelled:
+            seen = self.work.state[f] > 0
+            if seen.any():
+                action = next((list(ACTION_CLASSES).index(s["action"]) for s in self.work.spans if s["start"] <= f <= s["stop"] and s["action"] in ACTION_CLASSES), -1)
+                made.append(followed_sample([np.asarray(self.player._pictures[int(f)])], self.work.position[f][None], seen[None], size, room, action=action, skeleton=self.work.skeleton, source=self.work.clip))
+        return made
 
     def export(
         self,

@@ -8,10 +8,10 @@ __all__ = ['PALETTE', 'Table', 'gather', 'colours_of', 'Compare', 'compare']
 # %% ../../nbs/62a_widgets.compare.ipynb #b1c59950
 import html
 import uuid
-from importlib.resources import files
 
 import anywidget
 import ipywidgets as W
+import matplotlib.pyplot as plt
 import numpy as np
 import plotly.graph_objects as go
 import traitlets
@@ -23,13 +23,14 @@ from ..core.kinematics import joint_angles
 from ..data.analysis import Analysis
 from ..data.formats import read_poses
 from ..viz.plots import ESTIMATED, PREDICTED, REFERENCE
+from .dashboard import Dashboard, script
 from .player import Player
 
 # %% ../../nbs/62a_widgets.compare.ipynb #d99b5281
 class Table(anywidget.AnyWidget):
     "A table whose columns sort and whose rows can be picked."
 
-    _esm = files("sports_nb").joinpath("static/table.js").read_text()
+    _esm = script("table.js")
     title = traitlets.Unicode("").tag(sync=True)
     columns = traitlets.List(traitlets.Dict(), help="key, label, and digits for numbers").tag(sync=True)
     rows = traitlets.List(traitlets.Dict(), help="a dictionary for each row").tag(sync=True)
@@ -82,7 +83,7 @@ def _belongs(name, keys):  # which key a source's name is, or begins with: "ours
     return max((k for k in keys if name == k or name.startswith(f"{k} ")), key=len, default=None)
 
 
-class Compare(W.VBox):
+class Compare(Dashboard, W.VBox):
     "Sources of poses to look through together: players, curves, worst frames, figures of a stretch."
 
     def __init__(
@@ -121,6 +122,8 @@ class Compare(W.VBox):
             raise ValueError(f"no source {self.yardstick!r} to be the yardstick; there are {', '.join(named)}")
         self._read()
         super().__init__(self._parts(), layout=W.Layout(width="100%"))
+        self._keep_time(self.players[0])
+        self.observe(lambda change: self.go_to(change["new"]), "time")
 
     def _make_players(self, named, clip, lead, pick):
         group, self._follow = f"g-{uuid.uuid4().hex[:8]}", f"snp-{uuid.uuid4().hex[:8]}"
@@ -267,6 +270,28 @@ class Compare(W.VBox):
         "Show a moment in all players."
         for player in self.players:
             player.frame = int(np.abs(np.asarray(player.times) - (time + player.shift)).argmin())
+
+    def still(self):
+        "The frames, and the distances of the sources."
+        n = len(self.players)
+        figure = plt.figure(figsize=(9, 4.6), layout="constrained")
+        plt.close(figure)
+        grid = figure.add_gridspec(2, n, height_ratios=[2, 1])
+        for i, player in enumerate(self.players):
+            ax = figure.add_subplot(grid[0, i])
+            ax.imshow(player.still())
+            ax.axis("off")
+            ax.set_title(", ".join(player.sources), fontsize=9, parse_math=False)
+        ax = figure.add_subplot(grid[1, :])
+        for name in self.distances:
+            ax.plot(self.times, self._errors(name), color=self.colours[name], lw=1.5, label=name)
+        ax.axvline(self.times[self.players[0].frame], color="0.4", lw=1)
+        ax.set_title(html.unescape(self._titles()[0]), fontsize=9, loc="left", parse_math=False)
+        ax.set_xlabel("time, seconds", fontsize=9)
+        ax.spines[["top", "right"]].set_visible(False)
+        if self.distances:
+            ax.legend(fontsize=8, frameon=False)
+        return figure
 
     def _relead(self, change):
         if change["new"] == self.lead or not change["owner"].leads:

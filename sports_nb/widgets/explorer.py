@@ -10,6 +10,7 @@ import html
 import uuid
 
 import ipywidgets as W
+import matplotlib.pyplot as plt
 import numpy as np
 import plotly.graph_objects as go
 import xarray as xr
@@ -19,6 +20,7 @@ from ..core.kinematics import joint_angles
 from ..core.metrics import torso_size
 from ..core.poses import to_array, valid_at
 from ..data.analysis import Analysis
+from .dashboard import Dashboard
 from .player import COLOURS, Player, actions_on_frames
 
 # %% ../../nbs/62_widgets.explorer.ipynb #15a7e70e
@@ -93,7 +95,7 @@ def dashboard_figure(
     return figure.update_layout(height=105 + 100 * rows, margin=dict(l=70 if rows == 4 else 44, r=12, t=24, b=40), showlegend=False, hovermode="x", hoverdistance=-1,
                                 paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font_size=11, autosize=True)
 
-class Explorer(W.VBox):
+class Explorer(Dashboard, W.VBox):
     "An analysis to look through: player, curves and actions at one moment."
 
     def __init__(
@@ -107,6 +109,7 @@ class Explorer(W.VBox):
     ):
         follow = f"snp-{uuid.uuid4().hex[:8]}"
         self.player = Player(analysis, clip, reference=reference, follow=follow, **state)
+        self._keep_time(self.player)
         self.sources, self._probabilities = self.player.sources, None
         self.data = curves(self.sources, self.player.times, self.player.lead)
         if isinstance(analysis, Analysis):
@@ -133,6 +136,24 @@ class Explorer(W.VBox):
         row = W.HBox([self.player, side], layout=W.Layout(flex_flow="row wrap", align_items="flex-start", width="100%"))
         super().__init__([W.HTML(self._title(analysis)), row], layout=W.Layout(width="100%"))
         self._hide()
+
+    def still(self):
+        "The frame and the two angles."
+        figure, axes = plt.subplot_mosaic("ab;ac", figsize=(9, 3.3), width_ratios=[1.25, 1], layout="constrained")
+        plt.close(figure)
+        axes["a"].imshow(self.player.still())
+        axes["a"].axis("off")
+        for ax, choice in zip((axes["b"], axes["c"]), self.choose):
+            for name in self.player.visible:
+                if name in self.sources:
+                    role = self.sources[name].attrs["role"]
+                    ax.plot(self.player.times, self.data.joint_angle.sel(source=name, angle=choice.value), "--" if role == "predicted" else "-", color=COLOURS[role], lw=1.5, label=name)
+            ax.axvline(self.player.times[self.player.frame], color="0.4", lw=1)
+            ax.set_title(f"{_label(choice.value)} angle, degrees", fontsize=9, loc="left")
+            ax.spines[["top", "right"]].set_visible(False)
+        axes["c"].set_xlabel("time, seconds", fontsize=9)
+        axes["b"].legend(fontsize=8, frameon=False)
+        return figure
 
     def _title(self, analysis):
         n, times = len(self.player.times), self.player.times
