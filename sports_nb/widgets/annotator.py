@@ -179,13 +179,12 @@ class Annotator(Dashboard, W.VBox):
         "The labelled frames, for `sn.fit`: estimate, correct, train again."
         if not len(self.work.labelled):
             raise ValueError("nothing is labelled yet, so there is nothing to learn from: put a joint right first")
-        made = []
-        for f in self.work.labelled:
-            seen = self.work.state[f] > 0
-            if seen.any():
-                action = next((list(ACTION_CLASSES).index(s["action"]) for s in self.work.spans if s["start"] <= f <= s["stop"] and s["action"] in ACTION_CLASSES), -1)
-                made.append(followed_sample([np.asarray(self.player._pictures[int(f)])], self.work.position[f][None], seen[None], size, room, action=action, skeleton=self.work.skeleton, source=self.work.clip))
-        return made
+        rows = [int(f) for f in self.work.labelled if (self.work.state[f] > 0).any()]
+        named = [next((list(ACTION_CLASSES).index(s["action"]) for s in self.work.spans if s["start"] <= f <= s["stop"] and s["action"] in ACTION_CLASSES), -1) for f in rows]
+        # squares of one size for all: a frame in which only the arms were seen is not looked at more closely than the others
+        whole = followed_sample([np.asarray(self.player._pictures[f]) for f in rows], self.work.position[rows], self.work.state[rows] > 0, size, room, skeleton=self.work.skeleton, source=self.work.clip)
+        parts = ("frames", "keypoints", "visible", "labelled", "frame_mask", "affine")
+        return [whole | {k: whole[k][i : i + 1] for k in parts} | dict(action=a) for i, a in enumerate(named)]
 
     def export(
         self,
