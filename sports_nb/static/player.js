@@ -264,7 +264,7 @@ async function render({ model, el }) {
 
   // data-lm-suppress-shortcuts: JupyterLab leaves our keys to us
   const root = element("div", "snp", el, { tabindex: "0", role: "group", "aria-label": "clip player", "data-lm-suppress-shortcuts": "true" });
-  element("style", "", root, { text: CSS });
+  element("style", "", root, { text: CSS + FIGURE_CSS });
   const stage = element("div", "snp-stage", root);
   const note = element("div", "snp-note", stage, { text: "waiting for the kernel …", role: "status" });
   const patience = setTimeout(() => { note.textContent = "waiting for the kernel … if it was restarted, run this cell again"; }, 15000);
@@ -741,10 +741,6 @@ const CSS = `
 .snp-help { color: var(--soft); border: 1px solid var(--rule); border-radius: 50%; width: 20px; height: 20px; text-align: center; cursor: help; margin-left: auto; font-size: 12px; line-height: 18px; }
 .snp-cursor { position: absolute; left: 0; width: 0; border-left: 1.5px solid var(--jp-ui-font-color1, #444); pointer-events: none; z-index: 5; opacity: .9; }
 .snp-dot { position: absolute; left: -6px; top: -5px; width: 11px; height: 11px; border-radius: 50%; border: 2px solid var(--jp-layout-color1, #fff); box-sizing: border-box; }
-.snp-figure .main-svg { background: none !important; }
-.snp-figure text { fill: var(--jp-ui-font-color1, #222) !important; }
-.snp-figure .hoverlayer .hovertext text, .snp-figure .hoverlayer .legend text { fill: #fff !important; }
-.snp-figure .gridlayer path, .snp-figure .zerolinelayer path { stroke: var(--jp-border-color2, #ddd) !important; }
 `;
 
 export default { render };

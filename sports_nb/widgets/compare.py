@@ -252,11 +252,11 @@ class Compare(Dashboard, W.VBox):
 
     def _score(self, _=None):
         self.scores = range_scores(self.now, self.yardstick, *self.range.value)
-        cell = lambda v, unit, digits=1: f"<td style='text-align:right;padding:2px 8px'>{'' if np.isnan(v) else f'{v:.{digits}f}{unit}'}</td>"
+        cell = lambda v, unit, digits=1: f"<td style='text-align:right;padding:2px 5px'>{'' if np.isnan(v) else f'{v:.{digits}f}{unit}'}</td>"
         dot = lambda name: f"<span style='color:{self.colours[name]}'>&#9679;</span> "
-        rows = "".join(f"<tr><td style='padding:2px 8px;text-align:left'>{dot(n)}{html.escape(n)}</td>{cell(r.frames, '', 0)}{cell(r.distance_percent, ' %')}{cell(r.pck_20, ' %')}{cell(r.angle_degrees, '°')}</tr>" for n, r in self.scores.iterrows())
-        head = "".join(f"<th style='text-align:{'left' if i == 0 else 'right'};padding:2px 8px' title='{tip}'>{t}</th>" for i, (t, tip) in enumerate((("against " + html.escape(self.yardstick), ""), ("frames", ""), ("distance", "mean over joints, % of the torso"), ("PCK@0.2", "joints within a fifth of the torso"), ("angles", "mean difference of the joint angles"))))
-        self.figures.value = f"<table style='color:var(--jp-ui-font-color1);font-size:12px;font-variant-numeric:tabular-nums;width:100%'><tr>{head}</tr>{rows}</table>"
+        rows = "".join(f"<tr><td style='padding:2px 5px;text-align:left'>{dot(n)}{html.escape(n)}</td>{cell(r.frames, '', 0)}{cell(r.distance_percent, ' %')}{cell(r.pck_20, ' %')}{cell(r.angle_degrees, '°')}</tr>" for n, r in self.scores.iterrows())
+        head = "".join(f"<th style='text-align:{'left' if i == 0 else 'right'};padding:2px 5px' title='{tip}'>{t}</th>" for i, (t, tip) in enumerate((("against " + html.escape(self.yardstick), ""), ("frames", ""), ("distance", "mean over joints, % of the torso"), ("PCK@0.2", "joints within a fifth of the torso"), ("angles", "mean difference of the joint angles"))))
+        self.figures.value = f"<table style='color:var(--jp-ui-font-color1);font-size:12px;line-height:1.35;font-variant-numeric:tabular-nums;width:100%'><tr>{head}</tr>{rows}</table>"
 
     def _jump(self, change):
         row = change["new"].get("row")

@@ -126,13 +126,13 @@ class Explorer(Dashboard, W.VBox):
         self.figure._config = {"displayModeBar": False, "responsive": True, "doubleClick": "reset"}
         self.figure.add_class(follow)
         choices = [(_label(n), n) for n in names]
-        self.choose = [W.Dropdown(options=choices, value=angle, layout=W.Layout(width="150px")) for angle in chosen]
+        self.choose = [W.Dropdown(description=f"{nth} angle", options=choices, value=angle, layout=W.Layout(width="200px"), style=dict(description_width="58px")) for nth, angle in zip(("first", "second"), chosen)]
         for dropdown in self.choose:
             dropdown.observe(self._redraw, "value")
         self.player.observe(self._recompute, "lead")
         self.player.observe(self._hide, "visible")
         self.player.layout = W.Layout(flex="3 1 440px", min_width="300px", width="auto", margin="0 14px 0 0")
-        side = W.VBox([W.HBox([W.Label("angles"), *self.choose]), self.figure], layout=W.Layout(flex="2 1 380px", min_width="300px", width="auto", overflow="hidden"))
+        side = W.VBox([W.HBox(self.choose, layout=W.Layout(flex_flow="row wrap")), self.figure], layout=W.Layout(flex="2 1 380px", min_width="300px", width="auto", overflow="hidden"))
         row = W.HBox([self.player, side], layout=W.Layout(flex_flow="row wrap", align_items="flex-start", width="100%"))
         super().__init__([W.HTML(self._title(analysis)), row], layout=W.Layout(width="100%"))
         self._hide()

@@ -21,7 +21,7 @@ from plotly.subplots import make_subplots
 
 from ..viz.curves import draw_curves
 from ..viz.plots import ROLE_COLOURS, contact_sheet, draw_pose
-from .dashboard import Dashboard, jpeg
+from .dashboard import Dashboard, jpeg, static
 
 # %% ../../nbs/65_widgets.trainer.ipynb #9786d379
 def draw_panel(
@@ -61,7 +61,6 @@ def training_figure() -> go.Figure:  # three empty curves
     figure.add_scatter(x=[], y=[], row=1, col=3, name="rate", line=dict(color=_RATE, width=2), mode="lines", hovertemplate="step %{x}: %{y:.2g}<extra></extra>")
     grid = dict(showgrid=True, gridwidth=1, zeroline=False, ticks="", showline=False)
     figure.update_yaxes(**grid, nticks=5)
-    figure.update_yaxes(type="log", dtick="D2", row=1, col=1)
     figure.update_xaxes(**grid, title=dict(text="step", standoff=4), rangemode="tozero")
     figure.update_annotations(font_size=12)
     return figure.update_layout(height=250, margin=dict(l=44, r=12, t=30, b=40), showlegend=False, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font_size=11, autosize=True)
@@ -97,7 +96,7 @@ class Trainer(Dashboard, W.VBox):
         self.figure = go.FigureWidget(training_figure())
         self.figure._config = {"displayModeBar": False, "responsive": True}
         self.figure.add_class("snp-figure")
-        super().__init__([W.HBox([self.button, self.status], layout=W.Layout(align_items="center", grid_gap="12px", flex_flow="row wrap")), self.figure, self.gallery], layout=W.Layout(width="100%"))
+        super().__init__([W.HBox([self.button, self.status], layout=W.Layout(align_items="center", grid_gap="12px", flex_flow="row wrap")), self.figure, self.gallery, W.HTML(f"<style>{static('figure.css')}</style>")], layout=W.Layout(width="100%"))
         self._tell()
         if samples is not None:
             self._look()
@@ -171,8 +170,8 @@ class Trainer(Dashboard, W.VBox):
         with self.figure.batch_update():
             for trace, (x, y) in zip(self.figure.data, ((c["step"], c["loss"]), (held["step"], held.get("valid score", ())), (c["step"], c.get("lr", ())))):
                 trace.x, trace.y = np.asarray(x), np.asarray(y)
-            if (c["loss"] <= 0).any():
-                self.figure.layout.yaxis.type = "linear"
+            # a logarithm tells more where the loss falls far, and its axis is hard to read where it does not
+            self.figure.layout.yaxis.type = "log" if c["loss"].min() > 0 and c["loss"].max() > 8 * c["loss"].min() else "linear"
 
     def _tell(self):
         self.button.description, self.button.icon = dict(running=("stop", "stop"), stopping=("stopping", "hourglass-half"), stopped=("go on", "play"), failed=("try again", "play"), done=("done", "check")).get(self.state, ("go on" if self._resume else "start", "play"))
