@@ -23,7 +23,8 @@ from ..data.recordings import read_penn
 from ..data.synthetic import cache_folder
 from ..models.registry import create_model
 from .checkpoints import list_pretrained,load_checkpoint,load_pretrained
-from .fit import PRESETS,fit
+from .fit import fit
+from .plan import PRESETS
 from .tasks import Rows,task_for
 
 # %% ../../nbs/44_train.recipes.ipynb #2f3034f3

@@ -22,8 +22,7 @@ from ..data.formats import write_poses
 from ..data.formats_pictures import write_coco
 from ..data.video import Clip
 from ..viz.plots import ESTIMATED, draw_pose
-from .compare import Table
-from .dashboard import Dashboard
+from .dashboard import Dashboard, Table
 from .player import Player
 
 # %% ../../nbs/63_widgets.annotator.ipynb #3e30ab0b
