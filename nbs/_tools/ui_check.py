@@ -1,16 +1,15 @@
 """Check the dashboards where people use them: JupyterLab, in headless Chromium, through Playwright.
 
-    python nbs/_tools/ui_check.py [--results] [--browser /usr/bin/chromium]
+    python nbs/_tools/ui_check.py [--browser /usr/bin/chromium]
 
 Makes a clip whose frames carry their number, opens it in the player, and reads the number back from the drawn pixels:
 jumps, steps, keys, playing, Python. Then every other dashboard as a person uses it, in the light and the dark theme and in
-1,000 px, and the first lesson as a reader runs it. Pictures go to build/screens/; --results writes the times to results/player.json. The last line is 'N passed, N failed'; the exit code is 0 if none failed.
+1,000 px, and the first lesson as a reader runs it. Pictures go to build/screens/. The last line is
+'N passed, N failed'; the exit code is 0 if none failed. Times are measured by nbs/_bench/player.py.
 """
 
 import argparse
-import json
 import os
-import platform
 import random
 import re
 import shutil
@@ -33,13 +32,15 @@ N, SIZE, SIDE = 600, (960, 540), 24  # frames, picture (px), side of a barcode s
 TARGETS = {"step": (20, 40), "seek": (45, 70)}  # median, 90th percentile, ms, on an idle machine with 2 cores
 BROKEN = 3  # times slower than that is no busy machine but a defect
 
-CLIP = f'''
+def clip_code(n=N, size=SIZE, side=SIDE):
+    "A cell that makes a clip whose frames carry their number, poses to go with it, and a player."
+    return f'''
 import numpy as np, cv2
 from sports_nb.core.poses import poses, predictions
 from sports_nb.data.video import Clip, write_video
 from sports_nb.widgets.player import Player
 
-def picture(i, w={SIZE[0]}, h={SIZE[1]}, side={SIDE}):
+def picture(i, w={size[0]}, h={size[1]}, side={side}):
     "A court that slides by, a ball, grain, and the frame's number in twelve squares"
     frame = np.roll(court, 3 * i, axis=1) + grain[i % 8]
     cv2.circle(frame, (int(480 + 300 * np.sin(i / 20)), int(300 + 150 * np.cos(i / 15))), 40, (230, 110, 30), -1, cv2.LINE_AA)
@@ -48,9 +49,9 @@ def picture(i, w={SIZE[0]}, h={SIZE[1]}, side={SIDE}):
     return frame
 
 rng = np.random.default_rng(0)
-court = cv2.resize(rng.integers(70, 170, (18, 32, 3), np.uint8), {SIZE}, interpolation=cv2.INTER_CUBIC)
-grain = rng.integers(0, 12, (8, {SIZE[1]}, {SIZE[0]}, 3), np.uint8)
-clip = Clip(write_video("barcode.mp4", (picture(i) for i in range({N})), fps=30))
+court = cv2.resize(rng.integers(70, 170, (18, 32, 3), np.uint8), {size}, interpolation=cv2.INTER_CUBIC)
+grain = rng.integers(0, 12, (8, {size[1]}, {size[0]}, 3), np.uint8)
+clip = Clip(write_video("barcode.mp4", (picture(i) for i in range({n})), fps=30))
 stick = np.array([[0, -60], [-14, -42], [14, -42], [-24, -20], [24, -20], [-28, 2], [28, 2], [-9, 4], [9, 4], [-11, 32], [11, 32], [-11, 62], [11, 62]])
 exact = 2.5 * stick + np.stack([480 + 3 * clip.times, 300 + 20 * np.sin(4 * clip.times)], -1)[:, None]
 estimated = poses(exact + rng.normal(0, 2, exact.shape), time=clip.times, confidence=rng.uniform(0.5, 1, exact.shape[:2]))
@@ -58,6 +59,7 @@ predicted = predictions(np.stack([exact + 6, exact + 9], 1), [0.08, 0.16], time=
 player = Player([estimated, predicted], clip)
 player
 '''
+
 COURT = "court = Player(poses(exact[:90] * [1, -1] / 100, time=clip.times[:90], space_unit='m', y_axis='up'), frame=20)\ncourt"
 EXPLORER = '''
 import xarray as xr
@@ -271,7 +273,7 @@ def check_player(page, picked):
     page.wait_for_timeout(500)
     steps = list(range(301, 401)), list(range(399, 299, -1))
     times, wrong_frames = {}, 0
-    for name, how, wanted in (("100 random frames", "slider", picked), ("100 steps forward", "ArrowRight", steps[0]), ("100 steps back", "ArrowLeft", steps[1])):
+    for name, how, wanted in ((f"{len(picked)} random frames", "slider", picked), ("100 steps forward", "ArrowRight", steps[0]), ("100 steps back", "ArrowLeft", steps[1])):
         if how == "ArrowRight":
             page.evaluate(DRAW, ["slider", [300]])
             page.wait_for_timeout(500)
@@ -563,7 +565,6 @@ def shots(page, name):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", action="store_true", help="write results/player.json")
     parser.add_argument("--browser", default=os.environ.get("CHROMIUM", "/usr/bin/chromium"))
     options = parser.parse_args()
     began = time.time()
@@ -574,7 +575,7 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix="ui_check_"))
     (folder / "work").mkdir()
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    cells = [nbformat.v4.new_code_cell(c.strip()) for c in (CLIP, COURT, EXPLORER, "print('all', 'done')")]
+    cells = [nbformat.v4.new_code_cell(c.strip()) for c in (clip_code(), COURT, EXPLORER, "print('all', 'done')")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "work" / "demo.ipynb")
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c.strip()) for c in (COMPARE, PAIR)], metadata=kernel), folder / "work" / "compare.ipynb")
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(ANNOTATE.strip())], metadata=kernel), folder / "work" / "annotate.ipynb")
@@ -599,7 +600,7 @@ def main():
             check("the notebook runs", not errors, errors or f"{time.time() - began:.0f} s after the start")
             if not errors:
                 random.seed(0)
-                figures = check_player(page, [random.randrange(N) for _ in range(100)])
+                check_player(page, [random.randrange(N) for _ in range(100)])
                 check_state(page)
                 page.evaluate(DRAW, ["slider", [321]])
                 check_explorer(page, messages)
@@ -608,8 +609,6 @@ def main():
                 page.evaluate("() => window.panel.context.save()")
                 size = (folder / "work" / "demo.ipynb").stat().st_size
                 check("the saved notebook stays small", size < 400_000, f"{size / 1e3:.0f} kB")
-                if options.results:
-                    write_results(figures, browser.version)
             check_lesson(page, address)
             check_compare(page, address, messages)
             size = (folder / "work" / "compare.ipynb").stat().st_size
@@ -631,21 +630,6 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
     print(f"pictures in {SCREENS.relative_to(ROOT)}/, {time.time() - began:.0f} s")
     return finish()
-
-def write_results(figures, browser):
-    "What was measured, and on what."
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text()) if Path("/proc/cpuinfo").exists() else None
-    record = {"command": "python nbs/_tools/ui_check.py --results", "commit": commit, "date": time.strftime("%Y-%m-%d"),
-              "data": f"synthetic barcode clip, {N} frames, {SIZE[0]}x{SIZE[1]}, H.264 proxy, JupyterLab in headless Chromium",
-              "browser": browser, "python": platform.python_version(), "cpu": model[1] if model else platform.processor(), "cores": os.cpu_count(),
-              "load_1_min": round(os.getloadavg()[0], 2),
-              "priority": "normal" if os.sched_getscheduler(0) == os.SCHED_OTHER else "real time: other programs waited", "to_reach_ms": {k: dict(zip(("median", "p90"), v)) for k, v in TARGETS.items()}, **figures}
-    path = ROOT / "results" / "player.json"
-    path.parent.mkdir(exist_ok=True)
-    path.with_suffix(".tmp").write_text(json.dumps(record, indent=1) + "\n")
-    os.replace(path.with_suffix(".tmp"), path)
-    print(f"wrote {path.relative_to(ROOT)}")
 
 def finish():
     print(f"{len(passed)} passed, {len(failed)} failed")

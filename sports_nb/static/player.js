@@ -65,7 +65,7 @@ class CodecFrames extends FrameCache {
     if (!("VideoDecoder" in globalThis)) return null;   // older browsers, and pages that are not https or localhost
     const config = CodecFrames.config(video);
     if (!(await VideoDecoder.isConfigSupported(config)).supported) return null;
-    const capacity = Math.max(48, Math.min(400, Math.floor(96e6 / (1.5 * video.width * video.height))));
+    const capacity = Math.max(48, Math.min(400, Math.floor(48e6 / (1.5 * video.width * video.height))));
     const self = new CodecFrames(video.n, capacity, Math.floor(capacity / 4), onframe);
     Object.assign(self, { data: await blob.arrayBuffer(), table: video.table, fed: -1, stopped: false });
     self.keyOf = new Int32Array(video.n);
@@ -337,11 +337,40 @@ async function render({ model, el }) {
       hud.hidden = !hud.textContent;
     }
 
-    function show(i = target) {                         // draw frame i if its picture is here; else keep the old pair
+    // Pixels are put, not drawn: a browser without a graphics card keeps a copy of every picture that was drawn, half a gigabyte of them.
+    let pixels = null, putting = false, waiting = null;
+    async function put(frame) {                         // on the canvas; false: the frame was let go of meanwhile
+      const { width, height } = picture;
+      try {
+        if (pixels !== "unable") {
+          pixels ??= new ImageData(width, height);
+          await frame.copyTo(pixels.data, { format: "RGBA", rect: { x: 0, y: 0, width, height } });
+          pen.putImageData(pixels, 0, 0);
+          return true;
+        }
+      } catch (e) {                                     // no such frame any more; or a browser, or a picture, that cannot
+        if (e.name === "InvalidStateError") return false;
+        pixels = "unable";
+      }
+      pen.drawImage(frame, 0, 0, width, height);
+      return true;
+    }
+    async function show(i = target) {                   // draw frame i if its picture is here; else keep the old pair
       slider.value = target;
-      const frame = source?.get(i), moved = drawn !== i;
+      const frame = source?.get(i);
       if (video && shows("video") && !frame) return;
-      if (frame && pictured !== i) { pen.drawImage(frame, 0, 0, picture.width, picture.height); pictured = i; }
+      if (frame && pictured !== i) {
+        if (putting) { waiting = i; return; }           // one at a time: the one underway is finished, then comes the last that was asked for
+        putting = true;
+        const there = await put(frame), next = waiting;
+        [putting, waiting] = [false, null];
+        if (!alive) return;
+        if (next !== null) setTimeout(show, 0, next);
+        if (!there) return;
+        pictured = i;
+        if (i !== target && !shows("video")) return;    // the skeletons went on without the picture
+      }
+      const moved = drawn !== i;
       drawn = i;
       paint();
       cursor();
