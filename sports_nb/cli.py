@@ -166,7 +166,7 @@ def show_app(
             from sports_nb.analysis.pipeline import analyse as run
             from sports_nb.data.video import Clip
             known = run(Clip(clip)).save(Path(folder)/"analysis.nc")
-        with serve(known, port) as address:
+        with serve(known, port, None if clip.suffix == ".nc" else clip) as address:
             print(f"open      {address}\n          Ctrl-C ends it", flush=True)
             if open_browser: webbrowser.open(address)
             try:

@@ -9,6 +9,7 @@ __all__ = ['FORMAT', 'VERSION', 'AnalysisError', 'Analysis']
 import html
 import json
 import os
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +43,20 @@ def _plain(name, value):
     return value
 
 # %% ../../nbs/16_data.analysis.ipynb #15630cc6
+def _clip_of(path, named):
+    "The video that an analysis file names; a file from elsewhere must not make us read whatever it names."
+    folder = path.parent
+    clip = Path(os.path.normpath(folder / named))
+    if not named:
+        return None
+    if not clip.exists() and (folder / clip.name).exists():  # only the files moved, into one folder
+        return folder / clip.name
+    if clip.is_relative_to(folder) or clip.parent == folder.parent:
+        return clip
+    warnings.warn(f"{path.name} names a clip in another place, {clip}. It is not opened; if you trust the file, give the clip yourself, as clip=.", stacklevel=4)
+    return None
+
+
 @dataclass(eq=False, repr=False)
 class Analysis:
     "What was found in a clip: poses estimated and predicted, actions, the athlete's box, and how it was made."
@@ -148,9 +163,7 @@ class Analysis:
         _require(not lacks, f"{path} lacks {', '.join(lacks)}; it was changed after it was saved. Save the analysis again.")
         for part in parts.values():  # netCDF hands numbers back as NumPy scalars
             part.attrs = {k: v.item() if isinstance(v, np.generic) else v for k, v in part.attrs.items()}
-        actions, clip = parts["actions"], Path(os.path.normpath(path.absolute().parent / head["clip"])) if head["clip"] else None
-        if clip and not clip.exists() and (path.parent / clip.name).exists():  # only the files moved, into one folder
-            clip = path.parent / clip.name
+        actions, clip = parts["actions"], _clip_of(Path(os.path.abspath(path)), str(head["clip"]))
         try:
             share = dict(zip(actions.action.values.tolist(), actions.clip_probability.values.tolist()))
             told = {name: json.loads(head[name]) for name in ("timings", "provenance")}

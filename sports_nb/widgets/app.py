@@ -15,6 +15,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import warnings
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,19 +42,23 @@ def _answers(url):  # where a request ends up; "" while nobody listens
 def serve(
     analysis,  # file that `Analysis.save` wrote
     port: int = 0,  # of this computer; 0: any that is free
+    clip=None,  # the video; None: the one that the analysis names
 ):  # yields the page's address, with its token; the server ends with the block
     "Show an analysis as a page on this computer."
     analysis = Path(analysis).absolute()
     if not find_spec("voila"):
         raise ValueError("the page needs Voila: pip install sports_nb[app]")
-    Analysis.open(analysis)  # what cannot be shown is said here, not in the page
+    with warnings.catch_warnings(action="ignore" if clip else "default"):
+        known = Analysis.open(analysis)  # what cannot be shown is said here, not in the page
+    clip = clip or known.clip
     if not port:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
     token = secrets.token_urlsafe(24)
     with tempfile.TemporaryDirectory(prefix="sports_nb_app_") as folder:  # readable by its owner only
-        cell = f"import sports_nb as sn\nsn.explore(sn.load({str(analysis)!r}))"
+        film = None if clip is None else str(Path(clip).absolute())
+        cell = f"import warnings\nimport sports_nb as sn\nwarnings.simplefilter('ignore')\nsn.explore(sn.load({str(analysis)!r}), {film!r})"
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)], metadata=kernel), f"{folder}/sports_nb.ipynb")
         settings = dict(Voila=dict(ip="127.0.0.1", port=port, port_retries=0, open_browser=False, token=token), VoilaConfiguration=dict(show_tracebacks=False))
