@@ -259,6 +259,7 @@ def read_label_studio(
             value = row.get("value", row) if isinstance(row, dict) else {}
             if not isinstance(value, dict) or not value.get("keypointlabels"): continue
             where,label = f"task {at}",str(_field(path, f"task {at}", value, "keypointlabels", list)[0])
+            require(not row.get("image_rotation"), path, f"{where}: the picture was turned by {row.get('image_rotation')!r} degrees for labelling, so its places are not those of the picture; turn it back in Label Studio, and export again")
             size = to_numbers([_field(path, where, row, k) for k in ("original_width", "original_height")], (2,), path, f"the size of {where}")
             xy = to_numbers([_field(path, where, value, k) for k in ("x", "y")], (2,), path, f"{label!r} of {where}")/100*size
             person = people.setdefault(str(row.get("parentID", "")), len(people))
