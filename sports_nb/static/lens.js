@@ -68,7 +68,6 @@ const KINDS = {
     parts: e => Array.from({ length: e.kernels.shape[0] }, (_, g) => `group ${g + 1}`),
     mean: false,
     grid: e => e.kernels.shape.slice(3),
-    full: e => e.top ??= largest(e.kernels.data),
     value: (e, g, [i, j]) => {                           // eq. (3) again, here: the window of `before` gathered by the kernel
       let sum = 0;
       KINDS.window(e, i, j, (a, b, y, x) => { sum += e.kernels.at(g, a, b, i, j) * e.before.at(g, y, x); });
@@ -219,7 +218,7 @@ const KINDS = {
 
 // ---------------------------------------------------------------- the widget
 function render({ model, el }) {
-  let alive = true, shown = null, asking = false, again = false, drawing = 0;
+  let alive = true, shown = null, asking = false, again = false, drawing = 0, told = 0, telling = 0;
   const cleanups = [() => { alive = false; }];
   const listen = (target, event, f) => { target.addEventListener(event, f); cleanups.push(() => target.removeEventListener(event, f)); };
   const watch = (name, f) => { model.on(`change:${name}`, f); cleanups.push(() => model.off(`change:${name}`, f)); };
@@ -252,6 +251,7 @@ function render({ model, el }) {
     if (asking) { again = true; return; }
     asking = true;
     root.setAttribute("aria-busy", "true");
+    const patience = setTimeout(() => { note.hidden = false; note.textContent = "waiting for the kernel … if it was restarted, run this cell again"; }, 15000);
     try {
       do {
         again = false;
@@ -259,16 +259,19 @@ function render({ model, el }) {
         if (!alive) return;
         note.hidden = !answer.note;
         note.textContent = answer.note ?? "";
+        stage.style.visibility = answer.note ? "hidden" : "";     // never an old frame under a new number
         if (!answer.note) await take(answer);
       } while (again && alive);
-    } finally { asking = false; root.removeAttribute("aria-busy"); }
+    } finally { asking = false; clearTimeout(patience); root.removeAttribute("aria-busy"); }
   }
   async function take({ entry, arrays, picture, thumbs, times, frame, group, layer, buffers }) {
     const e = { ...entry }, [w, h, n] = [picture[1], picture[0], thumbs[0]];
     arrays.forEach(([name, shape], k) => { e[name] = tensor(shape, buffers[k]); });
     const small = new Uint8Array(buffers.at(-1)), each = small.length / n;
     const images = await Promise.all([bitmap(buffers.at(-2), w, h), ...times.map((_, t) => bitmap(small.slice(t * each, (t + 1) * each).buffer, thumbs[2], thumbs[1]))]);
+    const old = shown ? [shown.picture, ...shown.thumbs] : [];
     shown = { e, kind: KINDS[e.kind], picture: images[0], thumbs: images.slice(1), times, frame };
+    old.forEach(b => b.close());
     root.dataset.shown = `${frame} | ${group} | ${layer}`;
     draw();
   }
@@ -315,11 +318,11 @@ function render({ model, el }) {
       used++;
     }, e, now);
     before.slice(used).forEach(b => b.remove());
-    say.textContent = kind.text(e, now);
+    clearTimeout(telling);
+    telling = setTimeout(() => { say.textContent = kind.text(e, now); }, 100);   // a screen reader is told where the point rests, not every pixel of the way
   }
 
-  let told = 0;
-  function point(x, y) {
+    function point(x, y) {
     model.set("point", [clamp(x, 0, .9999), clamp(y, 0, .9999)]);
     clearTimeout(told);
     told = setTimeout(() => model.save_changes(), 120);   // the kernel hears where the mouse came to rest
@@ -346,14 +349,16 @@ function render({ model, el }) {
   });
   watch("frame", look);
   watch("menu", dress);
-  watch("group", () => { dress(); look(); });
-  watch("layer", () => { dress(); look(); });
+  let due = false;
+  const soon = () => { dress(); if (!due) { due = true; queueMicrotask(() => { due = false; look(); }); } };   // group and layer change together: one question
+  watch("group", soon);
+  watch("layer", soon);
   watch("part", draw);
   watch("point", draw);
   const resizing = new ResizeObserver(draw), theming = new MutationObserver(() => setTimeout(draw, 50));
   resizing.observe(left);
   theming.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"] });
-  cleanups.push(() => resizing.disconnect(), () => theming.disconnect(), () => clearTimeout(told));
+  cleanups.push(() => resizing.disconnect(), () => theming.disconnect(), () => clearTimeout(told), () => clearTimeout(telling));
   dress();
   look().catch(error => { note.hidden = false; note.textContent = `the lens could not start: ${error.message}`; console.error(error); });
   return () => cleanups.forEach(f => f());

@@ -338,7 +338,7 @@ async function render({ model, el }) {
     }
 
     // Pixels are put, not drawn: a browser without a graphics card keeps a copy of every picture that was drawn, half a gigabyte of them.
-    let pixels = null, putting = false, waiting = null;
+    let pixels = null, putting = false, waiting = null, later = 0;
     async function put(frame) {                         // on the canvas; false: the frame was let go of meanwhile
       const { width, height } = picture;
       try {
@@ -356,16 +356,17 @@ async function render({ model, el }) {
       return true;
     }
     async function show(i = target) {                   // draw frame i if its picture is here; else keep the old pair
+      clearTimeout(later);
       slider.value = target;
       const frame = source?.get(i);
       if (video && shows("video") && !frame) return;
-      if (frame && pictured !== i) {
+      if (frame && (putting || pictured !== i)) {
         if (putting) { waiting = i; return; }           // one at a time: the one underway is finished, then comes the last that was asked for
         putting = true;
-        const there = await put(frame), next = waiting;
+        const there = await put(frame).catch(() => false), next = waiting;
         [putting, waiting] = [false, null];
         if (!alive) return;
-        if (next !== null) setTimeout(show, 0, next);
+        if (next !== null && next !== i) later = setTimeout(show, 0, next);
         if (!there) return;
         pictured = i;
         if (i !== target && !shows("video")) return;    // the skeletons went on without the picture

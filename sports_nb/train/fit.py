@@ -212,7 +212,7 @@ def fit(
     average = _averaged(model, preset.average) if preset.average else None
     at = load_state(state, model, optimiser, average) if state and state.exists() else dict(step=0, best=None, seconds=0., settings=settings)
     kept = average.module if average else model   # what is validated and saved
-    if hasattr(model, "card"): model.card = {**model.card, "sha256": "", "start": model.card.get("sha256", "")}   # it is no longer what its file holds
+    if hasattr(model, "card"): model.card = {**model.card, "sha256": "", "start": model.card.get("sha256") or model.card.get("start", "")}   # it is no longer what its file holds
     wrapped, began = accelerator.prepare(model), time.monotonic() - at["seconds"]
     curves = Curves(out and out / "curves.csv", until=at["step"])
     pieces = _cut(plan, grad_accumulation, accelerator.process_index, accelerator.num_processes)
@@ -246,9 +246,10 @@ def fit(
                         at["best"] = figures["score"]
                         if out: save_checkpoint(kept, out / "best", {**(card or {}), "validation": figures, "step": done, "seed": seed})
                 curves.write()
-                stop = bool(watch) and watch(curves.frame()) is False and accelerator.num_processes == 1   # the others would wait for ever
-                if (save or stop) and out: save_state(state, model, optimiser, at, average)
-                if stop: break
+                if save and out: save_state(state, model, optimiser, at, average)
+                if watch and watch(curves.frame()) is False and accelerator.num_processes == 1:   # of several, the others would wait for ever
+                    if out and not save: save_state(state, model, optimiser, at, average)
+                    break
             if average: model.load_state_dict(kept.state_dict())
             if main and out and at["step"] == steps: save_checkpoint(model, out / "final", {**(card or {}), "step": steps, "seed": seed})
             accelerator.wait_for_everyone()

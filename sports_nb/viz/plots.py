@@ -291,7 +291,7 @@ def contact_sheet(
         ax.axis("off")
         if i >= len(frames): continue
         ax.imshow(frames[i] if positions is None else draw_pose(frames[i], positions[i], skeleton, colour))
-        if labels is not None: ax.set_title(str(labels[i]), fontsize=8, pad=2)
+        if labels is not None: ax.set_title(str(labels[i]), fontsize=8, pad=2, parse_math=False)
     return fig
 
 # %% ../../nbs/60_viz.plots.ipynb #401f7867

@@ -176,9 +176,9 @@ class Annotator(Dashboard, W.VBox):
         room: float = 1.5,  # how much wider they are than what a network sees
     ) -> list:  # samples as in `data.sample`, of one frame each
         "The labelled frames, for `sn.fit`: estimate, correct, train again."
-        if not len(self.work.labelled):
-            raise ValueError("nothing is labelled yet, so there is nothing to learn from: put a joint right first")
         rows = [int(f) for f in self.work.labelled if (self.work.state[f] > 0).any()]
+        if not rows:
+            raise ValueError("no joint is labelled yet, so there is nothing to learn from: put one right first")
         named = [next((list(ACTION_CLASSES).index(s["action"]) for s in self.work.spans if s["start"] <= f <= s["stop"] and s["action"] in ACTION_CLASSES), -1) for f in rows]
         # squares of one size for all: a frame in which only the arms were seen is not looked at more closely than the others
         whole = followed_sample([np.asarray(self.player._pictures[f]) for f in rows], self.work.position[rows], self.work.state[rows] > 0, size, room, skeleton=self.work.skeleton, source=self.work.clip)

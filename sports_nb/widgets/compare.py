@@ -12,7 +12,6 @@ import uuid
 import ipywidgets as W
 import matplotlib.pyplot as plt
 import numpy as np
-import plotly.graph_objects as go
 import xarray as xr
 from plotly.subplots import make_subplots
 
@@ -22,6 +21,7 @@ from ..data.analysis import Analysis
 from ..data.formats import read_poses
 from ..viz.plots import ESTIMATED, PREDICTED, REFERENCE
 from .dashboard import Dashboard, Table
+from .figure import Figure
 from .player import Player
 
 # %% ../../nbs/62a_widgets.compare.ipynb #80551a7d
@@ -160,8 +160,7 @@ class Compare(Dashboard, W.VBox):
         start, stop = float(self.times[0]), float(self.times[-1])
         self.range = W.FloatRangeSlider(value=(start, stop), min=start, max=max(stop, start + 1e-6), step=max((stop - start) / max(len(self.times) - 1, 1), 1e-6), readout_format=".2f", description="stretch, s", continuous_update=False, layout=W.Layout(width="96%"), style=dict(description_width="64px"))
         self.figures = W.HTML()
-        self.figure = go.FigureWidget(self._figure())
-        self.figure._config = {"displayModeBar": False, "responsive": True, "doubleClick": "reset"}
+        self.figure = Figure(self._figure())
         self.figure.add_class(self._follow)
         columns = [dict(key="time_s", label="time, s", digits=2), dict(key="frame", label="frame", digits=0), dict(key="kind", label="what"), dict(key="source", label="source"), dict(key="joint", label="where"), dict(key="value", label="how much", digits=2), dict(key="unit", label="unit")]
         self.table = Table(title="frames worth a look", columns=columns, rows=self._worst())

@@ -73,11 +73,10 @@ class Dashboard(traitlets.HasTraits):
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         try:
             shown = self.still() if data else None
+            if shown is not None:
+                data["image/jpeg"] = base64.b64encode(jpeg(shown)).decode()
         except Exception as error:  # the widget itself can be shown all the same
             warnings.warn(f"{type(self).__name__} has no still picture: {error}", stacklevel=2)
-            shown = None
-        if shown is not None:
-            data["image/jpeg"] = base64.b64encode(jpeg(shown)).decode()
         return bundle
 
     def _keep_time(self, player):

@@ -21,6 +21,7 @@ from ..core.metrics import torso_size
 from ..core.poses import to_array, valid_at
 from ..data.analysis import Analysis
 from .dashboard import Dashboard
+from .figure import Figure
 from .player import COLOURS, Player, actions_on_frames
 
 # %% ../../nbs/62_widgets.explorer.ipynb #15a7e70e
@@ -122,8 +123,7 @@ class Explorer(Dashboard, W.VBox):
         if len(chosen) != 2 or unknown:
             raise ValueError(f"angles are two of {', '.join(names)}, got {', '.join(chosen)}")
         looks = {name: ds.attrs["role"] for name, ds in self.sources.items()}
-        self.figure = go.FigureWidget(dashboard_figure(self.data, looks, chosen, self._probabilities))
-        self.figure._config = {"displayModeBar": False, "responsive": True, "doubleClick": "reset"}
+        self.figure = Figure(dashboard_figure(self.data, looks, chosen, self._probabilities))
         self.figure.add_class(follow)
         choices = [(_label(n), n) for n in names]
         self.choose = [W.Dropdown(description=f"{nth} angle", options=choices, value=angle, layout=W.Layout(width="200px"), style=dict(description_width="58px")) for nth, angle in zip(("first", "second"), chosen)]

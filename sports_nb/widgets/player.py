@@ -87,15 +87,25 @@ def _packets(path, n):  # what the player needs of a proxy of n frames
 ROOM = 2e9  # bytes of proxies that are kept
 
 
+def _prune(folder):  # what was used last stays
+    try:
+        held = sorted(((p.stat().st_mtime, p.stat().st_size, p) for p in folder.glob("[!.]*.mp4")), reverse=True)
+        for (_, _, old), total in zip(held[1:], np.cumsum([size for _, size, _ in held])[1:]):
+            if total > ROOM:
+                old.unlink(missing_ok=True)
+    except OSError:  # another program was there first
+        pass
+
+
 def kept_proxy(
     clip,  # a Clip
 ) -> dict | None:  # as `browser_video`; None where nothing can be kept
     "The proxy of a video file from the cache, made if it is not there."
     try:
         fact = Path(clip.path).stat()
-        name = hashlib.sha256(repr((str(Path(clip.path).resolve()), fact.st_size, fact.st_mtime_ns, GOP)).encode() + np.asarray(clip.times).tobytes()).hexdigest()[:32]
+        name = hashlib.sha256(repr((str(Path(clip.path).resolve()), fact.st_size, fact.st_mtime_ns, GOP, "proxy 1")).encode() + np.asarray(clip.times).tobytes()).hexdigest()[:32]
         path = cache_folder() / "proxies" / f"{name}.mp4"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # films of people are for their owner
         if path.exists():
             try:
                 found = _packets(path, len(clip))
@@ -104,10 +114,7 @@ def kept_proxy(
             except (ValueError, av.FFmpegError):
                 path.unlink()
         found = _packets(clip.proxy(path, gop=GOP), len(clip))
-        held = sorted(path.parent.glob("*.mp4"), key=lambda p: -p.stat().st_mtime)
-        for old, total in zip(held[1:], np.cumsum([p.stat().st_size for p in held])[1:]):
-            if total > ROOM:
-                old.unlink(missing_ok=True)
+        _prune(path.parent)
         return found
     except OSError:  # no room, or not ours to write to: then it is made each time
         return None

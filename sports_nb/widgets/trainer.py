@@ -22,6 +22,7 @@ from plotly.subplots import make_subplots
 from ..viz.curves import draw_curves
 from ..viz.plots import ROLE_COLOURS, contact_sheet, draw_pose
 from .dashboard import Dashboard, jpeg, static
+from .figure import Figure
 
 # %% ../../nbs/65_widgets.trainer.ipynb #9786d379
 def draw_panel(
@@ -93,9 +94,7 @@ class Trainer(Dashboard, W.VBox):
         self.button = W.Button(description="go on" if resume else "start", icon="play", tooltip="start, stop or go on", layout=W.Layout(width="110px"))
         self.button.on_click(lambda _: self.toggle())
         self.status, self.gallery = W.HTML(), W.HTML()
-        self.figure = go.FigureWidget(training_figure())
-        self.figure._config = {"displayModeBar": False, "responsive": True}
-        self.figure.add_class("snp-figure")
+        self.figure = Figure(training_figure())
         super().__init__([W.HBox([self.button, self.status], layout=W.Layout(align_items="center", grid_gap="12px", flex_flow="row wrap")), self.figure, self.gallery, W.HTML(f"<style>{static('figure.css')}</style>")], layout=W.Layout(width="100%"))
         self._tell()
         if samples is not None:
