@@ -7,6 +7,7 @@ __all__ = ['CHUNK', 'ACTION_FRAMES', 'ACTION_STEP', 'ACTION_HOP', 'HISTORY_STEP'
            'ActionWindows', 'chunks', 'analyse']
 
 # %% ../../nbs/51_analysis.pipeline.ipynb #4201bcad
+import hashlib
 import platform
 import time
 from functools import lru_cache
@@ -54,6 +55,13 @@ def histories(
     # a body of which next to nothing is sure is still forecast, from its best guess
     visible[:, -1] |= (visible.any(1).sum(1) < SEEN)[:, None]
     return np.nan_to_num(past[..., :2]), np.nan_to_num(past[..., 2]), visible
+
+
+def _hash(model): # of the file it is from; of its weights, where it is not what a file holds
+    if known := getattr(model, "card", {}).get("sha256"): return known
+    digest = hashlib.sha256()
+    for name, x in model.state_dict().items(): digest.update(name.encode() + x.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 @torch.inference_mode()
@@ -155,8 +163,8 @@ def analyse(
     *,
     box=None, # (x0, y0, x1, y1) px around the athlete in the first frame, or a click (x, y) on them; found without help if None
     leads_ms=(80, 160, 320, 400), # how far ahead to predict, milliseconds
-    estimator=None, # HICNN-PSTA, trained further; None: the shipped weights
-    forecaster=None, # of body13 poses in the plane; None: the shipped weights
+    estimator=None, # HICNN-PSTA, trained further, moved to the CPU; None: the shipped weights
+    forecaster=None, # of body13 poses in the plane, moved to the CPU; None: the shipped weights
     progress:bool=True, # show a bar with the remaining time
 )->Analysis:
     "Find the athlete, estimate joints, name the action, predict the next poses"
@@ -164,7 +172,11 @@ def analyse(
     if not leads_ms or not all(0 < v <= 1000 for v in leads_ms): raise ValueError(f"leads are milliseconds from 1 to 1000; got {leads_ms}")
     clip = Clip(clip) if isinstance(clip, (str, Path)) else clip
     start = time.perf_counter()
-    estimator, forecaster = (net.eval() if net else _pretrained(name) for net, name in ((estimator, "hicnn_psta_small"), (forecaster, "ms_gcn_body13")))
+    if estimator is not None:
+        found = [getattr(estimator.config, name, 0) for name in ("n_keypoints", "n_actions")]
+        if found != [13, len(ACTION_CLASSES)] or not hasattr(estimator, "recognise"):
+            raise ValueError(f"{estimator.name} with {found[0]} joints and {found[1]} actions cannot take the place of the shipped network, a HICNN-PSTA with 13 joints and {len(ACTION_CLASSES)} actions ({', '.join(ACTION_CLASSES)})")
+    estimator, forecaster = (net.eval().cpu() if net else _pretrained(name) for net, name in ((estimator, "hicnn_psta_small"), (forecaster, "ms_gcn_body13")))
     spent = dict(load=time.perf_counter() - start, decode=0., track_and_estimate=0., recognise=0., predict=0.)
     n, k = len(clip), estimator.config.n_keypoints
     position, confidence, boxes = (np.full(s, np.nan, np.float32) for s in ((n, k, 2), (n, k), (n, 4)))
@@ -212,4 +224,4 @@ def analyse(
         box=xr.DataArray(boxes, dict(time=times, corner=["x0", "y0", "x1", "y1"]), ("time", "corner"), name="box"),
         clip=getattr(clip, "path", None), timings={k: round(v, 3) for k, v in spent.items()} | dict(frames=done, frames_per_second=round(done/max(spent["total"] - spent["load"], 1e-9), 1)),
         provenance=dict(sports_nb=__version__, torch=torch.__version__, python=platform.python_version(), leads_ms=leads_ms, box=None if box is None else [float(v) for v in box],
-                        weights={m.name: getattr(m, "card", {}).get("sha256", "") for m in (estimator, forecaster)}, **({"stopped": stopped} if stopped else {})), complete=not stopped)
+                        weights={m.name: _hash(m) for m in (estimator, forecaster)}, **({"stopped": stopped} if stopped else {})), complete=not stopped)

@@ -8,7 +8,6 @@ __all__ = ['watched', 'trace_estimator', 'trace_forecaster', 'trace']
 # %% ../../nbs/51a_analysis.trace.ipynb #546a1faf
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -43,9 +42,12 @@ def watched(
             seen[name] = module, inputs, output
         return hook
     hooks = [m.register_forward_hook(keep(name)) for name, m in model.named_modules() if isinstance(m, kinds)]
+    was = {m: m.training for m in model.modules()}
+    model.eval()   # in training, a network that is looked at would learn from it
     try: run()
     finally:
         for h in hooks: h.remove()
+        for m, training in was.items(): m.training = training
     return seen
 
 # %% ../../nbs/51a_analysis.trace.ipynb #af567e0f
@@ -63,9 +65,9 @@ def _attention(layer, inputs, nodes):
     if "t" in looks: out["time"] = _plain(looks["t"][0, :, :, -1].transpose(0, 1))
     if "s" in looks: out["space"] = _plain(looks["s"][0, -1])
     if grid is not None: return dict(kind="attention", grid=tuple(grid), **out)
+    if "space" not in out: return None   # between joints there is nothing to see
     names, at = nodes
-    square_ = out.get("space", np.zeros((layer.heads, len(names), len(names)), np.float32))
-    return dict(kind="nodes", weights=square_, to=names, of=names, at_to=at, at_of=at, edges=[], **({"time": out["time"]} if "time" in out else {}))
+    return dict(kind="nodes", weights=out["space"], to=names, of=names, at_to=at, at_of=at, edges=[], **({"time": out["time"]} if "time" in out else {}))
 
 def _maps(layer, inputs, output, names):
     out = output[0]
@@ -101,7 +103,7 @@ def trace_estimator(
         out = {"involution kernels": {_title(n): _kernels(*v) for n, v in seen.items() if isinstance(v[0], Involution2d)},
                "attention (PSTA)": {_title(n): _attention(*v[:2], nodes) for n, v in seen.items() if isinstance(v[0], PSTA)},
                "probability maps": {f"prediction {_title(n)}": m for n, m in maps.items()}}
-    return {k: v for k, v in out.items() if v}
+    return {k: shown for k, v in out.items() if (shown := {n: e for n, e in v.items() if e})}
 
 
 def trace_forecaster(
@@ -134,8 +136,8 @@ def trace(
     analysis:Analysis, # what was found in the clip
     clip=None, # Clip, path, or a synthetic clip; None: that of the analysis
     *,
-    estimator=None, # a network like HICNN-PSTA; None: the shipped weights
-    forecaster=None, # a network that forecasts; None: the shipped weights
+    estimator=None, # a network like HICNN-PSTA, moved to the CPU; None: the shipped weights
+    forecaster=None, # a network that forecasts, moved to the CPU; None: the shipped weights
     frames:int=8, # that follow each other, up to the one that is looked at
 )->Callable: # frame number -> dict: `frame`, `picture` (s, s, 3), `pictures` (t, s, s, 3) uint8, `times` (t,) seconds, `layers` group -> layer -> arrays
     "A function that runs both networks on one frame of a clip, and shows what their layers did"
@@ -154,10 +156,18 @@ def trace(
     middle = np.where(known[..., None], position, 0).sum(1)/np.maximum(known.sum(1), 1)[:, None]
     position = np.where(here[:, None, None], np.where(known[..., None], position, middle[:, None]), np.nan)
     estimator, forecaster = estimator or load_pretrained("hicnn_psta_small"), forecaster or load_pretrained("ms_gcn_body13")
-    size = getattr(estimator, "card", {}).get("crop", 128)
+    size, kept = getattr(estimator, "card", {}).get("crop", 128), {}
+    for net in (estimator, forecaster): net.cpu()
 
-    @lru_cache(8)
     def look(frame:int)->dict:
+        # a network that was trained further is another one
+        key = frame, *(p._version for net in (estimator, forecaster) for p in net.parameters())
+        if key not in kept:
+            while len(kept) >= 8: kept.pop(next(iter(kept)))
+            kept[key] = fresh(frame)
+        return kept[key]
+
+    def fresh(frame):
         if not 0 <= frame < len(times): raise ValueError(f"there is no frame {frame}; frames run from 0 to {len(times) - 1}")
         if not here[frame]: raise ValueError(f"the athlete is lost in frame {frame}, there is nothing to look at; the nearest frame with them is {np.flatnonzero(here)[abs(np.flatnonzero(here) - frame).argmin()] if here.any() else 'nowhere'}")
         first = max([0, frame - frames + 1, *(np.flatnonzero(~here[:frame]) + 1)])

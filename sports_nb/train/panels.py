@@ -58,10 +58,11 @@ def _said(task, logits, action): # the action that was named, and the right one
 def _panel(task, sample, out, i, skeleton, up):
     known = lambda p, visible: np.where(visible[:, None], p, np.nan)
     if "pred" in out: # a forecaster: the last pose of the horizon
-        pred, reference = _upright([out["pred"][i, -1], known(out["reference"][i, -1], out["visible"][i, -1])], up, skeleton)
-        ahead = out["pred"].shape[1]
-        apart = np.nanmean(np.linalg.norm(pred - reference, axis=-1)) if np.isfinite(reference).any() else np.nan
-        return dict(picture=None, poses=dict(reference=reference, predicted=pred), skeleton=skeleton, caption=f"{ahead} poses ahead: {100*apart:.0f} % of the body off" if np.isfinite(apart) else f"{ahead} poses ahead")
+        pred, reference = out["pred"][i, -1], known(out["reference"][i, -1], out["visible"][i, -1])
+        seen, text = np.isfinite(reference).all(-1), f"{out['pred'].shape[1]} poses ahead"
+        if seen.sum() > 1: text += f": {100*np.linalg.norm(pred - reference, axis=-1)[seen].mean()/max(np.ptp(reference[seen], axis=0).max(), 1e-9):.0f} % of the body off"
+        pred, reference = _upright([pred, reference], up, skeleton)
+        return dict(picture=None, poses=dict(reference=reference, predicted=pred), skeleton=skeleton, caption=text)
     told = _said(task, out["logits"][i], int(out["action"][i])) if "logits" in out else ""
     if "keypoints" not in out: # poses that are named
         last = np.asarray(sample["position"])[-1]
@@ -69,5 +70,5 @@ def _panel(task, sample, out, i, skeleton, up):
     t = int(np.flatnonzero(out["frame_mask"][i])[-1])
     if out["visible"][i].any(): t = int(np.flatnonzero(out["visible"][i].any(-1))[-1])
     picture = np.ascontiguousarray(sample["frames"][min(t, len(sample["frames"]) - 1)].transpose(1, 2, 0))
-    scale = lambda p: p*np.asarray(out["size"])
-    return dict(picture=picture, poses=dict(reference=known(out["reference"][i, t], out["visible"][i, t]), estimated=scale(out["keypoints"][i, t])), skeleton=skeleton, caption=told)
+    poses = dict(reference=known(out["reference"][i, t], out["visible"][i, t]), estimated=out["keypoints"][i, t]*np.asarray(out["size"]))
+    return dict(picture=picture, poses={role: p - .5 for role, p in poses.items()}, skeleton=skeleton, caption=told)   # to the middles of pixels

@@ -42,9 +42,12 @@ def check_entry(
         arrays[name] = np.ascontiguousarray(a)
     if missing := [k for k in _FACTS[kind] if k not in entry]:
         raise ValueError(f"a layer of kind {kind!r} lacks {missing[0]!r}")
+    counts = [entry[k] for k in ("stride", "dilation") if k in _FACTS[kind]] + list(np.ravel(entry.get("grid", 1)))
+    if not all(isinstance(n, (int, np.integer)) and n > 0 for n in counts) or kind == "attention" and np.shape(entry["grid"]) != (2,):
+        raise ValueError("stride and dilation are whole numbers above 0, and grid is two of them, (h, w)")
     shape = {k: a.shape for k, a in arrays.items()}
     if kind == "kernels":
-        fits = shape["kernels"][1] == shape["kernels"][2] and shape["kernels"][0] == shape["before"][0] and shape["after"] == (shape["kernels"][0], *shape["kernels"][3:])
+        fits = shape["kernels"][1] == shape["kernels"][2] and shape["kernels"][1] % 2 == 1 and shape["kernels"][0] == shape["before"][0] and shape["after"] == (shape["kernels"][0], *shape["kernels"][3:])
     elif kind == "attention":
         n = int(np.prod(entry["grid"]))
         fits = arrays and all(s[1] == n for s in shape.values()) and shape.get("space", (0, 0, n))[2] == n and shape.get("time", (0, 0, frames))[2] == frames
@@ -53,6 +56,7 @@ def check_entry(
     else:
         to, of = len(entry["to"]), len(entry["of"])
         fits = shape["weights"][1:] == (to, of) and (shape["at_to"], shape["at_of"]) == ((to, 2), (of, 2)) and shape.get("time", (0, to, frames))[1:] == (to, frames)
+        fits = fits and all(len(e) == 2 and 0 <= min(e) and max(e) < of for e in entry["edges"])
     if not fits:
         raise ValueError(f"the arrays of a layer of kind {kind!r} do not fit together: {shape}")
     return dict(kind=kind, **{k: entry[k] for k in _FACTS[kind]}), arrays
@@ -74,7 +78,7 @@ class LensView(anywidget.AnyWidget):
         trace,  # function frame number -> dict, as `sports_nb.analysis.trace.trace` makes it
         **state,  # first values of frame, group, layer, part, point
     ):
-        self.trace, self._menu_of = trace, None
+        self.trace = trace
         super().__init__(**state)
         self.on_msg(self._answer)
 
@@ -102,14 +106,15 @@ class LensView(anywidget.AnyWidget):
                     setattr(self, name, question[name])
             seen, entry = self.look(int(question["frame"]))
             facts, arrays = check_entry(entry, len(seen["times"]))
-        except (ValueError, KeyError, TypeError, RuntimeError, OSError, traitlets.TraitError) as error:  # the reader sees the cause; the lens goes on with the next frame
-            self.send({"id": question["id"], "note": str(error)[:300]}, [])
-            return
-        picture = np.ascontiguousarray(seen["picture"], np.uint8)
-        thumbs = np.stack([cv2.resize(p, (64, 64), interpolation=cv2.INTER_AREA) for p in np.asarray(seen["pictures"], np.uint8)])
-        self.send(dict(id=question["id"], frame=int(seen["frame"]), group=self.group, layer=self.layer, entry=facts, arrays=[[k, list(a.shape)] for k, a in arrays.items()],
-                       picture=list(picture.shape), thumbs=list(thumbs.shape), times=[float(t) for t in seen["times"]]),
-                  [a.tobytes() for a in arrays.values()] + [picture.tobytes(), thumbs.tobytes()])
+            picture, pictures = (np.ascontiguousarray(seen[k], np.uint8) for k in ("picture", "pictures"))
+            if picture.ndim != 3 or picture.shape[2] != 3 or pictures.ndim != 4 or len(pictures) != len(seen["times"]) or pictures.shape[3] != 3:
+                raise ValueError(f"a trace has a picture (h, w, 3) and pictures (t, h, w, 3), one for each of its {len(seen['times'])} times; got {picture.shape} and {pictures.shape}")
+            thumbs = np.stack([cv2.resize(p, (64, 64), interpolation=cv2.INTER_AREA) for p in pictures])
+            head = dict(id=question["id"], frame=int(seen["frame"]), group=self.group, layer=self.layer, entry=facts, arrays=[[k, list(a.shape)] for k, a in arrays.items()],
+                        picture=list(picture.shape), thumbs=list(thumbs.shape), times=[float(t) for t in seen["times"]])
+            self.send(head, [a.tobytes() for a in arrays.values()] + [picture.tobytes(), thumbs.tobytes()])
+        except Exception as error:  # a trace is anybody's code; the reader sees the cause, and the lens goes on with the next frame
+            self.send({"id": question["id"], "note": f"{error}"[:300] or type(error).__name__}, [])
 
     @traitlets.validate("point")
     def _check_point(self, proposal):
@@ -121,33 +126,36 @@ class LensView(anywidget.AnyWidget):
 def _overlay(ax, seen, entry, point, part):  # what belongs to the point, over the picture
     picture = np.asarray(seen["picture"])
     grey = np.repeat(picture.mean(-1, keepdims=True), 3, -1).astype(np.uint8)
-    h, w = picture.shape[:2]
     ax.imshow(grey, alpha=0.55, extent=(0, 1, 1, 0))
-    kind, (x, y) = entry["kind"], np.clip(point, 0, 0.9999)
-    part = min(max(part, 0), len(entry.get("kernels", entry.get("maps", [0]))) - 1)
+    facts, a = check_entry(entry, len(seen["times"]))
+    kind, (x, y) = facts["kind"], np.clip(point, 0, 0.9999)
+    heads = a.get("space", a.get("weights", a.get("kernels", a.get("maps", [0]))))
+    part = min(part, len(heads) - 1)
+    mean = lambda m: m.mean(0) if part < 0 else m[part]
     show = lambda m, full: ax.imshow(m, cmap="PuOr_r", vmin=-full, vmax=full, alpha=0.75, extent=(0, 1, 1, 0), interpolation="nearest")
     if kind == "kernels":
-        k = entry["kernels"][part, :, :, int(y * entry["after"].shape[1]), int(x * entry["after"].shape[2])]
-        rows, columns = entry["before"].shape[1:]
-        reach = len(k) * entry["dilation"] / 2
-        ax.imshow(k, cmap="PuOr_r", vmin=-abs(k).max(), vmax=abs(k).max(), alpha=0.85, extent=(x - reach / columns, x + reach / columns, y + reach / rows, y - reach / rows))
+        rows, columns = a["after"].shape[1:]
+        i, j = int(y * rows), int(x * columns)
+        k = a["kernels"][max(part, 0), :, :, i, j]
+        (h, w), reach = a["before"].shape[1:], len(k) * facts["dilation"] / 2
+        cx, cy = (j * facts["stride"] + 0.5) / w, (i * facts["stride"] + 0.5) / h
+        ax.imshow(k, cmap="PuOr_r", vmin=-abs(k).max(), vmax=abs(k).max(), alpha=0.85, extent=(cx - reach / w, cx + reach / w, cy + reach / h, cy - reach / h))
         ax.set(xlim=(0, 1), ylim=(1, 0))
-    elif kind == "attention" and "space" in entry:
-        gh, gw = entry["grid"]
-        row = np.asarray(entry["space"])[:, int(y * gh) * gw + int(x * gw)].mean(0).reshape(gh, gw)
+    elif kind == "attention" and "space" in a:
+        gh, gw = facts["grid"]
+        row = mean(a["space"][:, int(y * gh) * gw + int(x * gw)]).reshape(gh, gw)
         show(row, row.max())
         ax.plot(x, y, "o", mfc="none", mec="black", ms=11)
     elif kind == "maps":
-        m = np.asarray(entry["maps"])[part]
+        m = a["maps"][max(part, 0)]
         show(m, m.max())
-        ax.plot(*entry["keypoints"][part], "o", color="#7b4dc4", mec="white")
+        ax.plot(*a["keypoints"][max(part, 0)], "o", color="#7b4dc4", mec="white")
     elif kind == "nodes":
-        i = int(((np.asarray(entry["at_to"]) - point) ** 2).sum(1).argmin())
-        row = np.asarray(entry["weights"])[:, i].mean(0)
+        i = int(((a["at_to"] - point) ** 2).sum(1).argmin())
+        row = mean(a["weights"][:, i])
         for j, v in enumerate(row):
-            ends = np.stack([entry["at_of"][j], entry["at_to"][i]])
-            ax.plot(*ends.T, color="#7b4dc4" if v > 0 else "#a6611a", lw=0.5 + 5 * abs(v) / max(abs(row).max(), 1e-9), solid_capstyle="round")
-        ax.plot(*np.asarray(entry["at_to"])[i], "o", mfc="none", mec="black", ms=12)
+            ax.plot(*np.stack([a["at_of"][j], a["at_to"][i]]).T, color="#7b4dc4" if v > 0 else "#a6611a", lw=0.5 + 5 * abs(v) / max(abs(row).max(), 1e-9), solid_capstyle="round")
+        ax.plot(*a["at_to"][i], "o", mfc="none", mec="black", ms=12)
     ax.axis("off")
 
 
@@ -180,7 +188,7 @@ class Lens(Dashboard, W.VBox):
         axes[0].axis("off")
         axes[0].set_title(f"frame {self.player.frame}", fontsize=9)
         _overlay(axes[1], seen, entry, self.view.point, self.view.part)
-        axes[1].set_title(f"{self.view.group}: {self.view.layer}", fontsize=9)
+        axes[1].set_title(f"{self.view.group}: {self.view.layer}", fontsize=9, parse_math=False)
         return figure
 
 

@@ -11,7 +11,6 @@ import html
 import inspect
 import threading
 import time
-import traceback
 
 import ipywidgets as W
 import numpy as np
@@ -51,7 +50,7 @@ def draw_panel(
 
 # %% ../../nbs/65_widgets.trainer.ipynb #4a18d770
 _LOSS, _SCORE, _RATE = "#5c636b", "#0b8a8f", "#a6611a"
-_WORDS = dict(ready="ready", running="running", stopping="stopping after this row", stopped="stopped; its state is kept", done="done", failed="failed")
+_WORDS = dict(ready="ready", running="running", stopping="stopping after this row", stopped="stopped", done="done", failed="failed; run the cell again to start anew")
 
 
 def training_figure() -> go.Figure:  # three empty curves
@@ -90,15 +89,15 @@ class Trainer(Dashboard, W.VBox):
         self.job, self.samples, self.every, self._resume = job, samples, every, resume
         self._quiet = dict(progress=False) if "progress" in takes else {}
         self.curves = self.result = self.error = self.panels = self.thread = None
-        self._stop, self._shown, self._validated = threading.Event(), 0.0, 0
+        self._stop, self._shown, self._validated, self._unshown = threading.Event(), 0.0, 0, ""
         self.button = W.Button(description="go on" if resume else "start", icon="play", tooltip="start, stop or go on", layout=W.Layout(width="110px"))
         self.button.on_click(lambda _: self.toggle())
         self.status, self.gallery = W.HTML(), W.HTML()
         self.figure = Figure(training_figure())
         super().__init__([W.HBox([self.button, self.status], layout=W.Layout(align_items="center", grid_gap="12px", flex_flow="row wrap")), self.figure, self.gallery, W.HTML(f"<style>{static('figure.css')}</style>")], layout=W.Layout(width="100%"))
-        self._tell()
         if samples is not None:
-            self._look()
+            self._show(self._look)
+        self._tell()
 
     # ---- what a person does
     def toggle(self):
@@ -107,10 +106,10 @@ class Trainer(Dashboard, W.VBox):
 
     def start(self):
         "Start the training, or go on with it; returns at once."
-        if self.thread and self.thread.is_alive():
+        if self.state not in ("ready", "stopped"):
             return
         self._stop.clear()
-        self.error, again = None, self._resume or self.state in ("stopped", "done", "failed") and self.curves is not None
+        again = self._resume or self.state == "stopped"
         self.state = "running"
         self._tell()
         self.thread = threading.Thread(target=self._run, args=(again,), daemon=True, name="training")
@@ -127,7 +126,7 @@ class Trainer(Dashboard, W.VBox):
         self,
         seconds: float | None = None,  # at most; None: until it ends
     ) -> str:  # the state
-        "Wait until the training ends or is stopped."
+        "Wait until the training ends or is stopped; the notebook waits too, and with it the button."
         if self.thread:
             self.thread.join(seconds)
         return self.state
@@ -136,16 +135,21 @@ class Trainer(Dashboard, W.VBox):
     def _run(self, resume):
         try:
             self.result = self.job(watch=self._hear, resume=resume, **self._quiet)
-            self.state = "stopped" if self._stop.is_set() else "done"
-        except Exception as error:  # shown, and kept for the notebook
-            self.error, self.state = error, "failed"
-            self._trace = traceback.format_exc()
+            ended = "stopped" if self._stop.is_set() else "done"
+        except BaseException as error:  # shown, and kept for the notebook: nobody else hears of it in a thread
+            self.error, ended = error, "failed"
+        self._show(self._draw)
+        if self.samples is not None and self.error is None:
+            self._show(self._look)
+        self.state = ended
+        self._tell()
+
+    def _show(self, draw):  # a picture that fails must not end a training
         try:
-            self._draw()
-            if self.samples is not None and self.error is None:
-                self._look()
-        finally:
-            self._tell()
+            draw()
+            self._unshown = ""
+        except Exception as error:
+            self._unshown = f"not shown: {type(error).__name__}: {error}"
 
     def _hear(self, curves):  # in the thread of the training, between two steps
         self.curves = curves
@@ -153,10 +157,10 @@ class Trainer(Dashboard, W.VBox):
         now = time.monotonic()
         if validated > self._validated or now - self._shown >= self.every:
             self._shown = now
-            self._draw()
+            self._show(self._draw)
+            if self.samples is not None and validated > self._validated:
+                self._show(self._look)
             self._tell()
-        if self.samples is not None and validated > self._validated:
-            self._look()
         self._validated = validated
         return not self._stop.is_set()
 
@@ -165,6 +169,8 @@ class Trainer(Dashboard, W.VBox):
         if self.curves is None or not len(self.curves):
             return
         c = self.curves
+        if missing := [k for k in ("step", "loss") if k not in c]:
+            raise ValueError(f"curves have a column {missing[0]!r}; these have {', '.join(map(str, c.columns))}")
         held = c.dropna(subset=["valid score"]) if "valid score" in c else c.iloc[:0]
         with self.figure.batch_update():
             for trace, (x, y) in zip(self.figure.data, ((c["step"], c["loss"]), (held["step"], held.get("valid score", ())), (c["step"], c.get("lr", ())))):
@@ -173,10 +179,10 @@ class Trainer(Dashboard, W.VBox):
             self.figure.layout.yaxis.type = "log" if c["loss"].min() > 0 and c["loss"].max() > 8 * c["loss"].min() else "linear"
 
     def _tell(self):
-        self.button.description, self.button.icon = dict(running=("stop", "stop"), stopping=("stopping", "hourglass-half"), stopped=("go on", "play"), failed=("try again", "play"), done=("done", "check")).get(self.state, ("go on" if self._resume else "start", "play"))
-        self.button.disabled = self.state in ("stopping", "done")
+        self.button.description, self.button.icon = dict(running=("stop", "stop"), stopping=("stopping", "hourglass-half"), stopped=("go on", "play"), failed=("failed", "times"), done=("done", "check")).get(self.state, ("go on" if self._resume else "start", "play"))
+        self.button.disabled = self.state in ("done", "failed")
         facts = [f"<b>{_WORDS[self.state]}</b>"]
-        if self.curves is not None and len(self.curves):
+        if self.curves is not None and len(self.curves) and {"step", "loss"} <= set(self.curves):
             last = self.curves.iloc[-1]
             facts.append(f"step {int(last['step'])}")
             if "epoch" in last:
@@ -187,6 +193,8 @@ class Trainer(Dashboard, W.VBox):
             if "valid score" in self.curves and self.curves["valid score"].notna().any():
                 best = self.curves.loc[self.curves["valid score"].idxmax()]
                 facts.append(f"best score {best['valid score']:.4g} at step {int(best['step'])}")
+        if self._unshown:
+            facts.append(html.escape(self._unshown))
         if self.error is not None:
             facts.append(html.escape(f"{type(self.error).__name__}: {self.error}"))
         self.status.value = f"<div role='status' style='color:var(--jp-ui-font-color1);font-variant-numeric:tabular-nums'>{' &middot; '.join(facts)}</div>"
