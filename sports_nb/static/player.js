@@ -755,7 +755,7 @@ const CSS = `
 .snp-icon:hover, .snp-step:hover { background: var(--raised); }
 .snp-icon[aria-pressed="true"] { color: var(--accent); }
 .snp button:focus-visible, .snp select:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
-.snp-track { position: relative; flex: 1 1 140px; height: 28px; display: flex; align-items: center; margin: 0 4px; }
+.snp-track { position: relative; flex: 1 1 90px; height: 28px; display: flex; align-items: center; margin: 0 4px; }
 .snp-slider { width: 100%; margin: 0; height: 28px; background: none; accent-color: var(--accent); cursor: pointer; position: relative; }
 .snp-gap { position: absolute; top: 3px; height: 5px; border-radius: 2px; background: #c62828; }
 .snp-tick { position: absolute; top: 4px; width: 3px; height: 6px; margin-left: -1px; border-radius: 1px; background: var(--accent); pointer-events: none; }
