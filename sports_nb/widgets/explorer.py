@@ -126,7 +126,7 @@ class Explorer(Dashboard, W.VBox):
         self.figure = Figure(dashboard_figure(self.data, looks, chosen, self._probabilities))
         self.figure.add_class(follow)
         choices = [(_label(n), n) for n in names]
-        self.choose = [W.Dropdown(description=f"{nth} angle", options=choices, value=angle, layout=W.Layout(width="224px"), style=dict(description_width="84px")) for nth, angle in zip(("first", "second"), chosen)]
+        self.choose = [W.Dropdown(description=f"{nth} angle", options=choices, value=angle, layout=W.Layout(width="240px"), style=dict(description_width="96px")) for nth, angle in zip(("first", "second"), chosen)]
         for dropdown in self.choose:
             dropdown.observe(self._redraw, "value")
         self.player.observe(self._recompute, "lead")
