@@ -454,7 +454,7 @@ def check_annotator(page, address):
         touch("touchMove", (x + 40 - 4 * k, y - 20 + 4 * k)); page.wait_for_timeout(30)
     touch("touchEnd"); page.wait_for_timeout(800)
     finger.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
-    there = run(f"abs(work.work.position[50, 6] - [{x} + 20, {y}]).max() < 2")
+    there = run(f"bool(abs(work.work.position[50, 6] - [{x} + 20, {y}]).max() < 2)")
     check("and by a finger", there == "True", there)
     page.keyboard.press("Control+z"); page.wait_for_timeout(500)
     page.keyboard.press("Alt+ArrowRight"); page.keyboard.press("Alt+Shift+ArrowDown"); page.keyboard.press("v"); page.wait_for_timeout(800)
