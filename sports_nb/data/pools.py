@@ -27,12 +27,14 @@ class Pictures(Sequence):
         visible=None, # (n, 13) bool
         *,
         source:str="", # name of the set
+        labelled=None, # (n,) bool, where an invisible joint is known to be hidden; None: everywhere
         room:float=None, # the pictures are this many times wider than what a network should see
     ):
         if (position is None) != (visible is None): raise ValueError("position and visible belong together: give both, or neither for pictures without anybody")
         if position is not None and (np.shape(position) != (len(frames), 13, 2) or np.shape(visible) != (len(frames), 13)):
             raise ValueError(f"{len(frames)} pictures need joints (n, 13, 2) and visible (n, 13), got {np.shape(position)} and {np.shape(visible)}")
-        self.frames,self.position,self.visible,self.source,self.room = frames,position,visible,source,room
+        self.frames,self.position,self.visible = frames,position,visible
+        self.source,self.labelled,self.room = source,labelled,room
 
     def __len__(self): return len(self.frames)
 
@@ -40,7 +42,7 @@ class Pictures(Sequence):
         i = range(len(self))[i]
         nobody = self.position is None
         sample = make_sample(self.frames[i][None], None if nobody else self.position[i][None], None if nobody else self.visible[i][None], source=self.source)
-        sample["labelled"] = np.ones(1, bool)
+        sample["labelled"] = np.ones(1, bool) if self.labelled is None else self.labelled[i][None]
         return sample if self.room is None else sample|dict(room=self.room)
 
 # %% ../../nbs/13c_data.pools.ipynb #2ce60cba
@@ -49,12 +51,18 @@ def decoded(
     which=None, # indices; None for all
 )->Pictures: # the same samples, in memory
     "A set of images, decoded once and kept."
-    samples = [reader[int(i)] for i in (range(len(reader)) if which is None else which)]
-    shapes = {s["frames"].shape for s in samples}
-    if len(shapes) != 1 or next(iter(shapes))[0] != 1: raise ValueError(f"only images of one size can be kept in one array, got shapes {sorted(shapes)[:3]}")
-    size = samples[0]["frames"].shape[-1]
-    return Pictures(np.stack([s["frames"][0].transpose(1, 2, 0) for s in samples]), np.stack([s["keypoints"][0]*size - .5 for s in samples]),
-        np.stack([s["visible"][0] for s in samples]), source=samples[0]["source"])
+    which = range(len(reader)) if which is None else which
+    n,first = len(which),reader[int(which[0])]
+    t,c,size,_ = first["frames"].shape
+    # filled in place: twenty thousand crops are 1.5 GB, and a list of them beside the array would be as much again
+    frames,position = np.empty((n, size, size, c), np.uint8),np.empty((n, 13, 2))
+    visible,labelled = np.empty((n, 13), bool),np.ones(n, bool)
+    for j,i in enumerate(which):
+        s = reader[int(i)]
+        if s["frames"].shape != first["frames"].shape or t != 1: raise ValueError(f"only images of one size can be kept in one array, got shapes {first['frames'].shape} and {s['frames'].shape}")
+        frames[j],position[j],visible[j] = s["frames"][0].transpose(1, 2, 0),s["keypoints"][0]*size - .5,s["visible"][0]
+        labelled[j] = s.get("labelled", [True])[0]
+    return Pictures(frames, position, visible, source=first["source"], labelled=labelled, room=first.get("room"))
 
 # %% ../../nbs/13c_data.pools.ipynb #166ac9f3
 DRAWN,FILMED,EMPTY = 128,160,128 # side of the kept pictures, px

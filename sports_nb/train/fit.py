@@ -208,6 +208,8 @@ def fit(
     if AcceleratorState._shared_state.get("_mixed_precision", precision) != precision: AcceleratorState._reset_state()   # else it keeps a process to its first precision
     accelerator = Accelerator(mixed_precision=precision)
     if accelerator.num_processes != settings["processes"]: raise ValueError(f"started as {settings['processes']} processes, but each would train alone: without GPUs, set ACCELERATE_USE_CPU=true")
+    # in half precision the convolutions of a CPU want channels last, and copy every map that comes otherwise
+    if precision == "bf16": model.to(memory_format=torch.channels_last)
     main, optimiser = accelerator.is_main_process, _optimiser(model.to(accelerator.device), preset)
     average = _averaged(model, preset.average) if preset.average else None
     at = load_state(state, model, optimiser, average) if state and state.exists() else dict(step=0, best=None, seconds=0., settings=settings)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data.augment import augment
+from ..data.augment import augment,look
 from ..data.clips import Windows,read_basketball400,whole_clips
 from ..data.datasets import read_clips,read_lspet
+from ..data.image_sets import read_people
 from ..data.motions import ballplay_motions,cmu_motions,penn_motions,penn_windows,synthetic_motions
 from ..data.pools import Mixture,decoded,synthetic_pictures
 from ..data.pose_views import PoseViews,vary
@@ -32,6 +33,13 @@ def _lspet(*, part="train", first=None): # photographs; `first`: only so many
     reader = read_lspet()
     if part not in reader.splits: raise ValueError(f"lspet has parts {', '.join(reader.splits)}, not {part!r}")
     return decoded(reader, reader.splits[part][:first])
+
+
+def _people(*, part="train", first=None, size=None): # person crops with a teacher's joints; `first`: only so many; `size`: side of the plain view, for validation
+    reader = read_people()
+    if part not in reader.splits: raise ValueError(f"people has parts {', '.join(reader.splits)}, not {part!r}")
+    which = reader.splits[part][:first]
+    return decoded(reader, which) if size is None else decoded([look(reader[int(i)], size) for i in which])
 
 
 def _synthetic(kind, *, drawn=12_000, films=4_000, recorded=True, seed=0):
@@ -66,7 +74,7 @@ def _cmu(*, part="train", labels=None, history=10, horizon=25, past=0, step=1, s
 def _poses400(*, part="train", condition="standard", history=10, horizon=25, past=0, step=1, speed=.2): return PoseViews(synthetic_motions(part, condition), history, horizon, past=past, step=step, speed=speed)
 
 
-SETS = dict(lspet=_lspet, basketball400=_basketball400, clips=_clips, **{kind: partial(_synthetic, kind) for kind in ("drawn", "filmed", "empty")},
+SETS = dict(lspet=_lspet, people=_people, basketball400=_basketball400, clips=_clips, **{kind: partial(_synthetic, kind) for kind in ("drawn", "filmed", "empty")},
     penn=_penn, penn18=_penn18, ballplay=_ballplay, cmu=_cmu, poses400=_poses400) # name in a recipe -> function that makes the set
 
 # %% ../../nbs/44_train.recipes.ipynb #a59d2056
