@@ -21,7 +21,7 @@ from pathlib import Path
 
 DATA = Path(os.environ.get("SPORTS_NB_DATA", "nowhere"))
 SHOT, THUNDER = DATA/"interop/video/basketball_shot_chonyy_960x540_30fps.mp4", DATA/"models/movenet-thunder.onnx"
-THREADS, RUNS = 2, 3
+THREADS, QUIET, LOADED = 2, 5, 3 # threads of each system, runs on the machine as it is, runs beside the loops
 LEFT_OUT = {"MediaPipe": "not measured: its package brings opencv-contrib-python, which takes the place of opencv-python"}
 
 
@@ -99,7 +99,7 @@ def run(system, path):
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def measured(system, path, runs=RUNS):
+def measured(system, path, runs):
     "The middle one of some runs"
     all_runs = [run(system, path) for _ in range(runs)]
     return sorted(all_runs, key=lambda r: r["frames_per_second"])[runs//2] | dict(runs=[r["frames_per_second"] for r in all_runs])
@@ -119,7 +119,7 @@ def speed(folder):
     figures = {}
     for system in SYSTEMS:
         if system == "MoveNet Thunder" and not THUNDER.exists(): continue
-        figures[system] = dict(quiet=measured(system, path), loaded=beside_busy_loops(measured, system, path))
+        figures[system] = dict(quiet=measured(system, path, QUIET), loaded=beside_busy_loops(measured, system, path, LOADED))
         print(system, {k: {n: v[n] for n in ("frames_per_second", "cpu_ms_a_frame", "peak_mb", "found", "others_cores")} for k, v in figures[system].items()}, file=sys.stderr, flush=True)
     first = figures["analyse"]["quiet"]
     for part in ("decode", "track_and_estimate", "recognise", "predict"): print(f"{part:20} {first[part]:7.2f} s {100*first[part]/(first['total'] - first['load']):5.1f} %", file=sys.stderr)
