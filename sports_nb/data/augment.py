@@ -23,13 +23,13 @@ def flip(
     if rng.random() >= p: return sample
     swap = get_skeleton("body13").flip
     w = sample["frames"].shape[-1]
-    visible = sample["visible"][:, swap]
+    own = {k: sample[k][:, swap] for k in ("visible", "absent") if k in sample}
     mirrored = (sample["keypoints"]*np.float32([-1, 1]) + np.float32([1, 0]))[:, swap]
     affine = sample["affine"].copy()
     affine[..., 2] += affine[..., 0]*(w-1)
     affine[..., 0] *= -1
-    return sample|dict(frames=np.ascontiguousarray(sample["frames"][..., ::-1]), visible=visible, affine=affine,
-        keypoints=np.where(visible[..., None], mirrored, np.float32(0)))
+    return sample|dict(frames=np.ascontiguousarray(sample["frames"][..., ::-1]), affine=affine,
+        keypoints=np.where(own["visible"][..., None], mirrored, np.float32(0)), **own)
 
 # %% ../../nbs/14_data.augment.ipynb #c93c0b24
 def warp(
@@ -50,7 +50,8 @@ def warp(
     old = sample["keypoints"]*(w, h) - .5
     new = (apply_affine(invert_affine(matrix), old)+.5)/size
     visible = sample["visible"] & ((new >= 0)&(new <= 1)).all(-1)
-    return sample|dict(frames=np.ascontiguousarray(frames.transpose(0, 3, 1, 2)), visible=visible, affine=chain_affine(sample["affine"], matrix),
+    absent = sample.get("absent", False) | sample["visible"]&~visible   # known not to be in the picture any more
+    return sample|dict(frames=np.ascontiguousarray(frames.transpose(0, 3, 1, 2)), visible=visible, absent=absent, affine=chain_affine(sample["affine"], matrix),
         keypoints=np.where(visible[..., None], new, 0).astype(np.float32))
 
 # %% ../../nbs/14_data.augment.ipynb #884146e7
@@ -176,7 +177,7 @@ def temporal_jitter(
     which = np.rint(start + tempo*np.arange(n)).astype(int)
     inside = which < t
     which = np.minimum(which, t-1)
-    own = {k: sample[k][which] for k in ("frames", "keypoints", "visible", "labelled") if k in sample}
+    own = {k: sample[k][which] for k in ("frames", "keypoints", "visible", "absent", "labelled", "time") if k in sample}
     if sample["affine"].ndim == 3: own["affine"] = sample["affine"][which]
     return sample|own|dict(frame_mask=sample["frame_mask"][which]&inside)
 

@@ -67,13 +67,13 @@ class Windows(Sequence):
         "A clip without the frames that pad it, of which a window should hold as few as it can"
         sample = self.clips[range(len(self))[i]]
         n = max(1, int(sample["frame_mask"].sum()))
-        per_frame = [k for k in ("frames", "keypoints", "visible", "labelled", "frame_mask") if k in sample]+["affine"]*(np.ndim(sample["affine"]) == 3)
+        per_frame = [k for k in ("frames", "keypoints", "visible", "absent", "labelled", "frame_mask", "time") if k in sample]+["affine"]*(np.ndim(sample["affine"]) == 3)
         return sample if n == len(sample["frames"]) else sample|{k: sample[k][:n] for k in per_frame}
 
     def _cut(self, sample, start):
         at = np.floor(start+self.step*np.arange(self.frames)+.5).astype(int)   # rint would show a frame twice: 3.5 and 4.5 are both 4 to it
         inside,at = at < len(sample["frames"]),np.minimum(at, len(sample["frames"])-1)
-        own = {k: sample[k][at] for k in ("frames", "keypoints", "visible", "labelled") if k in sample}
+        own = {k: sample[k][at] for k in ("frames", "keypoints", "visible", "absent", "labelled", "time") if k in sample}
         if sample["affine"].ndim == 3: own["affine"] = sample["affine"][at]
         sample = sample|own|dict(frame_mask=sample["frame_mask"][at]&inside)
         return sample if self.size is None else look(sample, self.size)

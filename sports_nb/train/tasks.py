@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from ..core.metrics import auc, classification_table, limb_angle_error, mpjpe, pck
 from ..data.datasets import ACTION_CLASSES
 from ..core.skeleton import get_skeleton
-from .losses import confidence_loss, distance_loss, elastic_net, forecast_loss, limb_loss, map_cross_entropy, masked_cross_entropy, spread_loss
+from ..layers.attention import FRAME
+from .losses import confidence_loss, distance_loss, elastic_net, forecast_loss, limb_loss, map_cross_entropy, masked_cross_entropy, masked_mean, spread_loss
 
 # %% ../../nbs/41_train.tasks.ipynb #cb46f42e
 def _fault(sample, text):
@@ -26,6 +28,16 @@ def _recognition(action, logits, classes):
     "Accuracy, macro F1 and the share of the commonest class, percent."
     table = classification_table(action, logits.argmax(-1), classes)
     return {k: 100 * table[k] for k in ("accuracy", "macro_f1", "majority")}
+
+def _right(pred, target, visible):
+    "Joints of body13 within 0.2 torso of their labels; a torso that is not seen, or seen from its end, is taken from the extent of the body."
+    big = torch.finfo(target.dtype).max
+    low, high = (torch.where(visible[..., None], target, s * big).amin(-2) if s > 0 else torch.where(visible[..., None], target, s * big).amax(-2) for s in (1, -1))
+    extent = torch.where(visible.any(-1), (high - low).amax(-1), 0.)
+    torso = .35 * extent
+    for shoulder, hip in ((1, 8), (2, 7)):   # the second is the field's choice, where both are seen
+        torso = torch.where(visible[..., shoulder] & visible[..., hip], (target[..., shoulder, :] - target[..., hip, :]).norm(dim=-1), torso)
+    return visible & ((pred - target).norm(dim=-1) <= .2 * torch.maximum(torso, .15 * extent)[..., None])
 
 def _stack(samples, key, pad):
     "One array of samples of different length, zeros at the end."
@@ -38,9 +50,10 @@ class RecogniseAndEstimate:
     classes: tuple = ACTION_CLASSES # names of the actions, in the order of their labels
     pose: float = 1. # weight of the elastic net, eq. (7)
     maps: float = 0.2 # weight of the maps' cross-entropy
-    confidence: float = 0.01 # weight of the confidence's cross-entropy
+    confidence: float = 0.1 # weight of the confidence's cross-entropy, and of the expected distance's likelihood
+    presence: float = 0.05 # weight of the presence's cross-entropy
     action: float = 0.1 # weight of the action's cross-entropy
-    sigma: float = 1.2 # width of the maps' targets, cells
+    sigma: float = 0.9 # width of the maps' targets, cells
     name = "recognise_and_estimate"
 
     def length(self, sample): return len(sample["frames"])
@@ -54,26 +67,34 @@ class RecogniseAndEstimate:
     def batch(self, samples):
         pad = max(map(self.length, samples))
         out = {k: _stack(samples, k, pad) for k in ("frames", "keypoints", "visible", "frame_mask")}
-        labelled = [dict(labelled=s.get("labelled", s["visible"].any(-1))) for s in samples]
-        return out | dict(labelled=_stack(labelled, "labelled", pad) & out["frame_mask"], action=np.array([s["action"] for s in samples]))
+        labelled = [s.get("labelled", s["visible"].any(-1)) for s in samples]
+        # a joint that is not in the picture, as of a wall no joint is
+        more = [dict(labelled=l, absent=s.get("absent", np.zeros_like(s["visible"])) | (l & ~s["visible"].any(-1))[:, None], time=s.get("time", FRAME * np.arange(len(l))).astype(np.float32)) for s, l in zip(samples, labelled)]
+        more = {k: _stack(more, k, pad) for k in ("labelled", "absent", "time")}
+        return out | more | dict(labelled=more["labelled"] & out["frame_mask"], action=np.array([s["action"] for s in samples]))
 
     def _forward(self, model, batch):
         frames = batch["frames"]
-        return model(frames.float() / 255 if frames.dtype == torch.uint8 else frames, frame_mask=batch["frame_mask"])
+        timed = dict(times=batch["time"]) if getattr(getattr(model, "module", model), "task", None) == "recognise_and_estimate" and frames.shape[1] > 1 else {}
+        return model(frames.float() / 255 if frames.dtype == torch.uint8 else frames, frame_mask=batch["frame_mask"], **timed)
 
     def loss(self, model, batch):
         out, visible = self._forward(model, batch), batch["visible"] & batch["frame_mask"][..., None]
         over_blocks = lambda f: sum(map(f, out["blocks"])) / len(out["blocks"])
+        target, (confidence, distance) = batch["keypoints"], out["trust"]
+        off = (out["keypoints"] - target).detach()
+        real = batch["frame_mask"][..., None]
         parts = dict(
             pose=over_blocks(lambda b: elastic_net(b["keypoints"], batch["keypoints"], visible)),
             maps=over_blocks(lambda b: map_cross_entropy(b["logits"], batch["keypoints"], visible, sigma=self.sigma)),
-            confidence=over_blocks(lambda b: confidence_loss(b["confidence_logits"], visible, batch["labelled"])),
+            confidence=confidence_loss(confidence, _right(out["keypoints"].detach(), target, visible), visible | batch["absent"] & real) + .1 * spread_loss(distance, off.norm(dim=-1), visible),
+            presence=masked_mean(F.binary_cross_entropy_with_logits(out["presence"], visible.any(-1).float(), reduction="none"), batch["frame_mask"] & (visible.any(-1) | batch["labelled"])),
             action=masked_cross_entropy(out["action_logits"], batch["action"]))
         return sum(getattr(self, k) * x for k, x in parts.items()), parts
 
     def outcome(self, model, batch):
         out = self._forward(model, batch)
-        keep = dict(keypoints=out["keypoints"], confidence=out["confidence"]) | (dict(logits=out["action_logits"]) if "action_logits" in out else {})
+        keep = dict(keypoints=out["keypoints"], confidence=out["confidence"], presence=out.get("presence", out["confidence"].mean(-1))) | (dict(logits=out["action_logits"]) if "action_logits" in out else {})
         size = np.array(batch["frames"].shape[:-3:-1])   # width, height
         return {k: x.float().cpu().numpy() for k, x in keep.items()} | {k: batch[k].cpu().numpy() for k in ("visible", "frame_mask", "labelled", "action")} | \
             dict(reference=batch["keypoints"].cpu().numpy() * size, size=size)
@@ -87,8 +108,10 @@ class RecogniseAndEstimate:
         out = {}
         if visible.any():
             for threshold in (0.2, 0.1, 0.05): out[f"pck@{threshold}"] = pck(pred, frames("reference"), visible, threshold=threshold)
+            right = _right(*(torch.from_numpy(x) for x in (pred, frames("reference"), visible))).numpy()[visible]
+            if right.any() and not right.all(): out["confidence auc"] = auc(frames("confidence")[visible], right)
         person = visible.any(-1)[labelled]
-        if person.any() and not person.all(): out["auc"] = auc(frames("confidence")[labelled].mean(-1), person)
+        if person.any() and not person.all(): out["presence auc"] = auc(frames("presence")[labelled], person)
         known = action >= 0
         if known.any():
             out |= _recognition(action[known], join(lambda o: o["logits"])[known], self.classes)
