@@ -240,4 +240,9 @@ def read_clips(
             rank,count = number.groupby(own["label"]).rank(),number.groupby(own["label"]).transform("size")
             chosen = own.index[rank > .8*count]
         table.loc[chosen, "part"] = "val"
+    # films that show up in pictures kept for judging train nothing
+    judged = folder.parent/"real_eval"/"exclude_clips.txt"
+    if judged.is_file():
+        gone = set(judged.read_text(encoding="utf-8").split("\n"))
+        table.loc[[path.relative_to(folder).as_posix() in gone for path in table["path"]], "part"] = "test"
     return Clips("clips", table, size)
