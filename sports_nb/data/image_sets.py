@@ -6,7 +6,7 @@
 __all__ = ['SURE_LABEL', 'CROP_MARGIN', 'SEEN_MARGIN', 'BLOCK', 'WINDOW', 'FILM_ROOM', 'People', 'read_people', 'window_rows',
            'read_film']
 
-# %% ../../nbs/13e_data.image_sets.ipynb #22995bc1
+# %% ../../nbs/13e_data.image_sets.ipynb #0fdbebbb
 import hashlib,os,zipfile
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from .clips import KeptClips
 from .datasets import DataError,Reader,data_folder,load_arrays,read_clips
-from .sample import apply_affine,crop,invert_affine,make_sample,square
+from .sample import apply_affine,crop,invert_affine,make_sample
 from .synthetic import cache_folder
 from .video import Clip
 
