@@ -34,7 +34,7 @@ def features(model, frames, times, crop):
         if crop:
             h, w = chunk[0].shape[:2]
             r = max(h, w)/2
-            out = estimate(model, chunk, np.tile([w/2 - r, h/2 - r, w/2 + r, h/2 + r], (len(chunk), 1)), mirror=True)
+            out = estimate(model, chunk, np.tile([w/2 - r, h/2 - r, w/2 + r, h/2 + r], (len(chunk), 1)))
             out |= dict(found=np.ones(len(chunk), bool), sure=out["confidence"])
         else: out = tracker.step(chunk, at)
         ok = out["found"]

@@ -79,7 +79,7 @@ def estimated_motions(
     if source not in ("basketball400", "ballplay"): raise ValueError(f"what can be filmed is basketball400 and ballplay, not {source!r}")
     if condition not in FROZEN: raise ValueError(f"a film is made under conditions {' and '.join(FROZEN)}, not {condition!r}")
     model,out = shipped(),[]
-    key = hashlib.sha256(json.dumps([model.card["sha256"], source, condition, FROZEN[condition], FILMED, CHUNK]).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps([model.card["sha256"], source, condition, FROZEN[condition], FILMED, CHUNK, "frames read alone, once"]).encode()).hexdigest()[:16]
     for name,film,own in tqdm(_films(source, part, condition, only, first), disable=not progress, desc=f"film {source}"):
         path = cache_folder()/"estimated"/key/f"{name.replace('/', '-')}.npz"
         if not path.exists():

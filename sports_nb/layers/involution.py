@@ -66,8 +66,7 @@ def _engine(x, weight, stride):
     return "compiled" if fast and x.device.type == "cpu" and _library() is not None else "taps"
 
 # %% ../../nbs/20_layers.involution.ipynb #55d6326e
-@torch.library.custom_op("sports_nb::involution2d", mutates_args=())
-def _op(x: torch.Tensor, weight: torch.Tensor, stride: int, dilation: int) -> torch.Tensor:
+def _forward(x: torch.Tensor, weight: torch.Tensor, stride: int, dilation: int) -> torch.Tensor:
     engine = _engine(x, weight, stride)
     if engine == "triton":
         from sports_nb.layers.involution_gpu import triton_forward
@@ -75,6 +74,8 @@ def _op(x: torch.Tensor, weight: torch.Tensor, stride: int, dilation: int) -> to
     if engine == "taps": return _tap_forward(x, weight, stride, dilation)
     x, weight = x.contiguous(), weight.contiguous()
     return _compiled(True, (x, weight), (x.new_empty(x.shape),), dilation)[0]
+
+_op = torch.library.custom_op("sports_nb::involution2d", _forward, mutates_args=())
 
 @torch.library.custom_op("sports_nb::involution2d_backward", mutates_args=())
 def _op_backward(x: torch.Tensor, weight: torch.Tensor, grad: torch.Tensor, stride: int, dilation: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -129,9 +130,10 @@ def involution2d(
     dtype = torch.promote_types(x.dtype, weight.dtype)
     inner = torch.float32 if x.device.type == "cpu" and dtype in (torch.bfloat16, torch.float16) else dtype
     x, weight = x.to(inner), weight.to(inner)
-    # an exported graph (ONNX) may hold nothing but the usual operations
-    plain = torch.compiler.is_exporting() or torch.jit.is_tracing()
-    return (plain_involution2d(x, weight, stride, dilation) if plain else _op(x, weight, stride, dilation)).to(dtype)
+    # an exported graph (ONNX) may hold nothing but the usual operations; and who asks for neither gradient nor graph needs no operation
+    if torch.compiler.is_exporting() or torch.jit.is_tracing(): compute = plain_involution2d
+    else: compute = _op if torch.is_grad_enabled() or torch.compiler.is_compiling() else _forward
+    return compute(x, weight, stride, dilation).to(dtype)
 
 
 def plain_involution2d(x, weight, stride=1, dilation=1):
