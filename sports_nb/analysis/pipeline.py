@@ -136,7 +136,7 @@ class ActionWindows:
         if len(pick) < ACTION_FRAMES//2 and not short: return
         window = {k: np.stack([self.kept[i][1][k] for i in pick]) for k in self.kept[0][1]}
         if self.still(window["position"], window["box"], known[pick]): p = np.full(len(ACTION_CLASSES), np.nan, np.float32)
-        else: p = self.model.recognise({k: torch.from_numpy(window[k])[None] for k in ("appearance", "keypoints", "scene", "confidence")}).softmax(-1)[0].numpy()
+        else: p = self.model.recognise({k: torch.from_numpy(window[k])[None] for k in ("appearance", "keypoints", "scene", "confidence")}, times=torch.from_numpy(known[pick] - known[pick[0]]).float()[None]).softmax(-1)[0].numpy()
         self.time.append((known[pick[0]] + end)/2); self.probability.append(p); self.next = end + ACTION_HOP
 
     @staticmethod

@@ -103,7 +103,8 @@ def trace_estimator(
             if not hasattr(model, "recognise"): return model(x)
             if stream: return model(x, times=None if times is None else torch.as_tensor(times, dtype=torch.float32)[None])
             alone = model.estimate(x[0][:, None])
-            return model.recognise({k: alone[k].transpose(0, 1) for k in ("appearance", "keypoints", "confidence", "scene")})
+            clock = None if times is None else torch.as_tensor(times, dtype=torch.float32)[None]
+            return model.recognise({k: alone[k].transpose(0, 1) for k in ("appearance", "keypoints", "confidence", "scene")}, times=clock)
         seen = watched(model, (Involution2d, PSTA, PredictionBlock), run)
         maps = {name: _maps(*v, names) for name, v in seen.items() if isinstance(v[0], PredictionBlock)}
         at = list(maps.values())[-1]["keypoints"] if maps else np.full((len(names), 2), .5, np.float32)
