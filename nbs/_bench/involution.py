@@ -1,9 +1,11 @@
 """Involution against the textbook form (unfold), a loop over shifts that autograd sees, and a dense 3x3 convolution: time and peak memory.
 
-    python nbs/_bench/involution.py [--write]
+    python nbs/_bench/involution.py [--write] [--part usual | last]
 
 All ways take turns in one process, and the fastest of the rounds counts; memory is the growth of the peak resident set over what the inputs
-need, each way in a process of its own. On a GPU the notebook 20a measures the share of the bandwidth. Writes results/involution.json.
+need, each way in a process of its own. The part "last" has the maps of a training of hicnn_psta_small in bfloat16, channels last, with one
+thread and two: what is computed in that order against a copy to the usual order in float32, the taps there, and a copy back. On a GPU the
+notebook 20a measures the share of the bandwidth. Writes results/involution.json.
 """
 import argparse
 import json
@@ -20,6 +22,7 @@ from sports_nb.layers.involution import _engine, involution2d, plain_involution2
 from sports_nb.train.recipes import provenance
 
 BATCH, GROUP = 4, 16
+LAST_BATCH, LAST_SHAPES = 24, [(32, 32), (32, 24), (32, 16), (64, 16), (64, 12), (64, 8), (128, 8), (128, 6), (128, 4)]  # at 128, 96 and 64 px
 SHAPES = [(64, 56), (64, 28), (128, 28), (128, 14), (256, 28), (256, 14)]
 WAYS = dict(ours=involution2d, unfold=unfold_involution2d, shifts=plain_involution2d)
 
@@ -55,6 +58,30 @@ def times(c, n, k, rounds):
     return out
 
 
+def copied(x, psi):
+    "By way of the usual order and float32, as it was before there were taps for channels last"
+    y = involution2d(*(t.to(torch.float32, memory_format=torch.contiguous_format) for t in (x, psi)))
+    return y.to(x.dtype, memory_format=torch.channels_last)
+
+
+def last_times(c, n, rounds):
+    "Milliseconds forward, and forward and backward, of a map as it lies in memory in a training"
+    torch.manual_seed(0)
+    make = lambda channels: torch.randn(LAST_BATCH, channels, n, n).bfloat16().to(memory_format=torch.channels_last)
+    x, psi, grad = make(c).requires_grad_(), make(c//GROUP*49).unflatten(1, (c//GROUP, 7, 7)).requires_grad_(), make(c)
+    ways, out = dict(last=involution2d, copied=copied), {}
+    best = {way: [float("inf")]*2 for way in ways}
+    for i in range(rounds + 1):
+        for way, f in ways.items():
+            start = time.perf_counter()
+            y = f(x, psi)
+            middle = time.perf_counter()
+            torch.autograd.grad(y, (x, psi), grad)
+            if i: best[way] = [min(a, b) for a, b in zip(best[way], (middle - start, time.perf_counter() - start))]
+    for i, what in enumerate(("forward", "forward+backward")): out[what] = {way: round(1000*t[i], 3) for way, t in best.items()}
+    return out
+
+
 def memory(way, c, n, k):
     "MB by which the peak grows in forward and backward, over the inputs"
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import involution as b; b.report({way!r}, {c}, {n}, {k})"
@@ -74,13 +101,11 @@ def report(way, c, n, k):
     print(status("VmHWM:") - before)
 
 
-if __name__ == "__main__":
-    ap = argparse.ArgumentParser(); ap.add_argument("--write", action="store_true"); ap.add_argument("--rounds", type=int, default=7)
-    a = ap.parse_args()
+def usual_part(rounds):
     rows = []
     for k in (7, 3):
         for c, n in SHAPES:
-            t = times(c, n, k, a.rounds)
+            t = times(c, n, k, rounds)
             mb = {way: round(memory(way, c, n, k), 1) for way in (*WAYS, "conv3x3")}
             both = t["forward+backward"]
             rows.append(dict(K=k, channels=c, map=n, batch=BATCH, group_channels=GROUP, milliseconds=t, extra_megabytes=mb,
@@ -88,6 +113,28 @@ if __name__ == "__main__":
                              time_over_conv3x3=round(both["ours"]/both["conv3x3"], 2), memory_over_unfold=round(mb["ours"]/max(mb["unfold"], .1), 3)))
             print({key: v for key, v in rows[-1].items() if key not in ("batch", "group_channels")}, flush=True)
     x, psi, _ = make(16, 8, 3)
-    result = dict(what="involution, float32, CPU", engine=_engine(x, psi, 1), threads=torch.get_num_threads(), load=round(os.getloadavg()[0], 2), gpu="not measured: no GPU was at hand",
-                  rows=rows, **provenance())
-    if a.write: Path("results/involution.json").write_text(json.dumps(result, indent=1) + "\n")
+    return dict(what="involution, float32, CPU", engine=_engine(x, psi, 1), threads=torch.get_num_threads(), load=round(os.getloadavg()[0], 2),
+                gpu="not measured: no GPU was at hand", rows=rows, **provenance())
+
+
+def last_part(rounds):
+    rows = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        for c, n in LAST_SHAPES:
+            t = last_times(c, n, rounds)
+            rows.append(dict(threads=threads, K=7, channels=c, map=n, batch=LAST_BATCH, group_channels=GROUP, milliseconds=t,
+                             faster_than_copied={what: round(v["copied"]/v["last"], 2) for what, v in t.items()}))
+            print({key: v for key, v in rows[-1].items() if key not in ("batch", "group_channels")}, flush=True)
+    return dict(what="involution, bfloat16, channels last, CPU", load=round(os.getloadavg()[0], 2), rows=rows, **provenance())
+
+
+if __name__ == "__main__":
+    ap = argparse.ArgumentParser(); ap.add_argument("--write", action="store_true"); ap.add_argument("--rounds", type=int, default=7)
+    ap.add_argument("--part", choices=("usual", "last"), help="measure this part alone; the other stays as it is in the file")
+    a = ap.parse_args()
+    path = Path("results/involution.json")
+    result = json.loads(path.read_text()) if path.exists() else {}
+    if a.part != "last": result = usual_part(a.rounds) | {k: v for k, v in result.items() if k == "channels_last"}
+    if a.part != "usual": result["channels_last"] = last_part(a.rounds)
+    if a.write: path.write_text(json.dumps(result, indent=1) + "\n")

@@ -1,7 +1,7 @@
 """Make the forecaster that ships out of a training: count how its errors scatter, and write weights and card.
 
     SPORTS_NB_DATA=... sports_nb train nbs/_recipes/forecast.toml --out FOLDER
-    SPORTS_NB_DATA=... python nbs/_tools/ship_forecaster.py FOLDER
+    SPORTS_NB_DATA=... python nbs/_tools/ship_forecaster.py FOLDER/best
 
 The spread is calibrated for what `analyse` gives it: histories that HICNN-PSTA read in films, here of BallPlay-M's validation sessions and
 of basketball400's validation clips under both conditions. From exact histories it is then too careful. No test data is looked at.
@@ -23,9 +23,9 @@ from sports_nb.train.recipes import provenance
 
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument("folder", help="of the training")
+    a.add_argument("checkpoint", help="of a training, or the weights that ship, to calibrate them anew for another estimator")
     o = a.parse_args()
-    model = load_checkpoint(Path(o.folder)/"best")
+    model = load_checkpoint(o.checkpoint)
     model.half().float()   # as the weights are kept
     t = model.config.horizon
     sets = [plain_windows(m, t) for m in (estimated_motions("ballplay", "val"), estimated_motions("basketball400", "validation"), estimated_motions("basketball400", "validation", "hard"))]

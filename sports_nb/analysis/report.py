@@ -222,7 +222,7 @@ def page(
     ranked = ranking(analysis)
     frames, found = len(analysis.estimated.time), int(np.isfinite(analysis.box.values).all(-1).sum())
     parts = [f"<h1>{text(clip.path.name)}</h1>"]
-    if not ranked: parts.append('<p class="answer">no action <small>the athlete was seen too briefly</small></p>')
+    if not ranked: parts.append(f'<p class="answer">no action <small>the athlete {"did not move" if analysis.action else "was seen too briefly"}</small></p>')
     else:
         others = ", ".join(f"{text(a)} {p:.0%}" for a, p in ranked[1:] if p >= .05)
         parts.append(f'<p class="answer">{text(ranked[0][0])} {ranked[0][1]:.0%} <small>{others}</small></p>')

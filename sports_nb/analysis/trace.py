@@ -59,11 +59,12 @@ def _kernels(layer, inputs, output):
     return dict(kind="kernels", kernels=_plain(layer.kernels(x)[0]), before=mean(x[0]), after=mean(y), stride=layer.stride, dilation=layer.dilation)
 
 def _attention(layer, inputs, nodes):
-    e, grid, mask = (*inputs, None, None)[:3]
-    looks = layer.weights(e, mask)
+    e, grid, mask, times = (*inputs, None, None, None)[:4]
+    looks = layer.weights(e, grid, mask, times)
     out = {}
-    if "t" in looks: out["time"] = _plain(looks["t"][0, :, :, -1].transpose(0, 1))
-    if "s" in looks: out["space"] = _plain(looks["s"][0, -1])
+    # a frame that was read alone has no others to look at
+    if "t" in looks and looks["t"].shape[-1] > 1: out["time"] = _plain(looks["t"][-1, :, :, -1].transpose(0, 1))
+    if "s" in looks: out["space"] = _plain(looks["s"][-1, -1])
     if grid is not None: return dict(kind="attention", grid=tuple(grid), **out)
     if "space" not in out: return None   # between joints there is nothing to see
     names, at = nodes
@@ -71,7 +72,7 @@ def _attention(layer, inputs, nodes):
 
 def _maps(layer, inputs, output, names):
     out = output[0]
-    return dict(kind="maps", maps=_plain(out["maps"][0, -1]), keypoints=_plain(out["keypoints"][0, -1]), names=names)
+    return dict(kind="maps", maps=_plain(out["maps"][-1, -1]), keypoints=_plain(out["keypoints"][-1, -1]), names=names)
 
 # %% ../../nbs/51a_analysis.trace.ipynb #83abdb5f
 _NODES = dict(joint="joints", part="parts", body="trunk and limbs") # what the nodes of a scale are called
@@ -91,17 +92,26 @@ def trace_estimator(
     model, # HICNN-PSTA or one of its relatives
     pictures, # crops that follow each other, (t, s, s, 3) uint8
     skeleton:str="body13", # whose joints it finds
+    times=None, # (t,) seconds of the crops; None: 40 ms apart
 )->dict: # group -> layer -> arrays
     "What the layers of an estimator did with the last of some crops"
     names = list(get_skeleton(skeleton).keypoints)
     x = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2)[None].float()/255
     with torch.inference_mode():
-        seen = watched(model, (Involution2d, PSTA, PredictionBlock), lambda: model(x))
+        stream = getattr(model, "card", {}).get("stream", False)   # whether the time path was trained, and `analyse` uses it
+        def run():
+            if not hasattr(model, "recognise"): return model(x)
+            if stream: return model(x, times=None if times is None else torch.as_tensor(times, dtype=torch.float32)[None])
+            alone = model.estimate(x[0][:, None])
+            clock = None if times is None else torch.as_tensor(times, dtype=torch.float32)[None]
+            return model.recognise({k: alone[k].transpose(0, 1) for k in ("appearance", "keypoints", "confidence", "scene")}, times=clock)
+        seen = watched(model, (Involution2d, PSTA, PredictionBlock), run)
         maps = {name: _maps(*v, names) for name, v in seen.items() if isinstance(v[0], PredictionBlock)}
         at = list(maps.values())[-1]["keypoints"] if maps else np.full((len(names), 2), .5, np.float32)
         nodes = [*names, "scene"], np.concatenate([at, [[.06, .06]]]).astype(np.float32)
+        off = lambda name: ", time path off" if name.startswith("attention.") and "t" in model.config.paths and not stream else ""
         out = {"involution kernels": {_title(n): _kernels(*v) for n, v in seen.items() if isinstance(v[0], Involution2d)},
-               "attention (PSTA)": {_title(n): _attention(*v[:2], nodes) for n, v in seen.items() if isinstance(v[0], PSTA)},
+               "attention (PSTA)": {_title(n) + off(n): _attention(*v[:2], nodes) for n, v in seen.items() if isinstance(v[0], PSTA)},
                "probability maps": {f"prediction {_title(n)}": m for n, m in maps.items()}}
     return {k: shown for k, v in out.items() if (shown := {n: e for n, e in v.items() if e})}
 
@@ -176,7 +186,7 @@ def trace(
         side = np.median([b[2] - b[0] for b in boxes])
         crops, affines = zip(*(crop(pictures[i], square(b, side/(b[2] - b[0])), size) for i, b in zip(rows, boxes)))
         affine = affines[-1]
-        layers = trace_estimator(estimator, np.stack(crops))
+        layers = trace_estimator(estimator, np.stack(crops), times=times[first:frame + 1])
         found = list(layers.get("probability maps", {None: dict(keypoints=.5)}).values())[-1]["keypoints"]
         at = np.where(known[frame][:, None], ((position[frame] - affine[:, 2])/affine[[0, 1], [0, 1]] + .5)/size, found)
         past, _, visible = histories(forecaster.config.history, position, confidence, times, np.array([frame]))

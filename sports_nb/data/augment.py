@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from ..core.skeleton import get_skeleton
+from .film_flaws import ball,cut,darken,motion_blur
 from .sample import apply_affine,chain_affine,invert_affine
 
 # %% ../../nbs/14_data.augment.ipynb #d3a06f52
@@ -23,13 +24,14 @@ def flip(
     if rng.random() >= p: return sample
     swap = get_skeleton("body13").flip
     w = sample["frames"].shape[-1]
-    visible = sample["visible"][:, swap]
+    own = {k: sample[k][:, swap] for k in ("visible", "absent") if k in sample}
     mirrored = (sample["keypoints"]*np.float32([-1, 1]) + np.float32([1, 0]))[:, swap]
+    if "view" in sample: own["view"] = (w-1-sample["view"][0], *sample["view"][1:])
     affine = sample["affine"].copy()
     affine[..., 2] += affine[..., 0]*(w-1)
     affine[..., 0] *= -1
-    return sample|dict(frames=np.ascontiguousarray(sample["frames"][..., ::-1]), visible=visible, affine=affine,
-        keypoints=np.where(visible[..., None], mirrored, np.float32(0)))
+    return sample|dict(frames=np.ascontiguousarray(sample["frames"][..., ::-1]), affine=affine,
+        keypoints=np.where(own["visible"][..., None], mirrored, np.float32(0)), **own)
 
 # %% ../../nbs/14_data.augment.ipynb #c93c0b24
 def warp(
@@ -50,10 +52,20 @@ def warp(
     old = sample["keypoints"]*(w, h) - .5
     new = (apply_affine(invert_affine(matrix), old)+.5)/size
     visible = sample["visible"] & ((new >= 0)&(new <= 1)).all(-1)
-    return sample|dict(frames=np.ascontiguousarray(frames.transpose(0, 3, 1, 2)), visible=visible, affine=chain_affine(sample["affine"], matrix),
+    absent = sample.get("absent", False) | sample["visible"]&~visible   # known not to be in the picture any more
+    return sample|dict(frames=np.ascontiguousarray(frames.transpose(0, 3, 1, 2)), visible=visible, absent=absent, affine=chain_affine(sample["affine"], matrix),
         keypoints=np.where(visible[..., None], new, 0).astype(np.float32))
 
 # %% ../../nbs/14_data.augment.ipynb #884146e7
+def _view(sample):
+    "What a network should see of a crop: x and y of the middle and the side of a square, px"
+    h,w = sample["frames"].shape[-2:]
+    return sample.get("view", ((w-1)/2, (h-1)/2, w/sample.get("room", 1)))
+
+
+def _plain(sample): return {k: v for k,v in sample.items() if k not in ("room", "view")}
+
+
 def affine(
     sample:dict, # as in `data.sample`
     rng, # np.random.Generator
@@ -63,25 +75,25 @@ def affine(
     size:int=None, # side of the new crop, px; None keeps the old width
     outside="black", # as in `warp`
 )->dict: # the warped sample
-    "A random rotation, scale and shift about the middle of the crop; a crop with `room` is closed in on."
-    h,w = sample["frames"].shape[-2:]
+    "A random rotation, scale and shift about the middle of the crop, or of its `view`; a crop with `room` is closed in on."
+    w = sample["frames"].shape[-1]
     size = size or w
+    *centre,side = _view(sample)
     angle = np.radians(rng.uniform(-rotation, rotation))
-    grow = np.exp(rng.uniform(-1, 1)*np.log1p(scale))*size/w*sample.get("room", 1)
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])/grow
+    step = side/size/np.exp(rng.uniform(-1, 1)*np.log1p(scale))   # old pixels in a new one
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])*step
     middle = (size-1)/2 + rng.uniform(-shift, shift, 2)*size
-    return warp({k: v for k,v in sample.items() if k != "room"}, np.c_[turn, np.array([(w-1)/2, (h-1)/2]) - turn@middle], size, outside)
+    return warp(_plain(sample), np.c_[turn, centre - turn@middle], size, outside)
 
 # %% ../../nbs/14_data.augment.ipynb #fdc29dd9
 def look(
     sample:dict, # as in `data.sample`
     size:int, # side of the new crop, px
-)->dict: # the sample at another size, closed in on where it has `room`
+)->dict: # the sample at another size, closed in on where it has `room` or a `view`
     "What a network sees of a sample when nothing is changed."
-    w = sample["frames"].shape[-1]
-    step = w/size/sample.get("room", 1)   # old pixels in a new one
-    at = (w-1)/2 - step*(size-1)/2
-    return warp({k: v for k,v in sample.items() if k != "room"}, np.array([[step, 0, at], [0, step, at]]), size, "edge")
+    x,y,side = _view(sample)
+    step = side/size   # old pixels in a new one
+    return warp(_plain(sample), np.array([[step, 0, x - step*(size-1)/2], [0, step, y - step*(size-1)/2]]), size, "edge")
 
 # %% ../../nbs/14_data.augment.ipynb #96bd3154
 # rows: luma, then two colour axes (the YIQ axes of analogue television)
@@ -176,7 +188,7 @@ def temporal_jitter(
     which = np.rint(start + tempo*np.arange(n)).astype(int)
     inside = which < t
     which = np.minimum(which, t-1)
-    own = {k: sample[k][which] for k in ("frames", "keypoints", "visible", "labelled") if k in sample}
+    own = {k: sample[k][which] for k in ("frames", "keypoints", "visible", "absent", "labelled", "time") if k in sample}
     if sample["affine"].ndim == 3: own["affine"] = sample["affine"][which]
     return sample|own|dict(frame_mask=sample["frame_mask"][which]&inside)
 
@@ -228,16 +240,24 @@ def augment(
     p_coarse:float=.4, # how often `coarse` is applied
     p_noise:float=.2, # how often noise is added
     p_occlude:float=.2, # how often patches are laid over
+    p_cut:float=0., # how often the picture ends at the hips or knees
+    p_blur:float=0., # how often it is smeared by movement
+    p_dark:float=0., # how often the light is bad
+    p_ball:float=0., # how often a ball is held before the body
     behind=(), # samples without a person; half of the warped crops lie on one of them
 )->dict: # another view of the sample
     "A random view of a sample: flip, affine, colour, at times poorer, noisy or covered."
     sample = flip(sample, rng)
+    if rng.random() < p_ball: sample = ball(sample, rng)
+    if rng.random() < p_cut: sample = cut(sample, rng)
     if rng.random() < p_upside: rotation = 180
     outside = ("black", "edge")[int(rng.random() < .5)]
     if len(behind) and rng.random() < .5: outside = _fit(behind[int(rng.integers(len(behind)))], size or sample["frames"].shape[-1])
-    if "room" in sample or sample["visible"].any() or sample["action"] >= 0: sample = affine(sample, rng, rotation, scale, shift, size, outside)
+    if "room" in sample or "view" in sample or sample["visible"].any() or sample["action"] >= 0: sample = affine(sample, rng, rotation, scale, shift, size, outside)
     elif size: sample = look(sample, size)
     sample = colour(sample, rng)
+    if rng.random() < p_dark: sample = darken(sample, rng)
+    if rng.random() < p_blur: sample = motion_blur(sample, rng)
     if rng.random() < p_coarse: sample = coarse(sample, rng)
     if rng.random() < p_noise: sample = noise(sample, rng)
     if rng.random() < p_occlude: sample = occlude(sample, rng, n=int(rng.integers(1, 4)))

@@ -67,13 +67,13 @@ class Windows(Sequence):
         "A clip without the frames that pad it, of which a window should hold as few as it can"
         sample = self.clips[range(len(self))[i]]
         n = max(1, int(sample["frame_mask"].sum()))
-        per_frame = [k for k in ("frames", "keypoints", "visible", "labelled", "frame_mask") if k in sample]+["affine"]*(np.ndim(sample["affine"]) == 3)
+        per_frame = [k for k in ("frames", "keypoints", "visible", "absent", "labelled", "frame_mask", "time") if k in sample]+["affine"]*(np.ndim(sample["affine"]) == 3)
         return sample if n == len(sample["frames"]) else sample|{k: sample[k][:n] for k in per_frame}
 
     def _cut(self, sample, start):
         at = np.floor(start+self.step*np.arange(self.frames)+.5).astype(int)   # rint would show a frame twice: 3.5 and 4.5 are both 4 to it
         inside,at = at < len(sample["frames"]),np.minimum(at, len(sample["frames"])-1)
-        own = {k: sample[k][at] for k in ("frames", "keypoints", "visible", "labelled") if k in sample}
+        own = {k: sample[k][at] for k in ("frames", "keypoints", "visible", "absent", "labelled", "time") if k in sample}
         if sample["affine"].ndim == 3: own["affine"] = sample["affine"][at]
         sample = sample|own|dict(frame_mask=sample["frame_mask"][at]&inside)
         return sample if self.size is None else look(sample, self.size)
@@ -100,7 +100,7 @@ class Windows(Sequence):
         return [self._cut(sample, start) for start in self.starts(i, hop)]
 
 # %% ../../nbs/13d_data.clips.ipynb #33f766e1
-FIELDS = ("frames", "keypoints", "visible", "frame_mask", "affine", "action")
+FIELDS = ("frames", "keypoints", "visible", "labelled", "frame_mask", "time", "affine", "action")
 
 
 class KeptClips(Sequence):
@@ -111,31 +111,31 @@ class KeptClips(Sequence):
         n:int=None, # how many there will be
     ):
         folder = Path(folder)
-        if not (folder/"action.npy").exists():   # written last
+        if not all((folder/f"{k}.npy").exists() for k in FIELDS):
             if make is None: raise FileNotFoundError(f"no clips are kept in {folder}")
             folder.mkdir(parents=True, exist_ok=True)
             sources,arrays,name = set(),None,lambda key: folder/f"{key}.{os.getpid()}.tmp"
             for i,sample in enumerate(make()):
+                sample = dict(labelled=sample["visible"].any(-1))|sample
                 if arrays is None:
                     arrays = {k: np.lib.format.open_memmap(name(k), "w+", np.asarray(sample[k]).dtype, (n, *np.shape(sample[k]))) for k in FIELDS}
-                    about = f"{sample.get('room', 1)} {int('labelled' in sample)}"
+                    room = sample.get("room", 1)
                 for k in FIELDS: arrays[k][i] = sample[k]
                 sources.add(sample["source"])
             if arrays is None or i+1 != n: raise ValueError(f"{n} clips were announced for {folder}")
-            (folder/"about.txt").write_text(f"{'/'.join(sorted(sources))} {about}")
+            (folder/"about.txt").write_text(f"{'/'.join(sorted(sources))} {room}")
             for k in FIELDS:
                 arrays[k].flush()
                 os.replace(name(k), folder/f"{k}.npy")
         self.arrays = {k: np.load(folder/f"{k}.npy", mmap_mode="r") for k in FIELDS}
-        source,room,labelled = (folder/"about.txt").read_text().split()
-        self.source,self.room,self.labelled = source,float(room),labelled == "1"
+        source,room = (folder/"about.txt").read_text().split()[:2]
+        self.source,self.room = source,float(room)
 
     def __len__(self): return len(self.arrays["action"])
 
     def __getitem__(self, i):
         i = range(len(self))[i]
         sample = {k: np.asarray(x[i]) for k,x in self.arrays.items()}|dict(action=int(self.arrays["action"][i]), source=self.source)
-        if self.labelled: sample["labelled"] = sample["frame_mask"]
         return sample|dict(room=self.room) if self.room != 1 else sample
 
 # %% ../../nbs/13d_data.clips.ipynb #6c150d54
@@ -154,7 +154,7 @@ def read_basketball400(
         for row in rows.itertuples():
             clip = make_clip(row.action, performer=row.performer, seed=row.seed, hard=condition == "hard")
             at = list(LABELLED)
-            yield followed_sample([clip.draw(i) for i in at], clip.position[at], clip.visible[at], size, room, action=ACTIONS.index(row.action), source="basketball400-v1")
+            yield followed_sample([clip.draw(i) for i in at], clip.position[at], clip.visible[at], size, room, time=clip.times[at], action=ACTIONS.index(row.action), source="basketball400-v1")
     return KeptClips(cache_folder()/f"clips/basketball400-v1-{condition}-{part}-{size}-{room}{'' if first is None else f'-{first}'}", make, len(rows))
 
 # %% ../../nbs/13d_data.clips.ipynb #e1c5d322
@@ -177,5 +177,5 @@ def whole_clips(
             at = np.abs(clip.times[:, None]-want).argmin(0)
             seen = {i: cv2.resize(f, (size, size), interpolation=cv2.INTER_AREA) for i,f in clip.frames(at.min(), at.max()+1) if i in set(at.tolist())}
             pictures = np.stack([seen[i] for i in at]+[seen[at[-1]]]*(frames-n))
-            yield make_sample(pictures, action=int(label), source=row.source, frame_mask=np.arange(frames) < n)
+            yield make_sample(pictures, action=int(label), source=row.source, frame_mask=np.arange(frames) < n, time=seconds*np.arange(frames))
     return KeptClips(cache_folder()/f"clips/{clips.name}-{key}-{frames}-{seconds}-{size}", make, len(labels))

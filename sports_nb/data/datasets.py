@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ACTION_CLASSES', 'ACTION_TABLE', 'VIDEO_ENDINGS', 'HMDB_CODES', 'action_index', 'DataError', 'Reader', 'data_folder',
-           'load_arrays', 'LSPET', 'read_lspet', 'Clips', 'read_coco', 'read_folder', 'read_clips']
+           'load_arrays', 'LSPET', 'read_lspet', 'Clips', 'read_coco', 'read_folder', 'read_clips', 'read_other_clips']
 
 # %% ../../nbs/13a_data.datasets.ipynb #921e3a6a
 import os,re,zipfile
@@ -31,6 +31,8 @@ ACTION_TABLE = {
     ("jennycs", "defense"): "other", ("jennycs", "nothing"): "other",
     ("ballplay", "dribble"): "dribbling", ("ballplay", "shoot"): "shooting", ("ballplay", "pass"): "passing",
     ("ballplay", "catch"): "other", ("ballplay", "pickup"): "other", ("ballplay", "rebound"): "other", ("ballplay", "other"): "other",
+    **{("hmdb51", label): "other" for label in ("catch", "fall_floor", "hit", "jump", "kick_ball", "push", "run", "walk")},
+    **{("ucf101", label): "other" for label in ("Archery", "BaseballPitch", "ApplyEyeMakeup", "ApplyLipstick")},
     ("ballplay", "layup"): None,  # between a shot and a dunk
     **{("synthetic", action): action for action in ACTION_CLASSES},
 }
@@ -209,6 +211,13 @@ def read_folder(
 HMDB_CODES = {"0": "", "1": "train", "2": "test"}  # what the numbers in HMDB51's split files mean
 
 
+def _index(folder, columns=("path", "source", "source_class", "group", "split1")):
+    index = pd.read_csv(folder/"index.csv", dtype=str, keep_default_na=False)
+    lacking = set(columns)-set(index.columns)
+    if lacking: raise DataError(f"{folder/'index.csv'} has no column {', '.join(sorted(lacking))}; copy the set again")
+    return index
+
+
 def read_clips(
     root=None, # the folder that holds `basketball_clips`, or itself; None reads SPORTS_NB_DATA
     official:int=1, # which of the three official splits of HMDB51 and UCF101
@@ -217,9 +226,7 @@ def read_clips(
     "The HMDB51, UCF101 and jennycs basketball clips."
     if official not in (1, 2, 3): raise ValueError(f"official is {official}; the official splits are 1, 2 and 3")
     folder = data_folder("basketball_clips", ["index.csv"], root)
-    index = pd.read_csv(folder/"index.csv", dtype=str, keep_default_na=False)
-    lacking = {"path", "source", "source_class", "group", "split1"}-set(index.columns)
-    if lacking: raise DataError(f"{folder/'index.csv'} has no column {', '.join(sorted(lacking))}; copy the set again")
+    index = _index(folder)
     hmdb = dict(line.split() for file in sorted(folder.glob(f"splits/hmdb51_*_test_split{official}.txt")) for line in file.read_text().splitlines() if line.strip())
     codes = {Path(name).stem: HMDB_CODES[code] for name,code in hmdb.items()}
     rows = []
@@ -240,4 +247,21 @@ def read_clips(
             rank,count = number.groupby(own["label"]).rank(),number.groupby(own["label"]).transform("size")
             chosen = own.index[rank > .8*count]
         table.loc[chosen, "part"] = "val"
+    # films that show up in pictures kept for judging train nothing
+    judged = folder.parent/"real_eval"/"exclude_clips.txt"
+    if judged.is_file():
+        gone = set(judged.read_text(encoding="utf-8").split("\n"))
+        table.loc[[path.relative_to(folder).as_posix() in gone for path in table["path"]], "part"] = "test"
     return Clips("clips", table, size)
+
+# %% ../../nbs/13a_data.datasets.ipynb #0c0f4751
+def read_other_clips(
+    root=None, # the folder that holds `other_clips`, or itself; None reads SPORTS_NB_DATA
+    size:int=128, # side of the crops, px
+)->Clips: # samples; every action is *other*
+    "Clips of HMDB51 and UCF101 without basketball."
+    folder = data_folder("other_clips", ["index.csv"], root)
+    table = pd.DataFrame([dict(path=folder/row.path, source=row.source, label=row.source_class, action=action_index(row.source, row.source_class), group=row.group, part=row.split1, keypoints="") for row in _index(folder).itertuples()])
+    for _,own in table[table["part"] == "train"].groupby(["source", "label"]):
+        table.loc[own.index[own["group"].isin(sorted(set(own["group"]))[4::5])], "part"] = "val"
+    return Clips("other", table, size)

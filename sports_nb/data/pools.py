@@ -155,7 +155,7 @@ class Mixture(Sequence):
     def __len__(self): return len(self.part)
 
     def __getitem__(self, i):
-        part,which = self._at(0, range(len(self))[i])
+        part,which,_ = self._at(0, range(len(self))[i])
         return self.parts[part][which]
 
     def draw(self,
@@ -163,15 +163,15 @@ class Mixture(Sequence):
         i:int, # place
     )->dict: # the sample
         "What stands at a place in an epoch."
-        part,which = self._at(epoch, i)
+        part,which,time = self._at(epoch, i)
         own = self.parts[part]
-        return own.draw(epoch, which) if hasattr(own, "draw") else own[which]
+        return own.draw(time, which) if hasattr(own, "draw") else own[which]
 
     def _at(self, epoch, i):
-        "Part and sample that stand at a place"
+        "Part and sample that stand at a place, and how often that sample was seen before"
         part = int(self.part[i])
         at,n = epoch*self.counts[part]+self.rank[i],len(self.parts[part])
-        return part,int(self._order(part, int(at//n))[at%n])
+        return part,int(self._order(part, int(at//n))[at%n]),int(at//n)
 
     def __getstate__(self): return {k: v for k,v in self.__dict__.items() if k != "_order"}
 

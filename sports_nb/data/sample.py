@@ -109,6 +109,7 @@ def make_sample(
     box=None, # (4,) x0 y0 x1 y1 around the person, px; None for the whole image
     size:int=None, # side of the square crop, px; None takes the frames as they are
     frame_mask=None, # (t,) bool, False for padding; None for no padding
+    time=None, # (t,) seconds of the frames; None: 40 ms apart
     action:int=-1, # index in `ACTION_CLASSES`, -1 none
     source:str="", # name of the data set
 )->dict: # the sample
@@ -134,7 +135,7 @@ def make_sample(
         keypoints = np.where(seen[..., None], keypoints, 0)
     frame_mask = np.ones(t, bool) if frame_mask is None else np.asarray(frame_mask, bool)
     return dict(frames=np.ascontiguousarray(frames.transpose(0, 3, 1, 2)), keypoints=keypoints.astype(np.float32), visible=seen,
-        frame_mask=frame_mask, affine=affine, action=int(action), source=source)
+        frame_mask=frame_mask, time=np.float32(.04*np.arange(t) if time is None else time), affine=affine, action=int(action), source=source)
 
 # %% ../../nbs/13_data.sample.ipynb #baf98a9f
 def person_box(

@@ -37,9 +37,9 @@ def joints_of(
     pictures, # (n, h, w, 3) uint8
     size:int, # side of the crops that the network sees, px
     mirror:bool=False, # mean with the mirror image
-)->tuple: # keypoints (n, 13, 2) in [0, 1], confidence (n, 13)
+)->tuple: # keypoints (n, 13, 2) in [0, 1], and how surely somebody is there (n,), a logit
     "Estimated joints of single pictures."
-    keypoints,confidence = [],[]
+    keypoints,presence = [],[]
     for i in range(0, len(pictures), 50):
         frames = np.stack([cv2.resize(p, (size, size), interpolation=cv2.INTER_AREA) for p in pictures[i:i+50]])
         x = torch.from_numpy(frames).permute(0, 3, 1, 2)[:, None].float()/255
@@ -47,8 +47,8 @@ def joints_of(
         if mirror:
             other = model.estimate(x.flip(-1))["maps"].flip(-1)[:, :, get_skeleton("body13").flip]
             out["keypoints"] = soft_argmax((out["maps"]+other)/2, PredictionBlock.radius)
-        keypoints.append(out["keypoints"][:, 0].numpy()); confidence.append(out["confidence"][:, 0].numpy())
-    return np.concatenate(keypoints),np.concatenate(confidence)
+        keypoints.append(out["keypoints"][:, 0].numpy()); presence.append(out["presence"][:, 0].numpy())
+    return np.concatenate(keypoints),np.concatenate(presence)
 
 
 def places(
@@ -92,7 +92,7 @@ def table4_real(
         size = getattr(model, "card", {}).get("crop", side)
         joints,person = joints_of(model, held.frames, size)
         said[name],said[f"{name}, mirror"] = joints*side,joints_of(model, held.frames, size, True)[0]*side
-        score = np.r_[person.mean(1), joints_of(model, empty, size)[1].mean(1)]
+        score = np.r_[person, joints_of(model, empty, size)[1]]
         told[name] = dict(auc=round(float(auc(score, np.arange(len(score)) < len(person))), 4), people=len(person), places=len(empty))
     for name,joints in said.items():
         for who,which in (("all", np.ones(len(held), bool)), ("upright", stands)):

@@ -49,50 +49,77 @@ def _library():
     "The compiled taps; None where no compiler was at hand when the package was installed"
     spec = find_spec("sports_nb.layers._involution")
     if spec is None: return None
-    library, pointer, shape = ctypes.CDLL(spec.origin), ctypes.c_void_p, [ctypes.c_int64] + [ctypes.c_int]*5
-    library.involution_forward.argtypes, library.involution_backward.argtypes = [pointer]*3 + shape, [pointer]*5 + shape
-    library.involution_forward.restype = library.involution_backward.restype = None
+    library, shape = ctypes.CDLL(spec.origin), [ctypes.c_int64] + [ctypes.c_int]*5
+    for kind in ("", "_float32", "_bfloat16"):
+        for name, tensors in (("forward", 3), ("backward", 5)):
+            f = getattr(library, f"involution_{name}{kind}")
+            f.argtypes, f.restype = [ctypes.c_void_p]*tensors + shape, None
     return library
 
-def _compiled(forward, tensors, outputs, dilation):
+def _compiled(name, tensors, outputs, dilation, last=False):
+    "Call a compiled function, of those for channels last if so asked; returns the outputs, which it fills"
     (b, c, h, w), (_, g, k, *_) = tensors[0].shape, tensors[1].shape
-    (_library().involution_forward if forward else _library().involution_backward)(*(t.data_ptr() for t in (*tensors, *outputs)), b*g, c//g, h, w, k, dilation)
+    kind = "_" + str(tensors[0].dtype).removeprefix("torch.") if last else ""
+    shape = (b, g, c//g, h, w, k) if last else (b*g, c//g, h, w, k, dilation)
+    getattr(_library(), f"involution_{name}{kind}")(*(t.data_ptr() for t in (*tensors, *outputs)), *shape)
     return outputs
 
-def _engine(x, weight, stride):
-    "Which of the ways computes these tensors: triton, compiled or taps"
+def _channels_last(x, weight):
+    "Whether the channels of each pixel are neighbours in memory, and the numbers of its kernels too"
+    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    return last and weight.permute(0, 4, 5, 1, 2, 3).is_contiguous()
+
+def _engine(x, weight, stride, dilation=1):
+    "The way that computes these tensors: triton, last (compiled, channels last), compiled, taps, single (in float32)"
     if x.is_cuda: return "triton" if find_spec("triton") and x.dtype != torch.float64 else "taps"   # the kernels sum in single precision
-    fast = x.dtype == weight.dtype == torch.float32 and stride == 1 and weight.shape[2] in (3, 5, 7)
-    return "compiled" if fast and x.device.type == "cpu" and _library() is not None else "taps"
+    cpu = x.device.type == "cpu"
+    fast = cpu and x.dtype == weight.dtype and stride == 1 and weight.shape[2] in (3, 5, 7) and _library() is not None
+    types = torch.float32, torch.bfloat16
+    if fast and dilation == 1 and x.dtype in types and _channels_last(x, weight): return "last"
+    if cpu and x.dtype in (torch.bfloat16, torch.float16): return "single"
+    return "compiled" if fast and x.dtype == torch.float32 else "taps"
+
+def _single(*tensors): return (t.to(torch.float32, memory_format=torch.contiguous_format) for t in tensors)
 
 # %% ../../nbs/20_layers.involution.ipynb #55d6326e
 def _forward(x: torch.Tensor, weight: torch.Tensor, stride: int, dilation: int) -> torch.Tensor:
-    engine = _engine(x, weight, stride)
+    engine = _engine(x, weight, stride, dilation)
     if engine == "triton":
         from sports_nb.layers.involution_gpu import triton_forward
         return triton_forward(x, weight, stride, dilation)
     if engine == "taps": return _tap_forward(x, weight, stride, dilation)
+    if engine == "single": return _op(*_single(x, weight), stride, dilation).to(x.dtype)
+    if engine == "last": return _compiled("forward", (x, weight), (torch.empty_like(x),), dilation, last=True)[0]
     x, weight = x.contiguous(), weight.contiguous()
-    return _compiled(True, (x, weight), (x.new_empty(x.shape),), dilation)[0]
+    return _compiled("forward", (x, weight), (x.new_empty(x.shape),), dilation)[0]
 
 _op = torch.library.custom_op("sports_nb::involution2d", _forward, mutates_args=())
 
 @torch.library.custom_op("sports_nb::involution2d_backward", mutates_args=())
 def _op_backward(x: torch.Tensor, weight: torch.Tensor, grad: torch.Tensor, stride: int, dilation: int) -> tuple[torch.Tensor, torch.Tensor]:
-    engine = _engine(x, weight, stride)
+    engine = _engine(x, weight, stride, dilation)
     if engine == "triton":
         from sports_nb.layers.involution_gpu import triton_backward
         return triton_backward(x, weight, grad, stride, dilation)
     if engine == "taps": return _tap_backward(x, weight, grad, stride, dilation)
+    if engine == "single": return tuple(t.to(x.dtype) for t in _op_backward(*_single(x, weight, grad), stride, dilation))
+    if engine == "last":
+        grad = grad.contiguous(memory_format=torch.channels_last)
+        outputs = torch.empty_like(x), torch.empty_like(weight)
+        return _compiled("backward", (x, weight, grad), outputs, dilation, last=True)
     x, weight, grad = x.contiguous(), weight.contiguous(), grad.contiguous()
-    return _compiled(False, (x, weight, grad), (torch.empty_like(x), torch.empty_like(weight)), dilation)
+    return _compiled("backward", (x, weight, grad), (torch.empty_like(x), torch.empty_like(weight)), dilation)
 
 @_op.register_fake
 def _(x, weight, stride, dilation): # the layout too is what the engine will give
-    return torch.empty_like(x) if stride == 1 and _engine(x, weight, stride) == "triton" else x.new_empty(*x.shape[:2], *weight.shape[-2:])
+    same = stride == 1 and _engine(x, weight, stride, dilation) in ("triton", "last")
+    return torch.empty_like(x) if same else x.new_empty(*x.shape[:2], *weight.shape[-2:])
 
 @_op_backward.register_fake
-def _(x, weight, grad, stride, dilation): return torch.empty_like(x) if _engine(x, weight, stride) == "triton" else x.new_empty(x.shape), weight.new_empty(weight.shape)
+def _(x, weight, grad, stride, dilation):
+    engine = _engine(x, weight, stride, dilation)
+    grad_x = torch.empty_like(x) if engine in ("triton", "last") else x.new_empty(x.shape)
+    return grad_x, torch.empty_like(weight) if engine == "last" else weight.new_empty(weight.shape)
 
 def _remember(ctx, inputs, output):
     x, weight, ctx.stride, ctx.dilation = inputs
@@ -128,12 +155,13 @@ def involution2d(
     if (ho, wo) != (-(-h//stride), -(-w//stride)):
         raise ValueError(f"a {h}x{w} map at stride {stride} has {-(-h//stride)}x{-(-w//stride)} output pixels; weight has kernels for {ho}x{wo}")
     dtype = torch.promote_types(x.dtype, weight.dtype)
-    inner = torch.float32 if x.device.type == "cpu" and dtype in (torch.bfloat16, torch.float16) else dtype
-    x, weight = x.to(inner), weight.to(inner)
-    # an exported graph (ONNX) may hold nothing but the usual operations; and who asks for neither gradient nor graph needs no operation
-    if torch.compiler.is_exporting() or torch.jit.is_tracing(): compute = plain_involution2d
-    else: compute = _op if torch.is_grad_enabled() or torch.compiler.is_compiling() else _forward
-    return compute(x, weight, stride, dilation).to(dtype)
+    x, weight = x.to(dtype), weight.to(dtype)
+    if torch.compiler.is_exporting() or torch.jit.is_tracing():   # an exported graph (ONNX) may hold nothing but the usual operations
+        inner = torch.float32 if x.device.type == "cpu" and dtype in (torch.bfloat16, torch.float16) else dtype
+        return plain_involution2d(x.to(inner), weight.to(inner), stride, dilation).to(dtype)
+    # who asks for neither gradient nor graph needs no operation of torch's
+    compute = _op if torch.is_grad_enabled() or torch.compiler.is_compiling() else _forward
+    return compute(x, weight, stride, dilation)
 
 
 def plain_involution2d(x, weight, stride=1, dilation=1):
@@ -164,7 +192,8 @@ class Involution2d(nn.Module):
         super().__init__()
         if channels % group_channels: raise ValueError(f"{channels} channels do not split into groups of {group_channels}")
         self.stride, self.dilation, self.k, self.groups = stride, dilation, kernel_size, channels//group_channels
-        self.reduce = nn.Sequential(nn.Conv2d(channels, channels//reduction, 1, bias=False), nn.BatchNorm2d(channels//reduction), nn.ReLU())
+        self.reduce = nn.Sequential(nn.Conv2d(channels, channels//reduction, 1, bias=False),
+                                    nn.BatchNorm2d(channels//reduction), nn.ReLU(inplace=True))
         self.span = nn.Conv2d(channels//reduction, kernel_size**2*self.groups, 1)
 
     def kernels(self, x):

@@ -29,7 +29,7 @@ class HICNNConfig:
 def conv_norm(c_in, c_out, kernel_size=1, stride=1, act=True):
     "Convolution and batch normalisation, with a ReLU unless `act` is False"
     layers = [nn.Conv2d(c_in, c_out, kernel_size, stride, kernel_size//2, bias=False), nn.BatchNorm2d(c_out)]
-    return nn.Sequential(*layers, *([nn.ReLU()] if act else []))
+    return nn.Sequential(*layers, *([nn.ReLU(inplace=True)] if act else []))
 
 # %% ../../nbs/31_models.hicnn.ipynb #fc62e01f
 class Bottleneck(nn.Module):
@@ -40,12 +40,12 @@ class Bottleneck(nn.Module):
         if op == "c": middle = conv_norm(mid, mid, 3, stride)
         else:
             middle = nn.Sequential(Involution2d(channels=mid, kernel_size=cfg.kernel_size, stride=stride, group_channels=cfg.group_channels),
-                                   nn.BatchNorm2d(mid), nn.ReLU())
+                                   nn.BatchNorm2d(mid), nn.ReLU(inplace=True))
         self.body = nn.Sequential(conv_norm(c_in, mid), middle, conv_norm(mid, c_out, act=False))
         # the block starts as its shortcut (zero-initialised last normalisation), as in RedNet
         nn.init.zeros_(self.body[-1][-1].weight)
         self.shortcut = nn.Identity() if stride == 1 and c_in == c_out else conv_norm(c_in, c_out, 1, stride, act=False)
-        self.relu = nn.ReLU()
+        self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x): return self.relu(self.body(x) + self.shortcut(x))
 

@@ -13,7 +13,7 @@ from einops import rearrange
 from torch import nn
 
 from ..layers.attention import PSTABlock
-from ..layers.heads import ActionHead, PredictionBlock
+from ..layers.heads import ActionHead, PredictionBlock, Trust
 from .hicnn import HICNN, HICNNConfig, top_down, top_down_layers
 from .registry import register_model
 
@@ -28,9 +28,9 @@ class HICNNPSTAConfig:
     paths:str = "ts" # attention over time and space, or "t", "s" alone
     scale:str = "head" # factor of eq. (4): "head", "group" or "paper"
     causal:bool = True # frame t sees only frames up to t, as a forecast from t needs it
-    position:bool = True # depthwise position term on the attention's values
+    position:bool = True # the attention knows where in the crop its tokens lie
     heads:int = 8 # in each path
-    depth:int = 2 # PSTA blocks
+    depth:int = 4 # PSTA blocks
     features:int = 64 # channels of the multi-task features
     n_blocks:int = 2 # prediction blocks, supervised one by one
     action_channels:int = 64 # width of the action head's tokens
@@ -56,14 +56,21 @@ class HICNNPSTA(nn.Module):
         self.norm = nn.LayerNorm(widths[-1])
         self.lateral, self.fuse = top_down_layers(widths, f)
         self.blocks = nn.ModuleList(PredictionBlock(channels=f, n_keypoints=cfg.n_keypoints, last=i == cfg.n_blocks - 1) for i in range(cfg.n_blocks))
+        self.trust, self.presence = Trust(channels=f, n_keypoints=cfg.n_keypoints), nn.Linear(widths[-1], 1)
         self.action = ActionHead(n_actions=cfg.n_actions, n_keypoints=cfg.n_keypoints, n_appearance=f, n_scene=widths[-1], channels=cfg.action_channels,
                                  paths=cfg.paths if cfg.attention else "", scale=cfg.scale)
         self.register_buffer("mean", torch.tensor([.485, .456, .406]).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor([.229, .224, .225]).view(3, 1, 1), persistent=False)
 
+    def start(self): # one memory for each PSTA block
+        "The memory of one athlete's stream, to be handed to `estimate` with each new frame"
+        return [block.psta.start() for block in self.attention]
+
     def features(self,
         frames, # b t 3 h w in [0, 1]; h and w multiples of the coarsest stride
         frame_mask=None, # b t, False for frames that pad a short clip
+        times=None, # b t, seconds of the frames; None: `attention.FRAME` apart
+        memory=None, # what `start` gave and earlier frames filled: these are the next frames of that stream
     ): # single-frame maps chi (finest first), multi-task features delta (b t f h/4 w/4), scene features (b t c)
         "The three outputs of the multi-task block, before any prediction"
         b, t, _, h, w = frames.shape
@@ -73,7 +80,7 @@ class HICNNPSTA(nn.Module):
         chi = self.backbone(rearrange((frames - self.mean)/self.std, 'b t c h w -> (b t) c h w'))
         hw = chi[-1].shape[-2:]
         x = rearrange(chi[-1], '(b t) c h w -> b t (h w) c', b=b)
-        for block in self.attention: x = block(x, tuple(hw), frame_mask)
+        for block, own in zip(self.attention, memory or [None]*len(self.attention)): x = block(x, tuple(hw), frame_mask, times, own)
         x = self.norm(x)
         top = rearrange(x, 'b t (h w) c -> (b t) c h w', h=hw[0])
         d = top_down([*chi[:-1], top], self.lateral, self.fuse)
@@ -81,30 +88,49 @@ class HICNNPSTA(nn.Module):
 
     def joints(self,
         delta, # multi-task features, b t f h w
-    ): # keypoints, confidence, maps and appearance of the last prediction block, and what each block says
-        "Joints and confidence of every frame"
+    ): # keypoints, confidence, radius50, maps and appearance of the last prediction block, what each block says, and trust before calibration
+        "Joints of every frame, and how far to trust them"
         blocks = []
         for block in self.blocks:
             out, delta = block(delta)
             blocks.append(out)
         last = blocks[-1]
-        return dict(keypoints=last["keypoints"], confidence=last["confidence_logits"].sigmoid(), maps=last["maps"], appearance=last["appearance"], blocks=blocks)
+        trust = self.trust(last["maps"], last["keypoints"], last["appearance"])
+        confidence, radius50 = self.trust.calibrated(*trust)
+        return dict(keypoints=last["keypoints"], confidence=confidence, radius50=radius50, maps=last["maps"], appearance=last["appearance"], blocks=blocks, trust=trust)
 
-    def estimate(self, frames, frame_mask=None):
-        "Joints, confidence and sequence features of every frame, without naming the action"
-        _, delta, scene = self.features(frames, frame_mask)
-        return dict(self.joints(delta), scene=scene)
+    def estimate(self, frames, frame_mask=None, times=None, memory=None):
+        "Joints, their confidence and radius, the presence of an athlete (a logit, b t), and sequence features of every frame, without naming the action"
+        _, delta, scene = self.features(frames, frame_mask, times, memory)
+        return dict(self.joints(delta), scene=scene, presence=self.presence(scene)[..., 0].float())
 
     def recognise(self,
         features, # what `estimate` returned, or windows cut from it: appearance, keypoints, confidence, scene
         frame_mask=None, # b t
+        times=None, # b t, seconds
     ): # logits, b a
         "The action of each window of frames, from its sequence features"
-        return self.action(features["appearance"], features["keypoints"], features["confidence"], features["scene"], frame_mask)
+        return self.action(features["appearance"], features["keypoints"], features["confidence"], features["scene"], frame_mask, times)
 
-    def forward(self, frames, frame_mask=None):
-        out = self.estimate(frames, frame_mask)
-        return dict(out, action_logits=self.recognise(out, frame_mask))
+    def forward(self, frames, frame_mask=None, times=None):
+        out = self.estimate(frames, frame_mask, times)
+        return dict(out, action_logits=self.recognise(out, frame_mask, times))
+
+    def adapt(self,
+        tensors, # weights of an earlier version or a smaller network, by name
+    ): # weights by this network's names; parts that were not there keep what they start with
+        "Take over weights that know less than this network"
+        tensors = dict(tensors)
+        for name in [n for n in tensors if n.endswith("psta.time")]:
+            # 0.1 added a vector to the tokens of each frame; of single pictures the first alone was trained, and it moves into the bias
+            time, start = tensors.pop(name).float(), name.removesuffix("time")
+            used = time[time.abs().sum(1) > 0]
+            if len(used): tensors[f"{start}qkv.bias"] = tensors[f"{start}qkv.bias"].float() + tensors[f"{start}qkv.weight"].float() @ used.mean(0)
+        # 0.1 had a confidence in each block that meant visibility
+        tensors = {n: x for n, x in tensors.items() if ".confidence." not in n}
+        fresh = ("trust.", "presence.", *(f"attention.{i}." for i in range(self.config.depth)))
+        own = {n: x for n, x in self.state_dict().items() if n not in tensors and (n.startswith(fresh) or n.endswith(("psta.lag.weight", "psta.place.weight")))}
+        return tensors | own
 
 # %% ../../nbs/32_models.hicnn_psta.ipynb #7d72247b
 def _hicnn_psta(**kwargs):

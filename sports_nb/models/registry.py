@@ -136,7 +136,7 @@ def _check_output(model, inputs, out, name):
         for part in want: _require(part in out and 0 <= out[part].min() and out[part].max() <= 1, name, f"the output holds {part} in [0, 1]")
     if model.task == "recognise_and_estimate":
         want |= {"action_logits": (b, c.n_actions)}
-        want |= {f"blocks.0.{part}": shape for part, shape in {"keypoints": (b, t, k, 2), "logits": tuple(out["maps"].shape), "confidence_logits": (b, t, k)}.items()}
+        want |= {f"blocks.0.{part}": shape for part, shape in {"keypoints": (b, t, k, 2), "logits": tuple(out["maps"].shape)}.items()} | dict(radius50=(b, t, k), presence=(b, t))
         for part in want: _require(part in out, name, f"the output holds {part}")
         _require(out["maps"].shape[:3] == (b, t, k) and out["maps"].ndim == 5, name, f"maps are (b, t, k, h, w), got {tuple(out['maps'].shape)}")
         sums = out["maps"].sum((-1, -2))

@@ -88,6 +88,7 @@ def _fill(model, tensors, label):
 # %% ../../nbs/43_train.checkpoints.ipynb #7fdb9c8d
 def load_checkpoint(
     path: str | Path, # of the weights or the card, with or without a suffix
+    **config, # fields of the config to change, such as more blocks: what is new starts as in a fresh model
 ) -> nn.Module: # in evaluation mode, single precision, on the CPU, with the card as `.card`
     "A model from its checkpoint, everything checked before use."
     weights, card_path = _paths(path)
@@ -96,8 +97,9 @@ def load_checkpoint(
     if hashlib.sha256(weights.read_bytes()).hexdigest() != card["sha256"]:
         raise CheckpointError(f"{weights.name} is not the file that {card_path.name} was written for (another hash): damaged, cut off or exchanged; copy both again")
     tensors, _ = _read_tensors(weights)
-    try: model = create_model(card["model"], **card["config"])
+    try: model = create_model(card["model"], **card["config"] | config)
     except (ValueError, TypeError) as error: raise CheckpointError(f"{card_path.name} asks for a model that this version of sports_nb cannot make: {error}") from error
+    if hasattr(model, "adapt"): tensors = model.adapt(tensors)   # weights of an earlier version, or of a smaller network
     _fill(model, tensors, weights.name)
     model.card = card
     return model.eval()
@@ -111,11 +113,12 @@ def list_pretrained() -> list[str]: # names, sorted
 
 def load_pretrained(
     name: str, # see `list_pretrained`
+    **config, # as in `load_checkpoint`
 ) -> nn.Module: # in evaluation mode, on the CPU, with its card as `.card`
     "A trained model that the package brings."
     if name not in list_pretrained():
         raise CheckpointError(f"no trained weights for {name!r} in this version; there are {list_pretrained() or 'none'}. Other checkpoints open with load_checkpoint(path)")
-    return load_checkpoint(_weights_folder() / name)
+    return load_checkpoint(_weights_folder() / name, **config)
 
 # %% ../../nbs/43_train.checkpoints.ipynb #5debe972
 def save_state(

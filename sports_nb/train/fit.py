@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
@@ -206,7 +206,8 @@ def fit(
             raise ValueError(f"the training in {out} was started with another {', '.join(differ)}: {({k: before.get(k) for k in differ})}, now {({k: settings[k] for k in differ})}; use the same, or another folder")
 
     if AcceleratorState._shared_state.get("_mixed_precision", precision) != precision: AcceleratorState._reset_state()   # else it keeps a process to its first precision
-    accelerator = Accelerator(mixed_precision=precision)
+    # single pictures leave the preferences in time alone
+    accelerator = Accelerator(mixed_precision=precision, kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)])
     if accelerator.num_processes != settings["processes"]: raise ValueError(f"started as {settings['processes']} processes, but each would train alone: without GPUs, set ACCELERATE_USE_CPU=true")
     # in half precision the convolutions of a CPU want channels last, and copy every map that comes otherwise
     if precision == "bf16": model.to(memory_format=torch.channels_last)

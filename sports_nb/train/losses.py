@@ -57,12 +57,11 @@ def map_cross_entropy(
 # %% ../../nbs/40_train.losses.ipynb #de2f446f
 def confidence_loss(
     logits: Tensor, # (..., k) confidence before the sigmoid
-    visible: Tensor, # (..., k) bool, the answer
-    labelled: Tensor, # (...) bool, frames whose joints were labelled
+    right: Tensor, # (..., k) bool, the answer
+    asked: Tensor, # (..., k) bool, where the answer is known
 ) -> Tensor: # scalar, nats
-    "Binary cross-entropy of the confidence with what is visible."
-    each = F.binary_cross_entropy_with_logits(logits, visible.to(logits), reduction="none")
-    return masked_mean(each, labelled[..., None].expand_as(each))
+    "Binary cross-entropy of the confidence with what came true."
+    return masked_mean(F.binary_cross_entropy_with_logits(logits, right.to(logits), reduction="none"), asked)
 
 # %% ../../nbs/40_train.losses.ipynb #75266415
 def masked_cross_entropy(

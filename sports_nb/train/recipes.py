@@ -16,7 +16,7 @@ import numpy as np
 from ..data.augment import augment,look
 from ..data.clips import Windows,read_basketball400,whole_clips
 from ..data.datasets import read_clips,read_lspet
-from ..data.image_sets import read_people
+from ..data.image_sets import read_film,read_people
 from ..data.motions import ballplay_motions,cmu_motions,penn_motions,penn_windows,synthetic_motions
 from ..data.pools import Mixture,decoded,synthetic_pictures
 from ..data.pose_views import PoseViews,vary
@@ -44,6 +44,10 @@ def _people(*, part="train", first=None, size=None): # person crops with a teach
 
 def _synthetic(kind, *, drawn=12_000, films=4_000, recorded=True, seed=0):
     return synthetic_pictures(cache_folder()/"pictures", drawn, films, recorded=recorded, seed=seed)[kind]
+
+
+def _film(*, part="train", frames=1, step=1, size=None): # windows of real basketball film with a teacher's joints, 40 ms apart times `step`
+    return Windows(read_film(part), frames, step, size=size)
 
 
 def _basketball400(*, part="train", condition="standard", frames=8, size=None): # windows of synthetic clips; `size`: side of the plain view, for validation
@@ -74,7 +78,7 @@ def _cmu(*, part="train", labels=None, history=10, horizon=25, past=0, step=1, s
 def _poses400(*, part="train", condition="standard", history=10, horizon=25, past=0, step=1, speed=.2): return PoseViews(synthetic_motions(part, condition), history, horizon, past=past, step=step, speed=speed)
 
 
-SETS = dict(lspet=_lspet, people=_people, basketball400=_basketball400, clips=_clips, **{kind: partial(_synthetic, kind) for kind in ("drawn", "filmed", "empty")},
+SETS = dict(lspet=_lspet, people=_people, film=_film, basketball400=_basketball400, clips=_clips, **{kind: partial(_synthetic, kind) for kind in ("drawn", "filmed", "empty")},
     penn=_penn, penn18=_penn18, ballplay=_ballplay, cmu=_cmu, poses400=_poses400) # name in a recipe -> function that makes the set
 
 # %% ../../nbs/44_train.recipes.ipynb #a59d2056
@@ -168,11 +172,10 @@ def run_recipe(
     preset = settings.pop("preset", "modern")
     if preset not in PRESETS: raise ValueError(f"unknown preset {preset!r}; there are {', '.join(PRESETS)}")
     if start:
-        model = load_pretrained(start) if start in list_pretrained() else load_checkpoint(start)
+        model = load_pretrained(start, **recipe["config"]) if start in list_pretrained() else load_checkpoint(start, **recipe["config"])
         if recipe.get("start_sha256", model.card["sha256"]) != model.card["sha256"]:
             raise ValueError(f"{recipe['name']} was written for other weights than {start} is now (SHA-256 {recipe['start_sha256'][:12]}, not {model.card['sha256'][:12]}): give the path of those weights as `start`")
         if model.name != recipe["model"]: raise ValueError(f"{start} holds a {model.name}, not a {recipe['model']}: write model = \"{model.name}\", or start from other weights")
-        if recipe["config"]: raise ValueError(f"{start} comes with its own config: leave [config] out, or `start`")
     else:
         import torch
         with torch.random.fork_rng():

@@ -161,7 +161,7 @@ class Explorer(Dashboard, W.VBox):
         if isinstance(analysis, Analysis):
             lost = int(analysis.box.isnull().any("corner").sum())
             best = analysis.action
-            named = f"<b style='font-size:1.25em'>{html.escape(best)}</b> {100 * analysis.clip_action[best]:.0f} %" if best else "no action seen"
+            named = f"<b style='font-size:1.25em'>{html.escape(best)}</b> {100 * analysis.clip_action[best]:.0f} %" if best in analysis.clip_action else "no movement, no action" if best else "no action seen"
             facts = [named, *facts, f"lost in {lost} frames" if lost else "never lost"]
             if not analysis.complete:
                 facts.append("<b>stopped early: this analysis is not complete</b>")
