@@ -31,12 +31,13 @@ PARTS = dict(position="estimated", confidence="confidence", radius50="radius50",
 def track(
     clip, # `SyntheticClip`, or anything with position (t, 13, 2), visible (t, 13), times (t,) and draw(i)
     model=None, # HICNN-PSTA; None: the shipped one
+    stream:bool=None, # as in `analysis.tracking.Tracker`
 )->dict: # estimated (t, 13, 2) px, confidence, radius50 px, second (t, 13, 2) px and second_mass (t, 13) of `analysis.tracking.estimate`; NaN where the athlete was lost, confidence and masses 0
     "The joints that are estimated in a clip, from the athlete's box in the first frame on."
     model = model or shipped()
     first = next((i for i in range(len(clip)) if clip.visible[i].sum() >= 4), None)
     if first is None: raise ValueError("no frame of this clip shows four joints: there is nobody to follow")
-    tracker = Tracker(model, box=person_box(clip.position[first], clip.visible[first]))
+    tracker = Tracker(model, box=person_box(clip.position[first], clip.visible[first]), stream=stream)
     kept = {name: np.full((len(clip), 13, 2) if part in ("position", "second") else (len(clip), 13), np.nan, np.float32) for part,name in PARTS.items()}
     for start in range(first, len(clip), CHUNK):
         frames = [clip.draw(i) for i in range(start, min(start+CHUNK, len(clip)))]
@@ -88,6 +89,7 @@ def estimated_motions(
     *,
     only:str=None, # of BallPlay-M: this session alone
     first:int=None, # only so many (of each action, for basketball400)
+    stream:bool=None, # whether each frame sees those before it, as in `analysis.tracking.Tracker`; None: as the weights ship
     progress:bool=False, # show a bar
 )->list: # motions in px, body13, 25 frames a second, with what `track` gives, and `time` (t,) s
     "Motions, filmed and read by the shipped HICNN-PSTA."
@@ -95,13 +97,14 @@ def estimated_motions(
     if source == "film" and (part not in ("train", "val") or condition != "standard"): raise ValueError(f"the real film has parts train and val, and is as it is; got {part!r}, {condition!r}")
     if condition not in FROZEN: raise ValueError(f"a film is made under conditions {' and '.join(FROZEN)}, not {condition!r}")
     model,out = shipped(),[]
-    key = hashlib.sha256(json.dumps([model.card["sha256"], source, condition, FROZEN[condition], FILMED, CHUNK, "frames read alone, once, with runners-up"]).encode()).hexdigest()[:16]
+    if stream is None: stream = model.card.get("stream", False)
+    key = hashlib.sha256(json.dumps([model.card["sha256"], source, condition, FROZEN[condition], FILMED, CHUNK, "with the frames before" if stream else "frames read alone", "once, with runners-up"]).encode()).hexdigest()[:16]
     for name,film,own in tqdm(_films(source, part, condition, only, first), disable=not progress, desc=f"film {source}"):
         path = cache_folder()/"estimated"/key/f"{name.replace('/', '-')}.npz"
         if not path.exists():
             clip = film()
             buffer = io.BytesIO()
-            np.savez_compressed(buffer, position=np.nan_to_num(clip.position).astype(np.float32), visible=clip.visible, time=clip.times, **track(clip, model))
+            np.savez_compressed(buffer, position=np.nan_to_num(clip.position).astype(np.float32), visible=clip.visible, time=clip.times, **track(clip, model, stream))
             write_atomic(path, buffer.getvalue())
         with np.load(path) as file: out.append(own|{k: file[k] for k in file.files}|dict(name=name, fps=FILMED, skeleton="body13", space_unit="px"))
     return out
