@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['ACTION_CLASSES', 'ACTION_TABLE', 'VIDEO_ENDINGS', 'HMDB_CODES', 'action_index', 'DataError', 'Reader', 'data_folder',
-           'load_arrays', 'LSPET', 'read_lspet', 'Clips', 'read_coco', 'read_folder', 'read_clips', 'read_other_clips']
+           'load_arrays', 'zipped_picture', 'LSPET', 'read_lspet', 'Clips', 'read_coco', 'read_folder', 'read_clips',
+           'read_other_clips']
 
 # %% ../../nbs/13a_data.datasets.ipynb #921e3a6a
-import os,re,zipfile
+import os,re,zipfile,zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,6 +59,8 @@ class Reader(Sequence):
         splits:dict, # part name to array of indices
     ):
         self.name,self.splits = name,{part: np.asarray(which, dtype=int) for part,which in splits.items()}
+        if not any(map(len, self.splits.values())):
+            raise DataError(f"{name} holds nothing to train or test on: is it the right folder, and the copy whole?")
 
     def __getitem__(self, i): return self.read(range(len(self))[i])
 
@@ -89,6 +92,21 @@ def load_arrays(
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is not a whole .npz file with {', '.join(keys)}; copy the set again") from error
 
+
+def zipped_picture(
+    archive, # an open zip file
+    name:str, # of a picture in it
+)->np.ndarray: # (h, w, 3) uint8 RGB
+    "A picture out of a zip file; one that is damaged, or none at all, is named."
+    try:
+        data = np.frombuffer(archive.read(name), np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, cv2.error):
+        image = None
+    if image is None:
+        raise DataError(f"{archive.filename}: {name} is not a readable image; copy the set again")
+    return image
+
 # %% ../../nbs/13a_data.datasets.ipynb #4907ee53
 class LSPET(Reader):
     "LSPET person crops, each a sample with t = 1."
@@ -107,6 +125,7 @@ class LSPET(Reader):
         if self.joints.shape != (n, 14, 3) or self.boxes.shape != (n, 3):
             raise DataError(f"{folder}: {n} images but joints {self.joints.shape} and boxes {self.boxes.shape}; copy the set again")
         if not (np.isfinite(self.joints).all() and (self.boxes[:, 2] > 0).all()): raise DataError(f"{folder}: joints or boxes are not numbers; copy the set again")
+        if not (self.joints[..., 2] > 0).any(): raise DataError(f"{folder}: no joint of any image is visible; copy the set again")
         number = np.array([int(Path(name).stem) for name in self.names])
         super().__init__("lspet", dict(train=np.flatnonzero(number <= 8000), val=np.flatnonzero((number > 8000)&(number <= 9000))))
 
@@ -115,9 +134,7 @@ class LSPET(Reader):
     def read(self, i):
         # a zip handle must not be shared with a worker process: each has its own
         if self._zip[0] != os.getpid(): self._zip = os.getpid(),zipfile.ZipFile(self.zip_path)
-        data = np.frombuffer(self._zip[1].read(self.names[i]), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
-        if image is None: raise DataError(f"{self.zip_path}: {self.names[i]} is not a readable image; copy the set again")
+        image = zipped_picture(self._zip[1], self.names[i])
         joints,(x0,y0,side) = self.joints[i],self.boxes[i]
         sample = make_sample(image[None], joints[None, :, :2], joints[None, :, 2] > 0, skeleton=self.skeleton, source=self.name)
         scale = side/image.shape[1]
@@ -180,6 +197,7 @@ def read_coco(
     if any(not 0 <= at < n for at in coco["frames"]): raise DataError(f"{path} labels frame {max(coco['frames'])}, but the clip has frames 0 to {n-1}: is it the right clip?")
     position,visible = np.zeros((n, skeleton.n, 2)),np.zeros((n, skeleton.n), bool)
     seen = {key: np.isfinite(xy).all(-1) for key,(xy,_) in coco["marks"].items()}
+    if not any(s.any() for s in seen.values()): raise DataError(f"{path} labels no joint: label some, or take the file away")
     for key in sorted(seen, key=lambda k: (seen[k].sum(), coco["area"][k])):  # the best comes last and stays
         position[key[0]],visible[key[0]] = np.nan_to_num(coco["marks"][key][0])[order],seen[key][order]
     return position,visible,skeleton.name
@@ -194,6 +212,7 @@ def read_folder(
 )->Clips: # samples; a class named as in `ACTION_CLASSES` is that action, others are -1 and live in `table["label"]`
     "A folder of your own clips, one sub-folder a class."
     root = Path(root)
+    if not root.is_dir(): raise DataError(f"there is no folder {root}: give the one that holds your clips, in one folder per class")
     rows = []
     parts = [part for part in ("train", "val", "test") if (root/part).is_dir()]
     for part in parts or [""]:

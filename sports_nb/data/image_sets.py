@@ -10,11 +10,10 @@ __all__ = ['SURE_LABEL', 'CROP_MARGIN', 'SEEN_MARGIN', 'BLOCK', 'WINDOW', 'FILM_
 import hashlib,os,zipfile
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from .clips import KeptClips
-from .datasets import DataError,Reader,data_folder,load_arrays,read_clips
+from .datasets import DataError,Reader,data_folder,load_arrays,read_clips,zipped_picture
 from .sample import apply_affine,crop,invert_affine,make_sample
 from .synthetic import cache_folder
 from .video import Clip
@@ -46,6 +45,8 @@ class People(Reader):
         self.visible = np.isfinite(rows["joints"]).all(-1)&inside&(self.belief >= SURE_LABEL)
         held_out = rows["picture"]//BLOCK%10 == 9
         self.labelled = self.visible.any(1)
+        if not self.labelled.any():
+            raise DataError(f"{folder}: no joint of any picture is believed (confidence times agreement at least {SURE_LABEL}); copy the set again")
         super().__init__("people", dict(train=np.flatnonzero(self.labelled&~held_out), val=np.flatnonzero(self.labelled&held_out), free=np.flatnonzero(self.labelled&~held_out&rows["free"])))
 
     def __len__(self): return len(self.rows["name"])
@@ -54,8 +55,7 @@ class People(Reader):
         # a zip handle must not be shared with a worker process: each has its own
         if self._zip[0] != os.getpid(): self._zip = os.getpid(),zipfile.ZipFile(self.zip_path)
         name = str(self.rows["name"][i])
-        image = cv2.imdecode(np.frombuffer(self._zip[1].read(name), np.uint8), cv2.IMREAD_COLOR_RGB)
-        if image is None: raise DataError(f"{self.zip_path}: {name} is not a readable image; copy the set again")
+        image = zipped_picture(self._zip[1], name)
         sample = make_sample(image[None], self.rows["joints"][i][None]-.5, self.visible[i][None], skeleton=self.skeleton, source=self.name)
         # the teacher says where joints are, never that one is hidden
         return sample|dict(labelled=np.zeros(1, bool), room=CROP_MARGIN/SEEN_MARGIN)
@@ -87,6 +87,7 @@ def window_rows(
     keys = ("clip", "window", "frame", "fps", "joints", "confidence", "agreement", "box")
     labels,clips = load_arrays(folder/"clip_labels.npz", keys),read_clips(root)
     if any(len(labels[key]) != len(labels["window"]) for key in keys) or labels["joints"].shape[1:] != (13, 2): raise DataError(f"{folder}: arrays of unequal length; copy the set again")
+    if not (labels["box"][:, 2:] > labels["box"][:, :2]).all(): raise DataError(f"{folder}: a box is empty or no number; copy the set again")
     home = data_folder("basketball_clips", ["index.csv"], root)
     table = {Path(row.path).relative_to(home).as_posix(): row for row in clips.table.itertuples()}
     held = set(zip(*(clips.table.loc[clips.table["part"].isin(["val", "test"]), c] for c in ("source", "group"))))
@@ -100,6 +101,8 @@ def window_rows(
         belief = own["confidence"].astype(np.float32)*own["agreement"]
         rows.append(dict(path=clip.path, source=clip.source, action=int(clip.action), part=part, frame=own["frame"].astype(int), time=(own["frame"]-own["frame"][0])/own["fps"],
             joints=own["joints"]-.5, visible=np.isfinite(own["joints"]).all(-1)&(belief >= SURE_LABEL), box=own["box"]))
+    if not any(row["visible"].any() for row in rows):
+        raise DataError(f"{folder}: no joint of any window is believed (confidence times agreement at least {SURE_LABEL}); copy the set again")
     return rows
 
 
@@ -109,6 +112,8 @@ def _film_sample(row, size):
     if n > WINDOW: raise DataError(f"a window of {row['path']} has {n} frames; {WINDOW} are the most")
     wanted = set(frame.tolist())
     pictures = {i: picture for i,picture in Clip(row["path"]).frames(frame.min(), frame.max()+1) if i in wanted}
+    if lacking := wanted-set(pictures):
+        raise DataError(f"{row['path']} has no frame {min(lacking)}, where its labels are; copy both sets again")
     centre,extent = _smooth((row["box"][:, :2]+row["box"][:, 2:])/2),(row["box"][:, 2:]-row["box"][:, :2]).max(1)
     side = max(np.percentile(extent, 80), 8)*SEEN_MARGIN*FILM_ROOM
     crops,affines = zip(*(crop(pictures[i], np.r_[c-side/2, c+side/2], size) for i,c in zip(frame, centre)))

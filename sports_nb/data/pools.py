@@ -52,6 +52,7 @@ def decoded(
 )->Pictures: # the same samples, in memory
     "A set of images, decoded once and kept."
     which = range(len(reader)) if which is None else which
+    if not len(which): raise ValueError("no image to decode: the part that was asked for is empty")
     n,first = len(which),reader[int(which[0])]
     t,c,size,_ = first["frames"].shape
     # filled in place: twenty thousand crops are 1.5 GB, and a list of them beside the array would be as much again

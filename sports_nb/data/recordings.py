@@ -28,6 +28,7 @@ class Penn(Reader):
         if data["xy"].shape[1:] != (13, 2) or data["visibility"].shape != (frames, 13) or data["bbox"].shape != (frames, 4) \
             or data["offsets"].shape != (n+1,) or data["offsets"][0] != 0 or data["offsets"][-1] != frames or (np.diff(data["offsets"]) < 1).any():
             raise DataError(f"{folder}: the arrays do not fit together; copy the set again")
+        if not (data["visibility"] > 0).any(): raise DataError(f"{folder}: no joint of any video is visible; copy the set again")
         self.data = data
         train,test = np.flatnonzero(data["train"] == 1),np.flatnonzero(data["train"] == -1)
         fifth = np.arange(len(train))%5 == 4

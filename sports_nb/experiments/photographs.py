@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..core.metrics import auc,pck
+from ..core.metrics import auc,pck,swapped,swapped_by_view
 from ..core.skeleton import get_skeleton
 from ..data.augment import augment,background
 from ..data.datasets import read_lspet
@@ -97,7 +97,9 @@ def table4_real(
     for name,joints in said.items():
         for who,which in (("all", np.ones(len(held), bool)), ("upright", stands)):
             score = lambda t,n,joints=joints,which=which: round(pck(joints[which], reference[which], visible[which], threshold=t, normaliser=n), 2)
+            seen = joints[which], reference[which], visible[which]
             rows.append(dict(system=name, people=who, n=int(which.sum()), **{n: {str(t): score(t, n) for t in (.2, .1, .05)} for n in ("torso", "box")},
+                swapped=round(swapped(*seen), 2), swapped_by_view=swapped_by_view(*seen),
                 per_joint={j: round(v, 1) for j,v in zip(get_skeleton("body13").keypoints, pck(joints[which], reference[which], visible[which], threshold=.2, axis=0).tolist())}))
     return dict(table="table4", data="real photographs (LSPET 8001-9000)", level="full", smoke_run=False, joints="12 limb joints and head, visible ones",
         weights={name: dict(name=m.name, sha256=getattr(m, "card", {}).get("sha256")) for name,m in models.items()}, rows=rows, person_or_place=told)|provenance()
@@ -107,7 +109,14 @@ def show_pose(
     result:dict, # of `table4_real`
 )->pd.DataFrame:
     "Table IV on photographs, to read."
-    return pd.DataFrame({(r["system"], f"{r['people']} ({r['n']})"): {f"PCK@{t} ({n})": r[n][t] for n in ("torso", "box") for t in ("0.2", "0.1", "0.05")} for r in result["rows"]}).T.rename_axis(["PCK, %", "people"])
+    table = {}
+    for r in result["rows"]:
+        line = {f"PCK@{t} ({n})": r[n][t] for n in ("torso", "box") for t in ("0.2", "0.1", "0.05")}
+        if "swapped" in r:   # older results lack it
+            line["swapped"] = r["swapped"]
+            line |= {f"{view} ({v['poses']})": v["swapped"] for view, v in r["swapped_by_view"].items() if r["people"] == "all"}
+        table[r["system"], f"{r['people']} ({r['n']})"] = line
+    return pd.DataFrame(table).T.rename_axis(["%", "people"])
 
 # %% ../../nbs/71a_experiments.photographs.ipynb #8963c4ef
 ABLATION = ("ResNet-PSTA", "HICNN", "HICNN-PSTA")
