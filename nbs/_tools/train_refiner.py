@@ -10,7 +10,6 @@ import argparse
 import math
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from sports_nb.data.tracks import TrackWindows, vary_track

@@ -6,7 +6,6 @@
 __all__ = ['body_frame', 'track_features', 'RefinerConfig', 'Refiner', 'refiner_small', 'refiner_nano']
 
 # %% ../../nbs/32a_models.refiner.ipynb #738e3121
-import math
 from dataclasses import dataclass
 
 import torch
