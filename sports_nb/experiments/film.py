@@ -61,7 +61,7 @@ def film(
     refiner = load_pretrained("refiner_small") if "refiner_small" in list_pretrained() else None
     rows = []
     for name, source in {"real film, held out": ("film", "val"), "BallPlay-M test sessions, filmed": ("ballplay", "test")}.items():
-        for stream in (False, True)[:1 + estimator.card.get("stream", False)]:
+        for stream in (False, True):
             motions = estimated_motions(*source, first=first, stream=stream, progress=progress)
             how = "each frame with those before it" if stream else "each frame alone"
             ways = {how: [m["estimated"] for m in motions]}
