@@ -19,7 +19,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from ..analysis.estimators import Ours, find_estimators
-from ..core.metrics import VIEWS, auc, calibration_error, swapped, swapped_by_view
+from ..core.metrics import auc, calibration_error, swapped, swapped_by_view
 from ..core.skeleton import get_skeleton
 from ..data.datasets import DataError, Reader, data_folder
 from ..train.checkpoints import CheckpointError, list_pretrained, load_checkpoint, load_pretrained
