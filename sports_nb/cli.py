@@ -197,8 +197,8 @@ def train(
 # %% ../nbs/80_cli.ipynb #0410ec76
 @app.command()
 def experiment(
-    name: Annotated[str, typer.Argument(help="table2 to table5, fig4, fig5, multitask, spread, or basketball400 (of trained weights); on real data table2 to table5, ablation, or cmu, penn and forecast (of trained forecasters); real_eval (estimators on pictures with joints checked by eye).", show_default=False)],
-    data: Annotated[str, typer.Option(help="synthetic (basketball400-v1) or real (clips, photographs and motion in SPORTS_NB_DATA); for real_eval a folder with labels.json and pictures.", show_default="synthetic; for real_eval SPORTS_NB_DATA/real_eval")] = None,
+    name: Annotated[str, typer.Argument(help="table2 to table5, fig4, fig5, multitask, spread, or basketball400 (of trained weights); on real data table2 to table5, ablation, or cmu, penn and forecast (of trained forecasters); real_eval (estimators on pictures with joints checked by eye), actions (what analyse calls clips that chose nothing), film (joints over time on film that trained nothing).", show_default=False)],
+    data: Annotated[str, typer.Option(help="synthetic (basketball400-v1) or real (clips, photographs and motion in SPORTS_NB_DATA); for real_eval a folder with labels.json and pictures, for actions the folder of the data sets.", show_default="synthetic; for real_eval SPORTS_NB_DATA/real_eval, for actions SPORTS_NB_DATA")] = None,
     level: Annotated[str, typer.Option(help="Of what is trained here: quick (a smoke run), full (2 cores, hours) or paper (a GPU).", show_default="quick")] = None,
     condition: Annotated[str, typer.Option(help="Of the synthetic clips: standard or hard.", show_default="standard")] = None,
     weights: Annotated[str, typer.Option(help="Of trained weights: a checkpoint, or the name of shipped weights; for cmu, penn (one of each seed) and real_eval several, between commas.", show_default="the shipped ones")] = None,
@@ -209,10 +209,10 @@ def experiment(
 ):
     "Run an experiment of the seed paper and write its result."
     from sports_nb.analysis.report import refuse_to_overwrite
-    from sports_nb.experiments import ablation, estimation, forecast_scores, photographs, real, real_eval, recognition, runs, table5
-    pictures = None   # of real_eval: where SPORTS_NB_DATA says
-    if name == "real_eval": pictures, data = None if data in (None, "real") else data, "real"
-    data = data or "synthetic"
+    from sports_nb.experiments import ablation, actions, estimation, film, forecast_scores, photographs, real, real_eval, recognition, runs, table5
+    folder, by_folder = None, ("real_eval", "actions")   # None: where SPORTS_NB_DATA says
+    if name in by_folder: folder, data = None if data in (None, "real") else data, "real"
+    data = data or ("real" if name == "film" else "synthetic")
     trained = dict(table2=(recognition.table2, recognition.show_recognition), table3=(recognition.table3, recognition.show_recognition), table4=(estimation.table4, estimation.show_estimation),
                    multitask=(estimation.multitask, estimation.show_multitask), fig4=(recognition.fig4, None), fig5=(estimation.fig5, None), table5=(table5.table5, table5.show_table5_whole), spread=(forecast_scores.spread, forecast_scores.show_spread))
     # name -> what makes it, what shows it, the options it takes
@@ -220,7 +220,9 @@ def experiment(
                            dict(basketball400=(estimation.score_weights, estimation.show_weights, dict(weights="hicnn_psta_small", condition="standard"))),
                  real=dict(table2=(real.table2_real, real.show_real, {}), table3=(photographs.table3_real, photographs.show_ablation, dict(precision=None)), table4=(photographs.table4_real, photographs.show_pose, {}), table5=(table5.table5_real, table5.show_table5_whole, dict(level="quick")), ablation=(ablation.ablation, ablation.show_ablation, dict(level="quick")),
                            cmu=(forecast_scores.cmu, forecast_scores.show_cmu, dict(weights=None)), penn=(forecast_scores.penn, forecast_scores.show_penn, dict(weights=None)), forecast=(forecast_scores.own, forecast_scores.show_own, dict(weights="ms_gcn_body13")),
-                           real_eval=(partial(real_eval.real_eval, pictures), real_eval.show_real_eval, dict(weights="hicnn_psta_small", models=None))))
+                           real_eval=(partial(real_eval.real_eval, folder), real_eval.show_real_eval, dict(weights="hicnn_psta_small", models=None)),
+                           actions=(partial(actions.actions, folder), actions.show_actions, dict(weights="hicnn_psta_small")),
+                           film=(film.film, film.show_film, {})))
     if data not in known: raise ValueError(f"--data is {data!r}; there are {', '.join(known)}")
     if name not in known[data]: raise ValueError(f"no experiment {name!r} on {data} data; there are {', '.join(known[data])}")
     run, show, takes = known[data][name]
@@ -230,7 +232,7 @@ def experiment(
     for option, values in (("level", runs.LEVELS), ("condition", runs.CONDITIONS)):
         if option in takes and takes[option] not in values: raise ValueError(f"--{option} is {takes[option]!r}; there are {', '.join(values)}")
     kind = takes.get("level", "weights" if "weights" in takes else "full")
-    path = out/("real_eval.json" if name == "real_eval" else f"{name}_{takes.get('condition', data)}_{kind}.{'jpg' if name == 'fig5' else 'json'}")
+    path = out/(f"{name}.json" if name in (*by_folder, "film") else f"{name}_{takes.get('condition', data)}_{kind}.{'jpg' if name == 'fig5' else 'json'}")
     refuse_to_overwrite(out, force, [path.name])
     made = run(**takes, progress=True)
     if show: print(show(made).to_string(), *made.get("left_out", ()), sep="\n")

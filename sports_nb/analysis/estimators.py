@@ -68,7 +68,7 @@ class Ours:
         boxes, out = squares(frames, boxes, self.margin), []
         for i in range(0, len(boxes), self.batch):
             part = slice(i, i + self.batch)
-            out.append(estimate(self.model, frames[part], boxes[part], self.size, clip=False, mirror=self.mirror))
+            out.append(estimate(self.model, frames[part], boxes[part], self.size, mirror=self.mirror))
         join = lambda key, rest: np.concatenate([np.zeros((0, 13, *rest), np.float32), *(o[key] for o in out)])
         return join("position", (2,)), join("confidence", ())
 

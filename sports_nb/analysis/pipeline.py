@@ -19,13 +19,14 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from .. import __version__
+from .refine import refine_track
 from .tracking import Tracker, workers
 from ..core.poses import poses, predictions, sample
 from ..data.analysis import Analysis
 from ..data.datasets import ACTION_CLASSES
 from ..data.video import Clip, ClipError
 from ..models.forecaster import SEEN
-from ..train.checkpoints import load_pretrained
+from ..train.checkpoints import list_pretrained, load_pretrained
 
 # %% ../../nbs/51_analysis.pipeline.ipynb #0a4bb6a5
 CHUNK = 4 # frames that go through the network together; the crop of all of them follows from the frames before
@@ -179,6 +180,7 @@ def analyse(
     leads_ms=(80, 160, 320, 400), # how far ahead to predict, milliseconds
     estimator=None, # HICNN-PSTA, trained further, moved to the CPU; None: the shipped weights
     forecaster=None, # of body13 poses in the plane, moved to the CPU; None: the shipped weights
+    refiner=None, # decides the joints again, each from the frames around it, for display and measures; None: the shipped weights; False: no refined layer
     mirror:bool=False, # look at the mirror image of each frame too: about a point of PCK@0.2 for twice the time
     progress:bool=True, # show a bar with the remaining time
 )->Analysis:
@@ -192,9 +194,10 @@ def analyse(
         if found != [13, len(ACTION_CLASSES)] or not hasattr(estimator, "recognise"):
             raise ValueError(f"{estimator.name} with {found[0]} joints and {found[1]} actions cannot take the place of the shipped network, a HICNN-PSTA with 13 joints and {len(ACTION_CLASSES)} actions ({', '.join(ACTION_CLASSES)})")
     estimator, forecaster = (net.eval().cpu() if net else _pretrained(name) for net, name in ((estimator, "hicnn_psta_small"), (forecaster, "ms_gcn_body13")))
-    spent = dict(load=time.perf_counter() - start, decode=0., track_and_estimate=0., recognise=0., predict=0.)
+    if refiner is None: refiner = _pretrained("refiner_small") if "refiner_small" in list_pretrained() else False
+    spent = dict(load=time.perf_counter() - start, decode=0., track_and_estimate=0., recognise=0., predict=0., refine=0.)
     n, k = len(clip), estimator.config.n_keypoints
-    position, confidence, radius50, boxes = (np.full(s, np.nan, np.float32) for s in ((n, k, 2), (n, k), (n, k), (n, 4)))
+    found = {part: np.full((n, *shape), np.nan, np.float32) for part, shape in dict(position=(k, 2), confidence=(k,), radius50=(k,), box=(4,), second=(k, 2), second_mass=(k,)).items()}
     tracker, actions, done, stopped = Tracker(estimator, box=box, mirror=mirror), ActionWindows(estimator), 0, ""
     bar = tqdm(total=n, unit="frame", desc="analyse", disable=not progress)
     try:
@@ -205,7 +208,7 @@ def analyse(
             out = tracker.step(frames, clip.times[now])
             spent["track_and_estimate"] += time.perf_counter() - clock; clock = time.perf_counter()
             if out["found"].any():
-                position[now], confidence[now], radius50[now], boxes[now] = (out[part] for part in ("position", "confidence", "radius50", "box"))
+                for part, x in found.items(): x[now] = np.where(out["found"].reshape(-1, *[1]*(x.ndim - 1)), out[part], np.nan)
                 workers().submit(actions.add, out, clip.times[now]).result()
             spent["recognise"] += time.perf_counter() - clock
             done = now.stop; bar.update(len(frames)); clock = time.perf_counter()
@@ -213,9 +216,9 @@ def analyse(
         if not done: raise
         # what was found so far is worth keeping; the result says that it is partial, and why
         stopped = str(error) or "interrupted"
-        position, confidence, radius50, boxes = position[:done], confidence[:done], radius50[:done], boxes[:done]
+        found = {part: x[:done] for part, x in found.items()}
     finally: bar.close()
-    times = clip.times[:done]
+    times, (position, confidence) = clip.times[:done], (found[part] for part in ("position", "confidence"))
     clock = time.perf_counter()
     ahead, radius, trust = (np.full((done, len(leads_ms), k, *rest), np.nan, np.float32) for rest in ((2,), (), ()))
     # a slide show has poses, but no motion
@@ -223,21 +226,25 @@ def analyse(
     told = getattr(forecaster.config, "spread", False)   # a network may not say how far off it is
     try:
         if moves:
-            found = workers().submit(forecast, forecaster, position, confidence, times, np.array(leads_ms)/1000, spread=told).result()
-            ahead, radius, trust = found if told else (found, radius, trust)
+            answer = workers().submit(forecast, forecaster, position, confidence, times, np.array(leads_ms)/1000, spread=told).result()
+            ahead, radius, trust = answer if told else (answer, radius, trust)
     except KeyboardInterrupt: stopped = "interrupted"
-    spent["predict"] = time.perf_counter() - clock
+    spent["predict"] = time.perf_counter() - clock; clock = time.perf_counter()
+    again = workers().submit(refine_track, refiner, found, times).result() if refiner and moves else None
+    spent["refine"] = time.perf_counter() - clock
     spent["total"] = time.perf_counter() - start
     at, probability = workers().submit(actions.finish).result()
     source = dict(time=times, fps=clip.fps, skeleton="body13", source_file=str(getattr(clip, "path", "")), source_software=f"sports_nb {__version__}")
     moved = probability[np.isfinite(probability).all(1)]
     mean = moved.mean(0) if len(moved) else np.full(len(ACTION_CLASSES), np.nan)
+    def with_radius(position, confidence, radius50): return poses(position, confidence=confidence, **source).assign(radius50=(("time", "keypoint", "individual"), radius50[..., None], dict(units="px", long_name="radius in which the joint lies as often as not")))
     return Analysis(
-        estimated=poses(position, confidence=confidence, **source).assign(radius50=(("time", "keypoint", "individual"), radius50[..., None], dict(units="px", long_name="radius in which the joint lies as often as not"))),
+        estimated=with_radius(position, confidence, found["radius50"]),
+        refined=None if again is None else with_radius(**again).assign_attrs(history=f"refined over time by {refiner.name}"),
         predicted=predictions(ahead, np.array(leads_ms)/1000, confidence=trust, **source).assign(spread=(("time", "lead", "keypoint", "individual"), radius[..., None], dict(units="px", long_name="radius in which the joint lies as often as not"))),
         actions=xr.DataArray(probability, dict(time=at, action=list(ACTION_CLASSES)), ("time", "action"), name="probability"),
         clip_action={a: float(p) for a, p in zip(ACTION_CLASSES, mean)},
-        box=xr.DataArray(boxes, dict(time=times, corner=["x0", "y0", "x1", "y1"]), ("time", "corner"), name="box"),
+        box=xr.DataArray(found["box"], dict(time=times, corner=["x0", "y0", "x1", "y1"]), ("time", "corner"), name="box"),
         clip=getattr(clip, "path", None), timings={k: round(v, 3) for k, v in spent.items()} | dict(frames=done, frames_per_second=round(done/max(spent["total"] - spent["load"], 1e-9), 1)),
         provenance=dict(sports_nb=__version__, torch=torch.__version__, python=platform.python_version(), leads_ms=leads_ms, mirror=mirror, box=None if box is None else [float(v) for v in box],
-                        weights={m.name: _hash(m) for m in (estimator, forecaster)}, **({"stopped": stopped} if stopped else {})), complete=not stopped)
+                        weights={m.name: _hash(m) for m in (estimator, forecaster, *[refiner]*bool(refiner))}, **({"stopped": stopped} if stopped else {})), complete=not stopped)

@@ -67,7 +67,7 @@ def overlay(
     (width, height), skeleton = _shown_size(clip), get_skeleton(analysis.estimated.attrs["skeleton"])
     lead = float(min(analysis.predicted.lead.values, key=lambda v: abs(v - lead), default=0))
     scale = np.array([width/clip.width, height/clip.height])
-    layers = [(to_array(analysis.estimated)[0], analysis.estimated.confidence.values[..., 0], ESTIMATED)]
+    layers = [(to_array(analysis.shown)[0], analysis.shown.confidence.values[..., 0], ESTIMATED)]
     if lead: layers.insert(0, (to_array(valid_at(analysis.predicted, lead))[0], None, PREDICTED))
     row_of = {clip.index_at(t + 1e-6): row for row, t in enumerate(analysis.estimated.time.values)}
     # an analysis that was stopped is shown as far as it goes
@@ -144,7 +144,7 @@ def angle_table(
     analysis, # an Analysis
 ) -> pd.DataFrame: # degrees, and seconds for `most at`; rows: joints
     "Least and most flexion of every joint"
-    angle = joint_angles(analysis.estimated).isel(individual=0).to_pandas()
+    angle = joint_angles(analysis.shown).isel(individual=0).to_pandas()
     angle = angle.loc[:, angle.notna().any()]
     table = pd.DataFrame({"least": angle.min(), "most": angle.max(), "range": angle.max() - angle.min(), "most at, s": angle.idxmax()})
     return table.rename(index=lambda name: name.replace("_", " ")).rename_axis("flexion, degrees")
@@ -236,7 +236,7 @@ def page(
     dashed = f' Dashed <b class="p">orange</b> is what was predicted for this moment {1000*shown:.0f} ms before.' if shown else ""
     parts += ["<h2>The movement</h2>", f'<div class="strip">{"".join(pictures)}</div>', f'<p class="note">Solid <b class="e">blue</b> is estimated from the picture.{dashed}</p>',
               *(["<h2>The action over time</h2>", _svg(action_strip(analysis))] if analysis.actions.sizes["time"] else []),
-              "<h2>How the joints bend</h2>", _svg(plot_angles(analysis.estimated, *([analysis.predicted] if shown else []), lead=shown)),
+              "<h2>How the joints bend</h2>", _svg(plot_angles(analysis.shown, *([analysis.predicted] if shown else []), lead=shown)),
               '<p class="note">Angles are those seen in the picture: a limb that points at the camera looks more bent than it is, or less.</p>']
     if shown:
         forecast = forecast_table(analysis)

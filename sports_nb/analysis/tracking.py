@@ -16,7 +16,7 @@ import torch
 
 from ..core.skeleton import get_skeleton
 from ..data.sample import apply_affine, crop, square
-from ..layers.heads import PredictionBlock, soft_argmax
+from ..layers.heads import PredictionBlock, second_peak, soft_argmax
 
 # %% ../../nbs/50_analysis.tracking.ipynb #90d59934
 MARGIN = 1.4 # side of a crop over the longer side of the joints in it: room for the limbs that were missed
@@ -44,22 +44,47 @@ def workers()->ThreadPoolExecutor: # as many threads as torch may use here, each
     return _threads(torch.get_num_threads())
 
 # %% ../../nbs/50_analysis.tracking.ipynb #03b1bf76
-@torch.inference_mode()
-def _estimate(model, frames, boxes, size, clip, mirror):
+def _look(frames, boxes, size):
+    "Crops as the network wants them, n 1 3 h w, and the ways back to the frames"
     crops, affines = zip(*(crop(f, b, size) for f, b in zip(frames, boxes)))
-    x = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float()/255
-    x = x[None] if clip else x[:, None]
+    return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)[:, None].float()/255, affines
+
+
+@torch.inference_mode()
+def _read(out, affines, size):
+    "What the network answered, in pixels of the frames"
+    flat = lambda v: v.flatten(0, 1).numpy()
+    keypoints, (second, mass) = flat(out["keypoints"]), second_peak(out["maps"])
+    position, second = (np.stack([apply_affine(a, p*size - .5) for a, p in zip(affines, points)]) for points in (keypoints, flat(second)))
+    side = np.array([a[0, 0]*size for a in affines], np.float32)
+    return dict(position=position.astype(np.float32), confidence=flat(out["confidence"]), radius50=flat(out["radius50"])*side[:, None], presence=flat(out["presence"].sigmoid()),
+                second=second.astype(np.float32), second_mass=flat(mass), keypoints=keypoints, appearance=flat(out["appearance"]), scene=flat(out["scene"]))
+
+
+@torch.inference_mode()
+def _estimate(model, frames, boxes, size, mirror):
+    x, affines = _look(frames, boxes, size)
     out = model.estimate(x)
     if mirror:
         other, swap = model.estimate(x.flip(-1)), get_skeleton("body13").flip
         maps = (out["maps"] + other["maps"].flip(-1)[:, :, swap])/2
-        out |= dict(keypoints=soft_argmax(maps, PredictionBlock.radius), **{k: (out[k] + other[k][..., swap])/2 for k in ("confidence", "radius50")})
-    flat = lambda v: v.flatten(0, 1).numpy()
-    keypoints = flat(out["keypoints"])
-    position = np.stack([apply_affine(a, p*size - .5) for a, p in zip(affines, keypoints)])
-    side = np.array([a[0, 0]*size for a in affines], np.float32)
-    return dict(position=position.astype(np.float32), confidence=flat(out["confidence"]), radius50=flat(out["radius50"])*side[:, None], presence=flat(out["presence"].sigmoid()),
-                keypoints=keypoints, appearance=flat(out["appearance"]), scene=flat(out["scene"]))
+        out |= dict(maps=maps, keypoints=soft_argmax(maps, PredictionBlock.radius), **{k: (out[k] + other[k][..., swap])/2 for k in ("confidence", "radius50")})
+    return _read(out, affines, size)
+
+
+@torch.inference_mode()
+def _encode(model, frames, boxes, size):
+    x, affines = _look(frames, boxes, size)
+    return model.encode(x), affines
+
+
+@torch.inference_mode()
+def _attend(model, coarsest, times, memory):
+    return model.attend(coarsest, times=torch.as_tensor(times, dtype=torch.float32)[None], memory=memory)
+
+
+@torch.inference_mode()
+def _decode(model, chi, affines, top, scene, size): return _read(model.answer(model.decode(chi, top), scene), affines, size)
 
 
 def estimate(
@@ -67,14 +92,23 @@ def estimate(
     frames, # one frame for each box, (h, w, 3) uint8
     boxes, # (n, 4) squares, px
     size:int=128, # side of the crops, px
-    clip:bool=False, # the crops follow each other in time, and the network may look at all of them at once
+    *,
+    times=None, # (n,) seconds, asked for with a memory
+    memory=None, # what `model.start()` gave and earlier frames filled: the crops are the next frames of that stream; None: each crop for itself
     mirror:bool=False, # look at the mirror images too, and take the mean
-)->dict: # position (n, k, 2) px, confidence (n, k), radius50 (n, k) px, presence of an athlete (n,) in [0, 1], and what the action head reads
+)->dict: # position (n, k, 2) px, confidence (n, k), radius50 (n, k) px, presence of an athlete (n,) in [0, 1], the runner-up of each joint (n, k, 2) px and the mass of its map there (n, k), and what the action head reads
     "Joints in the crops of one person"
-    pool, n = workers(), 1 if clip else min(len(frames), torch.get_num_threads())
+    if memory is not None and (mirror or times is None): raise ValueError("with a memory, `estimate` needs the times of the frames, and knows no mirror image")
+    pool, n = workers(), min(len(frames), torch.get_num_threads())
     cuts = np.linspace(0, len(frames), n + 1).round().astype(int)
-    parts = list(pool.map(lambda a, b: _estimate(model, frames[a:b], boxes[a:b], size, clip, mirror), cuts[:-1], cuts[1:]))
-    return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+    parts = list(zip(cuts[:-1], cuts[1:]))
+    if memory is None: found = list(pool.map(lambda p: _estimate(model, frames[p[0]:p[1]], boxes[p[0]:p[1]], size, mirror), parts))
+    else:
+        # only the attention looks from frame to frame; what comes before and after it is shared out
+        seen = list(pool.map(lambda p: _encode(model, frames[p[0]:p[1]], boxes[p[0]:p[1]], size), parts))
+        top, scene = pool.submit(_attend, model, torch.cat([chi[-1] for chi, _ in seen])[None], times, memory).result()
+        found = list(pool.map(lambda p, own: _decode(model, *own, top[:, p[0]:p[1]], scene[:, p[0]:p[1]], size), parts, seen))
+    return {k: np.concatenate([f[k] for f in found]) for k in found[0]}
 
 
 def believed(
@@ -163,11 +197,12 @@ class Tracker:
         lost:float=.8, # joints likely right below which a followed person is lost
         doubt:float=5., # joints likely right below which the crops around are looked at too
         retry:float=.25, # seconds between searches while there is nobody
+        stream:bool=None, # let each frame see the frames before it, through the network's time path; None: if the weights' card says that they learnt it
     ):
         if box is not None and len(box) not in (2, 4): raise ValueError(f"box is (x0, y0, x1, y1) or a click (x, y) in pixels; got {tuple(box)}")
         if box is not None and len(box) == 4 and not (box[2] > box[0] and box[3] > box[1]): raise ValueError(f"box {tuple(box)} is empty: give x0 < x1 and y0 < y1, in pixels")
         self.model, self.size, self.found, self.lost, self.doubt, self.retry = model, size or getattr(model, "card", {}).get("crop", 128), found, lost, doubt, retry
-        self.mirror = mirror
+        self.mirror, self.stream, self.memory = mirror, getattr(model, "card", {}).get("stream", False) and not mirror if stream is None else stream, None
         self.click = box if box is not None and len(box) == 2 else None
         self.crop = square(box, 1.25) if box is not None and len(box) == 4 else None
         if box is not None and not np.isfinite(box).all(): raise ValueError(f"box {tuple(box)} holds a value that is no number of pixels")
@@ -185,7 +220,7 @@ class Tracker:
         # whoever was lost a moment ago is most likely still there; after that, or after a cut, anybody is
         if time - self.gone > self.patience: self.near = None
         crop, score = search(self.model, frame, near=self.near if self.click is None else self.click, size=self.size)
-        if score >= self.found: self.crop, self.velocity, self.time, self.click = crop, np.zeros(2), time, None
+        if score >= self.found: self.crop, self.velocity, self.time, self.click, self.memory = crop, np.zeros(2), time, None, None
 
     def step(self,
         frames, # list of (h, w, 3) uint8, one after the other
@@ -199,7 +234,8 @@ class Tracker:
         ahead = np.zeros(n) if self.time is None else np.asarray(times) - self.time
         side = self.crop[2] - self.crop[0]
         shift = np.clip(ahead[:, None]*self.velocity, -.3*side, .3*side)
-        out = estimate(self.model, frames, self.crop + np.tile(shift, 2), self.size, mirror=self.mirror)
+        if self.stream and self.memory is None: self.memory = self.model.start()
+        out = estimate(self.model, frames, self.crop + np.tile(shift, 2), self.size, mirror=self.mirror, times=times, memory=self.memory)
         score = believed(out)
         # after the first frame below the threshold the rest of the chunk looks at a place that nobody vouches for
         ok = np.logical_and.accumulate(score >= self.lost)
@@ -207,7 +243,7 @@ class Tracker:
         out["found"], out["sure"] = ok, out["confidence"].copy()
         for k in ("position", "confidence", "radius50", "box"): out[k][~ok] = np.nan
         if ok[-1]: self._follow(out, np.asarray(times), side)
-        else: self.near, self.gone, self.crop = (self.crop[:2] + self.crop[2:])/2, times[-1], None
+        else: self.near, self.gone, self.crop, self.memory = (self.crop[:2] + self.crop[2:])/2, times[-1], None, None
         if self.crop is not None and score[-1] < self.doubt:
             crop, sure = best_crop(self.model, frames[-1], around(self.crop), self.size)
             if sure > score[-1]: self.crop = crop

@@ -77,16 +77,21 @@ class Analysis:
     timings: dict = field(default_factory=dict)  # part -> seconds
     provenance: dict = field(default_factory=dict)  # weights, versions, settings
     complete: bool = True  # False: stopped before the end of the clip
+    refined: xr.Dataset | None = None  # the estimated poses, decided again from the frames around each; None: not made
 
     def __post_init__(self):
-        for name in ("estimated", "predicted"):
-            part = getattr(self, name)
+        for name in ("estimated", "predicted", "refined"):
+            part, role = getattr(self, name), "predicted" if name == "predicted" else "estimated"
+            if name == "refined" and part is None:
+                continue
             try:
                 validate(part)
             except ValueError as error:
                 raise AnalysisError(f"{name}: {error}") from error
-            _require(part.attrs["role"] == name, f"{name} holds poses with role {part.attrs['role']!r}, not {name!r}.")
+            _require(part.attrs["role"] == role, f"{name} holds poses with role {part.attrs['role']!r}, not {role!r}.")
         _require("lead" in self.predicted.dims, "predicted has no lead; make it with core.poses.predictions.")
+        same = self.refined is None or np.array_equal(self.refined.time, self.estimated.time)
+        _require(same, "refined and estimated have different times; give both for every frame.")
         self.clip = Path(os.path.abspath(self.clip)) if self.clip else None
         self.timings, self.provenance = _plain("timings", self.timings), _plain("provenance", self.provenance)
         self.complete = bool(self.complete)
@@ -121,6 +126,11 @@ class Analysis:
         return max(known, key=known.get) if known else NONE if len(self.actions) else ""
 
     @property
+    def shown(self) -> xr.Dataset:  # refined where there is such, else estimated
+        "The poses that a person looks at, and that angles are read from; forecasts start from `estimated`."
+        return self.estimated if self.refined is None else self.refined
+
+    @property
     def duration(self) -> float:  # seconds that were analysed
         time = self.estimated.time.values
         return float(time[-1] - time[0] + 1 / self.estimated.attrs["fps"]) if len(time) else 0.0
@@ -140,6 +150,7 @@ class Analysis:
         head |= {name: json.dumps(getattr(self, name)) for name in ("timings", "provenance")}
         actions = self.actions.to_dataset().assign(clip_probability=("action", list(self.clip_action.values())))
         parts = dict(estimated=self.estimated, predicted=self.predicted, actions=actions, box=self.box.to_dataset())
+        parts |= {} if self.refined is None else dict(refined=self.refined)
         exact = {f"/{name}": {v: {"_FillValue": None} for v, a in ds.variables.items() if a.dtype.kind == "f"} for name, ds in parts.items()}
         with appearing(path) as temporary:
             xr.DataTree.from_dict({"/": xr.Dataset(attrs=head), **parts}).to_netcdf(temporary, engine="h5netcdf", encoding=exact)
@@ -174,7 +185,7 @@ class Analysis:
         try:
             share = dict(zip(actions.action.values.tolist(), actions.clip_probability.values.tolist()))
             told = {name: json.loads(head[name]) for name in ("timings", "provenance")}
-            rest = dict(box=parts["box"].box, clip=clip, complete=head["complete"] == 1)
+            rest = dict(refined=parts.get("refined"), box=parts["box"].box, clip=clip, complete=head["complete"] == 1)
             return cls(parts["estimated"], parts["predicted"], actions.probability, share, **rest, **told)
         except (ValueError, TypeError, AttributeError) as error:
             raise AnalysisError(f"{path} was changed after it was saved. {error}") from error

@@ -66,6 +66,35 @@ class HICNNPSTA(nn.Module):
         "The memory of one athlete's stream, to be handed to `estimate` with each new frame"
         return [block.psta.start() for block in self.attention]
 
+    def encode(self,
+        frames, # b t 3 h w in [0, 1]; h and w multiples of the coarsest stride
+    ): # single-frame maps chi, finest first, (b t) c h w each
+        "What the backbone sees in each frame for itself"
+        t, _, h, w = frames.shape[1:]
+        if not t: raise ValueError("a clip of 0 frames: give at least one")
+        stride = 4*2**(len(self.config.backbone.widths) - 1)
+        if h % stride or w % stride or not h*w: raise ValueError(f"frames of {h}x{w}: height and width must be multiples of {stride}; resize or pad them")
+        return self.backbone(rearrange((frames - self.mean)/self.std, 'b t c h w -> (b t) c h w'))
+
+    def attend(self,
+        coarsest, # maps of the frames at the coarsest stride, b t c h w
+        frame_mask=None, times=None, memory=None, # as in `features`
+    ): # the maps after PSTA, b t c h w; scene features, b t c
+        "PSTA: the one part of the network in which frames look at each other"
+        hw = coarsest.shape[-2:]
+        x = rearrange(coarsest, 'b t c h w -> b t (h w) c')
+        for block, own in zip(self.attention, memory or [None]*len(self.attention)): x = block(x, tuple(hw), frame_mask, times, own)
+        x = self.norm(x)
+        return rearrange(x, 'b t (h w) c -> b t c h w', h=hw[0]), x.mean(2)
+
+    def decode(self,
+        chi, # of `encode`
+        top, # of `attend`
+    ): # multi-task features delta, b t f h/4 w/4
+        "From coarse to fine, frame by frame"
+        d = top_down([*chi[:-1], top.flatten(0, 1)], self.lateral, self.fuse)
+        return d.unflatten(0, top.shape[:2])
+
     def features(self,
         frames, # b t 3 h w in [0, 1]; h and w multiples of the coarsest stride
         frame_mask=None, # b t, False for frames that pad a short clip
@@ -73,18 +102,9 @@ class HICNNPSTA(nn.Module):
         memory=None, # what `start` gave and earlier frames filled: these are the next frames of that stream
     ): # single-frame maps chi (finest first), multi-task features delta (b t f h/4 w/4), scene features (b t c)
         "The three outputs of the multi-task block, before any prediction"
-        b, t, _, h, w = frames.shape
-        if not t: raise ValueError("a clip of 0 frames: give at least one")
-        stride = 4*2**(len(self.config.backbone.widths) - 1)
-        if h % stride or w % stride or not h*w: raise ValueError(f"frames of {h}x{w}: height and width must be multiples of {stride}; resize or pad them")
-        chi = self.backbone(rearrange((frames - self.mean)/self.std, 'b t c h w -> (b t) c h w'))
-        hw = chi[-1].shape[-2:]
-        x = rearrange(chi[-1], '(b t) c h w -> b t (h w) c', b=b)
-        for block, own in zip(self.attention, memory or [None]*len(self.attention)): x = block(x, tuple(hw), frame_mask, times, own)
-        x = self.norm(x)
-        top = rearrange(x, 'b t (h w) c -> (b t) c h w', h=hw[0])
-        d = top_down([*chi[:-1], top], self.lateral, self.fuse)
-        return chi, rearrange(d, '(b t) c h w -> b t c h w', b=b), x.mean(2)
+        chi = self.encode(frames)
+        top, scene = self.attend(chi[-1].unflatten(0, frames.shape[:2]), frame_mask, times, memory)
+        return chi, self.decode(chi, top), scene
 
     def joints(self,
         delta, # multi-task features, b t f h w
@@ -102,6 +122,10 @@ class HICNNPSTA(nn.Module):
     def estimate(self, frames, frame_mask=None, times=None, memory=None):
         "Joints, their confidence and radius, the presence of an athlete (a logit, b t), and sequence features of every frame, without naming the action"
         _, delta, scene = self.features(frames, frame_mask, times, memory)
+        return self.answer(delta, scene)
+
+    def answer(self, delta, scene):
+        "What `estimate` returns, from the features"
         return dict(self.joints(delta), scene=scene, presence=self.presence(scene)[..., 0].float())
 
     def recognise(self,

@@ -102,7 +102,11 @@ def example_inputs(
         return dict(position=torch.rand(batch, frames, k, c.dims, generator=g), visible=torch.ones(batch, frames, k, dtype=torch.bool), frame_mask=mask)
     if model.task in ("estimate", "recognise_and_estimate"):
         return dict(frames=torch.rand(batch, frames, 3, size, size, generator=g), frame_mask=mask)
-    raise ValueError(f"model {getattr(model, 'name', type(model).__name__)!r} has task {model.task!r}; it must be 'forecast', 'recognise', 'estimate' or 'recognise_and_estimate'")
+    if model.task == "refine":
+        k, noise = get_skeleton(c.skeleton).n, lambda *shape: torch.rand(*shape, generator=g)
+        places = dict(position=noise(batch, frames, k, 2), second=noise(batch, frames, k, 2))
+        return places | dict(confidence=noise(batch, frames, k), radius50=.1 * noise(batch, frames, k), second_mass=.5 * noise(batch, frames, k), frame_mask=mask)
+    raise ValueError(f"model {getattr(model, 'name', type(model).__name__)!r} has task {model.task!r}; it must be 'forecast', 'recognise', 'estimate', 'recognise_and_estimate' or 'refine'")
 
 # %% ../../nbs/30_models.registry.ipynb #08beb92b
 def _flat(output, name=""):
@@ -129,6 +133,10 @@ def _check_output(model, inputs, out, name):
     if model.task == "forecast":
         b, _, k, d = inputs["history"].shape
         want = {"prediction": (b, c.horizon, k, d)} | ({"spread": (b, c.horizon, k)} if "spread" in out else {})
+    elif model.task == "refine":
+        want = {"position": tuple(inputs["position"].shape), "confidence": tuple(inputs["confidence"].shape), "radius50": tuple(inputs["radius50"].shape)}
+        _require(0 <= out["confidence"].min() and out["confidence"].max() <= 1, name, "the confidence lies in [0, 1]")
+        _require((out["radius50"] >= 0).all(), name, "a radius is not negative")
     elif model.task == "recognise": want = {"action_logits": (len(inputs["position"]), c.n_actions)}
     else:
         (b, t), k = inputs["frames"].shape[:2], c.n_keypoints
@@ -162,6 +170,13 @@ def _check_missing(model, inputs, name):
         position[:, 1, 1] = torch.nan; position[:, -1] = torch.nan
         after = model(position, visible=visible, frame_mask=mask)["action_logits"]
         _require(torch.allclose(before, after, atol=1e-5), name, "joints that are not visible, and frames outside frame_mask, have no influence")
+    elif model.task == "refine":
+        mask = inputs["frame_mask"].clone()
+        mask[:, 1] = False
+        lost = {k: x.masked_fill(~mask.view(*mask.shape, *[1] * (x.ndim - 2)), torch.nan) for k, x in inputs.items() if k != "frame_mask"}
+        before, after = (_flat(model(**x, frame_mask=mask)) for x in ({k: x for k, x in inputs.items() if k != "frame_mask"}, lost))
+        bad = next((n for n in ("position", "confidence", "radius50") if not torch.allclose(before[n][mask], after[n][mask], atol=1e-5)), None)
+        _require(bad is None, name, f"frames outside frame_mask have no influence (they change {bad})")
     else:
         frames, mask = inputs["frames"].clone(), inputs["frame_mask"].clone()
         mask[:, -1] = False

@@ -48,7 +48,7 @@ class Annotator(Dashboard, W.VBox):
             if film is None:
                 raise ValueError("this clip has no file: say where the journal is to be, path='shot.journal'")
             path = Path(film).with_suffix(".journal")
-        start = start.estimated if isinstance(start, Analysis) else start
+        start = start.shown if isinstance(start, Analysis) else start
         if start is not None:
             start = start.isel(individual=[individual])
         self.resumed = Path(path).exists()

@@ -40,7 +40,7 @@ def gather(
     out = {}
     for name, source in sources.items():
         if isinstance(source, Analysis):
-            out |= {f"{name} {role}".strip(): getattr(source, role) for role in ("estimated", "predicted")}
+            out |= {f"{name} {role}".strip(): ds for role, ds in dict(estimated=source.shown, predicted=source.predicted).items()}
         else:
             out[str(name)] = source if isinstance(source, xr.Dataset) else read_poses(source)
     if reference is not None:

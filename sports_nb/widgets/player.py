@@ -71,7 +71,7 @@ CHUNK = 1 << 20  # bytes of video in one message
 
 def _named(data, reference):  # -> name -> Dataset, in drawing order
     if isinstance(data, Analysis):
-        data = [data.estimated, data.predicted]
+        data = [data.shown, data.predicted]
     elif isinstance(data, xr.Dataset):
         data = [data]
     if not isinstance(data, dict):
