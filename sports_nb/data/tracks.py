@@ -108,5 +108,6 @@ def jitter(
     "Speed of the error of a track"
     there = np.asarray(visible, bool) & np.isfinite(estimated).all(-1)
     size = torso_size(position, visible)
-    change = np.linalg.norm(np.diff(np.asarray(estimated) - position, axis=0), axis=-1)/np.diff(time)[:, None]/size[1:, None]
-    return change[there[1:] & there[:-1] & np.isfinite(size)[1:, None]]
+    counts = there[1:] & there[:-1] & np.isfinite(size)[1:, None]
+    change = np.linalg.norm(np.diff(np.asarray(estimated) - position, axis=0), axis=-1)
+    return change[counts]/np.broadcast_to((np.diff(time)*size[1:])[:, None], counts.shape)[counts]

@@ -248,7 +248,7 @@ class Forecast:
 @dataclass
 class Refine:
     "Decide again where joints are, from a window of estimates."
-    speed: float = .5 # weight of the change of the error from frame to frame
+    speed: float = 1.5 # weight of the change of the error from frame to frame
     confidence: float = .05 # weight of the confidence's cross-entropy
     radius: float = .01 # weight of the likelihood of the distance
     far: float = .3 # from where on a miss counts by its logarithm, sizes of the body
