@@ -1,4 +1,5 @@
 "Everything about the package is read from settings.ini."
+
 import sys
 from configparser import ConfigParser
 from pathlib import Path
@@ -12,8 +13,14 @@ extras = {k.removesuffix("_requirements"): cfg[k].split() for k in cfg if k.ends
 
 # Optional: without a compiler the package installs all the same, and involution takes its slower path.
 openmp = ["-fopenmp"] if sys.platform == "linux" else []
-involution = Extension("sports_nb.layers._involution", ["sports_nb/layers/involution.cpp"], extra_compile_args=["-O3", *openmp],
-                       extra_link_args=openmp, language="c++", optional=True)
+involution = Extension(
+    "sports_nb.layers._involution",
+    ["sports_nb/layers/involution.cpp"],
+    extra_compile_args=["-O3", *openmp],
+    extra_link_args=openmp,
+    language="c++",
+    optional=True,
+)
 
 setup(
     name=cfg["lib_name"],

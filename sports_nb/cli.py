@@ -20,25 +20,40 @@ from typing import Annotated
 import typer
 
 # %% ../nbs/80_cli.ipynb #fc925cea
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  help="Estimate, recognise and predict sports motion from video.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Estimate, recognise and predict sports motion from video.",
+)
+
 
 def _version(asked: bool):
     if asked:
         print(metadata.version("sports_nb"))
         raise typer.Exit()
 
+
 @app.callback()
-def _options(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False):
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+):
     pass
 
 # %% ../nbs/80_cli.ipynb #37286831
-def environment() -> dict: # name -> value, all text
+def environment() -> dict:  # name -> value, all text
     "The seed paper's Table I for this machine"
     import torch
+
     cpu = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists(): # Linux tells the model's name only here
-        named = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    if Path("/proc/cpuinfo").exists():  # Linux tells the model's name only here
+        named = [
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ]
         cpu = named[0] if named else cpu
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     versions = {name: metadata.version(name) for name in ("torch", "numpy", "xarray", "av", "opencv-python")}
@@ -47,9 +62,13 @@ def environment() -> dict: # name -> value, all text
         "GPU": ", ".join(gpus) or "none that torch can use",
         "Operating System": platform.platform(),
         "CUDA": torch.version.cuda or "none: this torch is built for the CPU",
-        "Programming": ", ".join([f"Python {platform.python_version()}", *(f"{name} {v}" for name, v in versions.items())]),
+        "Programming": ", ".join(
+            [f"Python {platform.python_version()}", *(f"{name} {v}" for name, v in versions.items())]
+        ),
         "sports_nb": metadata.version("sports_nb"),
-        "Involution": "compiled" if find_spec("sports_nb.layers._involution") else "not compiled, slower: there was no C++ compiler when sports_nb was installed",
+        "Involution": "compiled"
+        if find_spec("sports_nb.layers._involution")
+        else "not compiled, slower: there was no C++ compiler when sports_nb was installed",
     }
 
 # %% ../nbs/80_cli.ipynb #ee877ceb
@@ -57,43 +76,61 @@ def environment() -> dict: # name -> value, all text
 def info():
     "Versions, hardware and weights of this installation."
     from sports_nb.train.checkpoints import list_pretrained
-    size = lambda name: len((files("sports_nb")/"weights"/f"{name}.safetensors").read_bytes())
-    rows = [*environment().items(), *((f"weights {name}", f"{size(name)/1e6:.2f} MB") for name in list_pretrained())]
+
+    size = lambda name: len((files("sports_nb") / "weights" / f"{name}.safetensors").read_bytes())
+    rows = [*environment().items(), *((f"weights {name}", f"{size(name) / 1e6:.2f} MB") for name in list_pretrained())]
     width = max(len(name) for name, _ in rows)
-    for name, value in rows: print(f"{name:{width}}  {value}")
+    for name, value in rows:
+        print(f"{name:{width}}  {value}")
 
 # %% ../nbs/80_cli.ipynb #291b0d09
 def numbers(
-    text: str, # "80,160"
-    name: str, # of the option, for the error
-    counts: tuple = (), # how many there may be; empty: one or more
-) -> list: # of float
+    text: str,  # "80,160"
+    name: str,  # of the option, for the error
+    counts: tuple = (),  # how many there may be; empty: one or more
+) -> list:  # of float
     "Numbers between commas"
-    try: values = [float(part) for part in text.split(",")]
-    except ValueError: values = []
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
     if not values or (counts and len(values) not in counts):
-        raise ValueError(f"{name} is {text!r}; give {' or '.join(map(str, counts)) or 'one or more'} numbers between commas, without spaces")
+        raise ValueError(
+            f"{name} is {text!r}; give {' or '.join(map(str, counts)) or 'one or more'} numbers between commas, without spaces"
+        )
     return values
 
 # %% ../nbs/80_cli.ipynb #9e0c7066
 def say(
-    analysis, # an Analysis
-    paths: dict, # of `report`
+    analysis,  # an Analysis
+    paths: dict,  # of `report`
 ):
     "What was found, and where it lies"
     from sports_nb.analysis.report import ranking
+
     ranked = ranking(analysis)
     frames, found = len(analysis.estimated.time), int((analysis.box.notnull().all("corner")).sum())
-    print("action    " + (", ".join(f"{name} {p:.0%}" for name, p in ranked if p >= .05 or name == ranked[0][0]) or "none: the athlete was seen too briefly"))
+    print(
+        "action    "
+        + (
+            ", ".join(f"{name} {p:.0%}" for name, p in ranked if p >= 0.05 or name == ranked[0][0])
+            or "none: the athlete was seen too briefly"
+        )
+    )
     print(f"athlete   found in {found} of {frames} frames")
     print(f"written   {paths['summary.html']}")
-    for name in ("overlay.mp4", "analysis.nc"): print(f"          {paths[name]}")
-    if not analysis.complete: print(f"STOPPED   after {frames} frames ({analysis.provenance.get('stopped', 'cause unknown')}): what is written is about those", file=sys.stderr)
+    for name in ("overlay.mp4", "analysis.nc"):
+        print(f"          {paths[name]}")
+    if not analysis.complete:
+        print(
+            f"STOPPED   after {frames} frames ({analysis.provenance.get('stopped', 'cause unknown')}): what is written is about those",
+            file=sys.stderr,
+        )
 
 # %% ../nbs/80_cli.ipynb #c525b11a
 def exit_code(
-    analysis, # an Analysis
-)->int: # 0 when it went to the end of the clip, 130 as a shell says interrupted, 1 for a damaged file
+    analysis,  # an Analysis
+) -> int:  # 0 when it went to the end of the clip, 130 as a shell says interrupted, 1 for a damaged file
     "How the command ends"
     return 0 if analysis.complete else 130 if analysis.provenance.get("stopped") == "interrupted" else 1
 
@@ -102,7 +139,13 @@ def exit_code(
 def analyse(
     clip: Annotated[Path, typer.Argument(help="A video file.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for the results.", show_default="CLIP.results")] = None,
-    box: Annotated[str, typer.Option(help="The athlete in the first frame: a box x0,y0,x1,y1 or a point x,y on them, px. Found without it.", show_default=False)] = None,
+    box: Annotated[
+        str,
+        typer.Option(
+            help="The athlete in the first frame: a box x0,y0,x1,y1 or a point x,y on them, px. Found without it.",
+            show_default=False,
+        ),
+    ] = None,
     leads: Annotated[str, typer.Option(help="How far ahead to predict, ms.")] = "80,160,320,400",
     force: Annotated[bool, typer.Option("--force", help="Overwrite.")] = False,
 ):
@@ -112,10 +155,12 @@ def analyse(
     out = out or clip.with_suffix(".results")
     from sports_nb.analysis.report import refuse_to_overwrite, report
     from sports_nb.data.video import Clip
+
     refuse_to_overwrite(out, force)
     clip = Clip(clip)
     print(clip)
     from sports_nb.analysis.pipeline import analyse as run
+
     analysis = run(clip, box=box, leads_ms=leads_ms)
     say(analysis, report(analysis, out, clip, force=force))
     raise typer.Exit(exit_code(analysis))
@@ -131,21 +176,25 @@ def demo(
 ):
     "Make a clip of an athlete who does not exist, analyse it, compare with its exact poses."
     from sports_nb.analysis.report import FILES, refuse_to_overwrite, report
+
     refuse_to_overwrite(out, force, ("clip.mp4", *FILES))
     from sports_nb.analysis.pipeline import analyse as run
     from sports_nb.core.metrics import pck
     from sports_nb.core.poses import to_array
     from sports_nb.data.synthetic import make_clip
     from sports_nb.data.video import Clip
+
     made = make_clip(action, performer=2000 + seed, seed=seed, n_frames=frames, size=(640, 480))
     out.mkdir(parents=True, exist_ok=True)
-    clip = Clip(made.write(out/"clip.mp4"))
+    clip = Clip(made.write(out / "clip.mp4"))
     print(f"made      {clip}")
     analysis = run(clip)
     say(analysis, report(analysis, out, clip, force=force))
-    estimated, reference = to_array(analysis.estimated)[0], made.position[:len(analysis.estimated.time)]
+    estimated, reference = to_array(analysis.estimated)[0], made.position[: len(analysis.estimated.time)]
     print(f"asked     {action}")
-    print(f"PCK@0.2   {pck(estimated, reference, made.visible[:len(reference)]):.0f} % of the visible keypoints within a fifth of the torso (a missing one counts as wrong)")
+    print(
+        f"PCK@0.2   {pck(estimated, reference, made.visible[: len(reference)]):.0f} % of the visible keypoints within a fifth of the torso (a missing one counts as wrong)"
+    )
     raise typer.Exit(exit_code(analysis))
 
 # %% ../nbs/80_cli.ipynb #22a5d773
@@ -160,19 +209,25 @@ def show_app(
     import time
     import webbrowser
     from sports_nb.widgets.app import serve
-    if not find_spec("voila"): raise ValueError("the page needs Voila: pip install sports_nb[app]")
+
+    if not find_spec("voila"):
+        raise ValueError("the page needs Voila: pip install sports_nb[app]")
     with tempfile.TemporaryDirectory() as folder:
-        known = clip if clip.suffix == ".nc" else clip.with_suffix(".results")/"analysis.nc"
+        known = clip if clip.suffix == ".nc" else clip.with_suffix(".results") / "analysis.nc"
         if not known.is_file() or known.stat().st_mtime < clip.stat().st_mtime:
             from sports_nb.analysis.pipeline import analyse as run
             from sports_nb.data.video import Clip
-            known = run(Clip(clip)).save(Path(folder)/"analysis.nc")
+
+            known = run(Clip(clip)).save(Path(folder) / "analysis.nc")
         with serve(known, port, None if clip.suffix == ".nc" else clip) as address:
             print(f"open      {address}\n          Ctrl-C ends it", flush=True)
-            if open_browser: webbrowser.open(address)
+            if open_browser:
+                webbrowser.open(address)
             try:
-                while True: time.sleep(1)
-            except KeyboardInterrupt: pass
+                while True:
+                    time.sleep(1)
+            except KeyboardInterrupt:
+                pass
 
 # %% ../nbs/80_cli.ipynb #9ef8c2e9
 @app.command()
@@ -185,65 +240,168 @@ def train(
 ):
     "Train a model as a recipe says."
     from sports_nb.train.recipes import read_recipe, run_recipe
+
     recipe = read_recipe(recipe)
     out = out or Path(recipe["out"])
-    _, curves = run_recipe(recipe, out=out, resume=resume, **{k: v for k, v in dict(seed=seed, epochs=epochs).items() if v is not None})
+    _, curves = run_recipe(
+        recipe, out=out, resume=resume, **{k: v for k, v in dict(seed=seed, epochs=epochs).items() if v is not None}
+    )
     measured = curves.dropna(subset=["valid score"]) if "valid score" in curves else curves[:0]
     if len(measured):
         best = measured.loc[measured["valid score"].idxmax()]
-        print("best      " + ", ".join(f"{k.removeprefix('valid ')} {v:.4g}" for k, v in best.items() if k.startswith("valid ") and v == v) + f", at step {best.step:.0f}")
-    print(f"written   {out/('best' if len(measured) else 'final')}.safetensors")
+        print(
+            "best      "
+            + ", ".join(
+                f"{k.removeprefix('valid ')} {v:.4g}" for k, v in best.items() if k.startswith("valid ") and v == v
+            )
+            + f", at step {best.step:.0f}"
+        )
+    print(f"written   {out / ('best' if len(measured) else 'final')}.safetensors")
 
 # %% ../nbs/80_cli.ipynb #0410ec76
 @app.command()
 def experiment(
-    name: Annotated[str, typer.Argument(help="table2 to table5, fig4, fig5, multitask, spread, or basketball400 (of trained weights); on real data table2 to table5, ablation, or cmu, penn and forecast (of trained forecasters); real_eval (estimators on pictures with joints checked by eye), actions (what analyse calls clips that chose nothing), film (joints over time on film that trained nothing).", show_default=False)],
-    data: Annotated[str, typer.Option(help="synthetic (basketball400-v1) or real (clips, photographs and motion in SPORTS_NB_DATA); for real_eval a folder with labels.json and pictures, for actions the folder of the data sets.", show_default="synthetic; for real_eval SPORTS_NB_DATA/real_eval, for actions SPORTS_NB_DATA")] = None,
-    level: Annotated[str, typer.Option(help="Of what is trained here: quick (a smoke run), full (2 cores, hours) or paper (a GPU).", show_default="quick")] = None,
-    condition: Annotated[str, typer.Option(help="Of the synthetic clips: standard or hard.", show_default="standard")] = None,
-    weights: Annotated[str, typer.Option(help="Of trained weights: a checkpoint, or the name of shipped weights; for cmu, penn (one of each seed) and real_eval several, between commas.", show_default="the shipped ones")] = None,
-    models: Annotated[Path, typer.Option(help="For real_eval: a folder with ONNX files of other tools' estimators.", show_default="SPORTS_NB_DATA/models")] = None,
-    precision: Annotated[str, typer.Option(help="For table3 on real data: no, or bf16 where the processor has it.", show_default="no; bf16 on a GPU")] = None,
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="table2 to table5, fig4, fig5, multitask, spread, or basketball400 (of trained weights); on real data table2 to table5, ablation, or cmu, penn and forecast (of trained forecasters); real_eval (estimators on pictures with joints checked by eye), actions (what analyse calls clips that chose nothing), film (joints over time on film that trained nothing).",
+            show_default=False,
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="synthetic (basketball400-v1) or real (clips, photographs and motion in SPORTS_NB_DATA); for real_eval a folder with labels.json and pictures, for actions the folder of the data sets.",
+            show_default="synthetic; for real_eval SPORTS_NB_DATA/real_eval, for actions SPORTS_NB_DATA",
+        ),
+    ] = None,
+    level: Annotated[
+        str,
+        typer.Option(
+            help="Of what is trained here: quick (a smoke run), full (2 cores, hours) or paper (a GPU).",
+            show_default="quick",
+        ),
+    ] = None,
+    condition: Annotated[
+        str, typer.Option(help="Of the synthetic clips: standard or hard.", show_default="standard")
+    ] = None,
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="Of trained weights: a checkpoint, or the name of shipped weights; for cmu, penn (one of each seed) and real_eval several, between commas.",
+            show_default="the shipped ones",
+        ),
+    ] = None,
+    models: Annotated[
+        Path,
+        typer.Option(
+            help="For real_eval: a folder with ONNX files of other tools' estimators.",
+            show_default="SPORTS_NB_DATA/models",
+        ),
+    ] = None,
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="For table3 on real data: no, or bf16 where the processor has it.", show_default="no; bf16 on a GPU"
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("results"),
     force: Annotated[bool, typer.Option("--force", help="Overwrite.")] = False,
 ):
     "Run an experiment of the seed paper and write its result."
     from sports_nb.analysis.report import refuse_to_overwrite
-    from sports_nb.experiments import ablation, actions, estimation, film, forecast_scores, photographs, real, real_eval, recognition, runs, table5
-    folder, by_folder = None, ("real_eval", "actions")   # None: where SPORTS_NB_DATA says
-    if name in by_folder: folder, data = None if data in (None, "real") else data, "real"
+    from sports_nb.experiments import (
+        ablation,
+        actions,
+        estimation,
+        film,
+        forecast_scores,
+        photographs,
+        real,
+        real_eval,
+        recognition,
+        runs,
+        table5,
+    )
+
+    folder, by_folder = None, ("real_eval", "actions")  # None: where SPORTS_NB_DATA says
+    if name in by_folder:
+        folder, data = None if data in (None, "real") else data, "real"
     data = data or ("real" if name == "film" else "synthetic")
-    trained = dict(table2=(recognition.table2, recognition.show_recognition), table3=(recognition.table3, recognition.show_recognition), table4=(estimation.table4, estimation.show_estimation),
-                   multitask=(estimation.multitask, estimation.show_multitask), fig4=(recognition.fig4, None), fig5=(estimation.fig5, None), table5=(table5.table5, table5.show_table5_whole), spread=(forecast_scores.spread, forecast_scores.show_spread))
+    trained = dict(
+        table2=(recognition.table2, recognition.show_recognition),
+        table3=(recognition.table3, recognition.show_recognition),
+        table4=(estimation.table4, estimation.show_estimation),
+        multitask=(estimation.multitask, estimation.show_multitask),
+        fig4=(recognition.fig4, None),
+        fig5=(estimation.fig5, None),
+        table5=(table5.table5, table5.show_table5_whole),
+        spread=(forecast_scores.spread, forecast_scores.show_spread),
+    )
     # name -> what makes it, what shows it, the options it takes
-    known = dict(synthetic={k: (*v, dict(level="quick", condition="standard")) for k, v in trained.items()} |
-                           dict(basketball400=(estimation.score_weights, estimation.show_weights, dict(weights="hicnn_psta_small", condition="standard"))),
-                 real=dict(table2=(real.table2_real, real.show_real, {}), table3=(photographs.table3_real, photographs.show_ablation, dict(precision=None)), table4=(photographs.table4_real, photographs.show_pose, {}), table5=(table5.table5_real, table5.show_table5_whole, dict(level="quick")), ablation=(ablation.ablation, ablation.show_ablation, dict(level="quick")),
-                           cmu=(forecast_scores.cmu, forecast_scores.show_cmu, dict(weights=None)), penn=(forecast_scores.penn, forecast_scores.show_penn, dict(weights=None)), forecast=(forecast_scores.own, forecast_scores.show_own, dict(weights="ms_gcn_body13")),
-                           real_eval=(partial(real_eval.real_eval, folder), real_eval.show_real_eval, dict(weights="hicnn_psta_small", models=None)),
-                           actions=(partial(actions.actions, folder), actions.show_actions, dict(weights="hicnn_psta_small")),
-                           film=(film.film, film.show_film, {})))
-    if data not in known: raise ValueError(f"--data is {data!r}; there are {', '.join(known)}")
-    if name not in known[data]: raise ValueError(f"no experiment {name!r} on {data} data; there are {', '.join(known[data])}")
+    known = dict(
+        synthetic={k: (*v, dict(level="quick", condition="standard")) for k, v in trained.items()}
+        | dict(
+            basketball400=(
+                estimation.score_weights,
+                estimation.show_weights,
+                dict(weights="hicnn_psta_small", condition="standard"),
+            )
+        ),
+        real=dict(
+            table2=(real.table2_real, real.show_real, {}),
+            table3=(photographs.table3_real, photographs.show_ablation, dict(precision=None)),
+            table4=(photographs.table4_real, photographs.show_pose, {}),
+            table5=(table5.table5_real, table5.show_table5_whole, dict(level="quick")),
+            ablation=(ablation.ablation, ablation.show_ablation, dict(level="quick")),
+            cmu=(forecast_scores.cmu, forecast_scores.show_cmu, dict(weights=None)),
+            penn=(forecast_scores.penn, forecast_scores.show_penn, dict(weights=None)),
+            forecast=(forecast_scores.own, forecast_scores.show_own, dict(weights="ms_gcn_body13")),
+            real_eval=(
+                partial(real_eval.real_eval, folder),
+                real_eval.show_real_eval,
+                dict(weights="hicnn_psta_small", models=None),
+            ),
+            actions=(partial(actions.actions, folder), actions.show_actions, dict(weights="hicnn_psta_small")),
+            film=(film.film, film.show_film, {}),
+        ),
+    )
+    if data not in known:
+        raise ValueError(f"--data is {data!r}; there are {', '.join(known)}")
+    if name not in known[data]:
+        raise ValueError(f"no experiment {name!r} on {data} data; there are {', '.join(known[data])}")
     run, show, takes = known[data][name]
-    given = {k: v for k, v in dict(level=level, condition=condition, weights=weights, models=models, precision=precision).items() if v is not None}
-    if idle := [k for k in given if k not in takes]: raise ValueError(f"--{idle[0]} says nothing to {name} on {data} data: leave it out")
+    given = {
+        k: v
+        for k, v in dict(level=level, condition=condition, weights=weights, models=models, precision=precision).items()
+        if v is not None
+    }
+    if idle := [k for k in given if k not in takes]:
+        raise ValueError(f"--{idle[0]} says nothing to {name} on {data} data: leave it out")
     takes |= given
     for option, values in (("level", runs.LEVELS), ("condition", runs.CONDITIONS)):
-        if option in takes and takes[option] not in values: raise ValueError(f"--{option} is {takes[option]!r}; there are {', '.join(values)}")
+        if option in takes and takes[option] not in values:
+            raise ValueError(f"--{option} is {takes[option]!r}; there are {', '.join(values)}")
     kind = takes.get("level", "weights" if "weights" in takes else "full")
-    path = out/(f"{name}.json" if name in (*by_folder, "film") else f"{name}_{takes.get('condition', data)}_{kind}.{'jpg' if name == 'fig5' else 'json'}")
+    path = out / (
+        f"{name}.json"
+        if name in (*by_folder, "film")
+        else f"{name}_{takes.get('condition', data)}_{kind}.{'jpg' if name == 'fig5' else 'json'}"
+    )
     refuse_to_overwrite(out, force, [path.name])
     made = run(**takes, progress=True)
-    if show: print(show(made).to_string(), *made.get("left_out", ()), sep="\n")
+    if show:
+        print(show(made).to_string(), *made.get("left_out", ()), sep="\n")
     runs.save_result(made, path)
-    if kind == "quick": print("a smoke run: it shows that the experiment works, and no more")
+    if kind == "quick":
+        print("a smoke run: it shows that the experiment works, and no more")
     print(f"written   {path}")
 
 # %% ../nbs/80_cli.ipynb #f5ee6785
 def main():
     "The command `sports_nb`"
-    try: app()
+    try:
+        app()
     except (ValueError, OSError) as error:
         print(f"sports_nb: {error}", file=sys.stderr)
         raise SystemExit(1) from None

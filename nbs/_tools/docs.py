@@ -3,6 +3,7 @@
 Every notebook is executed and becomes a page as it stands, so that the code of a layer is read where it is taught.
 Cells with a flag are shown, not run. Equations become MathML, which browsers draw without a script.
 """
+
 import os
 import re
 import shutil
@@ -18,8 +19,20 @@ from run_tests import nbglob, run_all
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD, SITE = ROOT / "build/docs", ROOT / "build/site"
-PARTS = {"index": "", "course": "Course", "core": "Core", "data": "Data", "layers": "Layers", "models": "Models", "train": "Training",
-         "analysis": "Analysis", "viz": "Pictures", "widgets": "Dashboards", "experiments": "Experiments", "cli": "Command line"}
+PARTS = {
+    "index": "",
+    "course": "Course",
+    "core": "Core",
+    "data": "Data",
+    "layers": "Layers",
+    "models": "Models",
+    "train": "Training",
+    "analysis": "Analysis",
+    "viz": "Pictures",
+    "widgets": "Dashboards",
+    "experiments": "Experiments",
+    "cli": "Command line",
+}
 STYLE = """.jp-InputPrompt, .jp-OutputPrompt, .jp-OutputArea-prompt, .prompt {display: none !important}
 .jupyter-wrapper .jp-OutputArea-output img {max-width: 100%}
 .md-grid {max-width: 76rem}
@@ -42,11 +55,17 @@ def execute(into):
 
 def equations(text):
     "LaTeX between dollars, outside code, as MathML"
+
     def draw(found):
         if found["code"]:
             return found["code"]
         return convert(found["block"] or found["inline"], display="block" if found["block"] else "inline")
-    return re.sub(r"(?s)(?P<code>```.*?```|`[^`\n]*`)|\$\$(?P<block>.+?)\$\$|(?<![\\$\w])\$(?P<inline>[^$\n]+?)\$(?!\d)", draw, text)
+
+    return re.sub(
+        r"(?s)(?P<code>```.*?```|`[^`\n]*`)|\$\$(?P<block>.+?)\$\$|(?<![\\$\w])\$(?P<inline>[^$\n]+?)\$(?!\d)",
+        draw,
+        text,
+    )
 
 
 def page(nb):
@@ -82,10 +101,21 @@ def main():
         shutil.copytree(ROOT / "nbs/images", pages / "images")
     (pages / "style.css").write_text(STYLE, encoding="utf-8")
     settings = {
-        "site_name": config.title, "site_description": config.description, "docs_dir": str(pages), "site_dir": str(SITE),
-        "theme": {"name": "material", "font": False, "features": ["navigation.sections", "navigation.top", "search.highlight"]},
-        "plugins": ["search", {"mkdocs-jupyter": {"execute": False, "include_source": False, "include_requirejs": False}}],
-        "extra_css": ["style.css"], "nav": [*nav.pop(""), *({part: entries} for part, entries in nav.items() if entries)],
+        "site_name": config.title,
+        "site_description": config.description,
+        "docs_dir": str(pages),
+        "site_dir": str(SITE),
+        "theme": {
+            "name": "material",
+            "font": False,
+            "features": ["navigation.sections", "navigation.top", "search.highlight"],
+        },
+        "plugins": [
+            "search",
+            {"mkdocs-jupyter": {"execute": False, "include_source": False, "include_requirejs": False}},
+        ],
+        "extra_css": ["style.css"],
+        "nav": [*nav.pop(""), *({part: entries} for part, entries in nav.items() if entries)],
     }
     (BUILD / "mkdocs.yml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     subprocess.run([sys.executable, "-m", "mkdocs", "build", "-q", "-f", BUILD / "mkdocs.yml"], check=True)

@@ -1,7 +1,8 @@
 """The README's picture, nbs/images/dashboard.png: a synthetic clip, analysed by the shipped weights, in the explorer in JupyterLab.
 
-    python nbs/_tools/pictures.py [--browser /usr/bin/chromium]
+python nbs/_tools/pictures.py [--browser /usr/bin/chromium]
 """
+
 import argparse
 import os
 import shutil
@@ -18,7 +19,7 @@ import sports_nb as sn
 from sports_nb.data.synthetic import make_clip
 
 # the clip of the first lesson
-CLIP = dict(action="shooting", performer=2010, seed=2011, n_frames=60, size=(480, 360), reach=(.7, .8))
+CLIP = dict(action="shooting", performer=2010, seed=2011, n_frames=60, size=(480, 360), reach=(0.7, 0.8))
 FRAME = 17
 CELL = f"""
 import sports_nb as sn
@@ -31,15 +32,22 @@ SHOWN = ".jp-OutputArea-output:has(.snp-figure)"
 def photograph(folder, browser):
     "Screenshot of the explorer, as a file"
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL.strip())], metadata=kernel), folder / "work/shot.ipynb")
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL.strip())], metadata=kernel),
+        folder / "work/shot.ipynb",
+    )
     process, address = lab(folder)
     try:
         with sync_playwright() as p:
-            page = p.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"]).new_page(viewport={"width": 1500, "height": 900})
+            page = p.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"]).new_page(
+                viewport={"width": 1500, "height": 900}
+            )
             page.goto(f"{address}/lab/tree/shot.ipynb?reset", timeout=120000)
             page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120000)
             page.evaluate(READY)
-            page.evaluate("() => { window.jupyterapp.shell.collapseLeft?.(); window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+            page.evaluate(
+                "() => { window.jupyterapp.shell.collapseLeft?.(); window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
+            )
             page.wait_for_selector(".snp-cursor", state="attached", timeout=180000)
             page.wait_for_selector(".snp[data-source]", timeout=120000)
             page.wait_for_timeout(5000)
@@ -61,7 +69,9 @@ if __name__ == "__main__":
         (folder / "work").mkdir()
         sn.analyse(make_clip(**CLIP).write(folder / "work/shot.mp4"), progress=False).save(folder / "work/shot.nc")
         with Image.open(photograph(folder, options.browser)) as shot:  # 256 colours keep it under 200 kB
-            shot.convert("RGB").quantize(256, kmeans=2, dither=Image.Dither.FLOYDSTEINBERG).save(ROOT / "nbs/images/dashboard.png", optimize=True)
+            shot.convert("RGB").quantize(256, kmeans=2, dither=Image.Dither.FLOYDSTEINBERG).save(
+                ROOT / "nbs/images/dashboard.png", optimize=True
+            )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"wrote nbs/images/dashboard.png, {(ROOT / 'nbs/images/dashboard.png').stat().st_size/1e3:.0f} kB")
+    print(f"wrote nbs/images/dashboard.png, {(ROOT / 'nbs/images/dashboard.png').stat().st_size / 1e3:.0f} kB")

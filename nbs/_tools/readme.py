@@ -2,6 +2,7 @@
 
 Cells marked `#| echo: false` are run and their Markdown takes their place: the figures in README.md are those of results/.
 """
+
 import ast
 import posixpath
 import re
@@ -36,7 +37,11 @@ def readme():
     "The text of README.md"
     nb, names, cells = nbformat.read(ROOT / "nbs/index.ipynb", 4), {}, []
     for cell in nb.cells:
-        marked = set(re.findall(r"(?m)^#\s*\|\s*(hide|default_exp|echo: false)\b", cell.source)) if cell.cell_type == "code" else set()
+        marked = (
+            set(re.findall(r"(?m)^#\s*\|\s*(hide|default_exp|echo: false)\b", cell.source))
+            if cell.cell_type == "code"
+            else set()
+        )
         if marked == {"echo: false"}:
             cells.append(new_markdown_cell(result(cell.source, names)))
         elif not marked:

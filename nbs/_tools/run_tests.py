@@ -3,6 +3,7 @@
 python nbs/_tools/run_tests.py [NOTEBOOK ...] [--flags slow] [--only ui] [--workers 2] [--limit 600]
 Cells flagged `data` run where SPORTS_NB_DATA names a folder. The last lines say what failed and what was skipped.
 """
+
 import argparse
 import faulthandler
 import json
@@ -63,7 +64,10 @@ def run(path, skip, log, save=None):
             print(shell.prettytb(fname=path))
             status = 1
         if save:
-            plain, outputs = json.loads(path.read_text(encoding="utf-8")), {c["id"]: c.get("outputs", []) for c in nb.cells if "id" in c}
+            plain, outputs = (
+                json.loads(path.read_text(encoding="utf-8")),
+                {c["id"]: c.get("outputs", []) for c in nb.cells if "id" in c},
+            )
             for cell in (c for c in plain["cells"] if c["cell_type"] == "code"):
                 cell["outputs"] = outputs.get(cell["id"], [])
             save.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +85,9 @@ def run_all(notebooks, skip, workers=2, limit=600, save=None):
             while waiting and len(running) < workers:
                 path = waiting.pop()
                 log = Path(logs) / f"{len(waiting)}.log"
-                process = context.Process(target=run, args=(path, skip, log, save and save / path.relative_to(get_config().nbs_path)))
+                process = context.Process(
+                    target=run, args=(path, skip, log, save and save / path.relative_to(get_config().nbs_path))
+                )
                 process.start()
                 running[process] = path, log, time.monotonic()
             time.sleep(0.05)

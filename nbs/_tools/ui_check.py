@@ -32,9 +32,10 @@ N, SIZE, SIDE = 600, (960, 540), 24  # frames, picture (px), side of a barcode s
 TARGETS = {"step": (20, 40), "seek": (45, 70)}  # median, 90th percentile, ms, on an idle machine with 2 cores
 BROKEN = 3  # times slower than that is no busy machine but a defect
 
+
 def clip_code(n=N, size=SIZE, side=SIDE):
     "A cell that makes a clip whose frames carry their number, poses to go with it, and a player."
-    return f'''
+    return f"""
 import numpy as np, cv2
 from sports_nb.core.poses import poses, predictions
 from sports_nb.data.video import Clip, write_video
@@ -58,10 +59,11 @@ estimated = poses(exact + rng.normal(0, 2, exact.shape), time=clip.times, confid
 predicted = predictions(np.stack([exact + 6, exact + 9], 1), [0.08, 0.16], time=clip.times)
 player = Player([estimated, predicted], clip)
 player
-'''
+"""
+
 
 COURT = "court = Player(poses(exact[:90] * [1, -1] / 100, time=clip.times[:90], space_unit='m', y_axis='up'), frame=20)\ncourt"
-EXPLORER = '''
+EXPLORER = """
 import xarray as xr
 from sports_nb.data.analysis import Analysis
 from sports_nb.data.synthetic import make_clip
@@ -81,9 +83,9 @@ analysis = Analysis(estimated=estimated, predicted=predicted, actions=xr.DataArr
     clip=None, timings={}, provenance={}, complete=True)
 dashboard = explore(analysis, shot, reference=shot.poses(), frame=30)
 dashboard
-'''
+"""
 
-COMPARE = '''
+COMPARE = """
 import numpy as np
 from sports_nb.core.poses import poses, predictions
 from sports_nb.data.synthetic import make_clip
@@ -99,14 +101,14 @@ ahead = predictions(np.stack([later(k) + rng.normal(0, k, shot.position.shape) f
 ahead = ahead.assign(spread=(("time", "lead", "keypoint", "individual"), np.ones((75, 2, 13, 1)) * [[[[4]], [[9]]]]))
 view = sn.compare({"first model": first, "second model": second, "predicted": ahead}, shot, reference=shot.poses())
 view
-'''
-PAIR = '''
+"""
+PAIR = """
 other = make_clip("shooting", performer=12, seed=4, n_frames=75, size=(960, 540), reach=(0.7, 0.8))
 pair = sn.compare({"ann": first, "bo": other.poses().assign_attrs(role="estimated")}, {"ann": shot, "bo": other}, events={"ann": 1.0, "bo": 1.4})
 pair
-'''
+"""
 
-ANNOTATE = '''
+ANNOTATE = """
 import os
 import numpy as np
 from sports_nb.core.poses import poses
@@ -120,9 +122,9 @@ sure = np.clip(rng.normal(0.85, 0.05, shot.position.shape[:2]), 0, 1); sure[50] 
 guess = poses(shot.position + rng.normal(0, 3, shot.position.shape), fps=25, confidence=sure)
 work = sn.annotate("shot.mp4", guess)
 work
-'''
+"""
 
-LENS = '''
+LENS = """
 import numpy as np
 import xarray as xr
 from sports_nb.core.poses import predictions
@@ -140,14 +142,14 @@ analysis = Analysis(estimated=seen, predicted=predictions(found[:, None], [0.08]
     box=xr.DataArray(np.where(np.isnan(found).any((1, 2))[:, None], np.nan, shot.box), dict(time=shot.times, corner=["x0", "y0", "x1", "y1"]), ("time", "corner")))
 glass = sn.lens(analysis, sn.trace(analysis, shot), shot, frame=40)
 glass
-'''
-LINKED = '''
+"""
+LINKED = """
 import traitlets
 beside = sn.explore(analysis, shot)
 link = traitlets.link((glass, "time"), (beside, "time"))
 beside
-'''
-TRAIN = '''
+"""
+TRAIN = """
 import time
 from functools import partial
 import numpy as np
@@ -170,7 +172,7 @@ straight = job("straight")[1](progress=False)
 net, go = job("paused")
 board = sn.watch(go, panels(net, valid, n=4), every=0.2)
 board
-'''
+"""
 
 LESSON = ROOT / "nbs" / "course" / "01_first_clip.ipynb"
 
@@ -247,9 +249,11 @@ PLAY = f"""async seconds => {{
 
 passed, failed = [], []
 
+
 def check(name, good, detail=""):
     (passed if good else failed).append(name)
     print(f"{'ok  ' if good else 'FAIL'} {name}{f': {detail}' if detail != '' else ''}", flush=True)
+
 
 def lab(folder):
     "Start JupyterLab on its own configuration; return the process and its address."
@@ -257,14 +261,39 @@ def lab(folder):
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     home = folder / "home"
-    own = {f"JUPYTER_{k}_DIR": str(home / k) for k in ("CONFIG", "DATA", "RUNTIME")} | {f"JUPYTERLAB_{k}_DIR": str(home / k) for k in ("SETTINGS", "WORKSPACES")}
+    own = {f"JUPYTER_{k}_DIR": str(home / k) for k in ("CONFIG", "DATA", "RUNTIME")} | {
+        f"JUPYTERLAB_{k}_DIR": str(home / k) for k in ("SETTINGS", "WORKSPACES")
+    }
     news = home / "SETTINGS" / "@jupyterlab" / "apputils-extension"
     news.mkdir(parents=True)
-    (news / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false, "doNotDisturbMode": true}')
-    env = {**os.environ, **own, "HOME": str(home), "IPYTHONDIR": str(home / "ipython"), "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--IdentityProvider.token=",
-               "--ServerApp.password=", f"--ServerApp.root_dir={folder / 'work'}", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    process = subprocess.Popen(command, env=env, stdout=open(folder / "lab.log", "w"), stderr=subprocess.STDOUT, start_new_session=True)
+    (news / "notification.jupyterlab-settings").write_text(
+        '{"fetchNews": "false", "checkForUpdates": false, "doNotDisturbMode": true}'
+    )
+    env = {
+        **os.environ,
+        **own,
+        "HOME": str(home),
+        "IPYTHONDIR": str(home / "ipython"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--expose-app-in-browser",
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        "--IdentityProvider.token=",
+        "--ServerApp.password=",
+        f"--ServerApp.root_dir={folder / 'work'}",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
+    process = subprocess.Popen(
+        command, env=env, stdout=open(folder / "lab.log", "w"), stderr=subprocess.STDOUT, start_new_session=True
+    )
     address = f"http://127.0.0.1:{port}"
     for _ in range(300):
         try:
@@ -274,8 +303,10 @@ def lab(folder):
             time.sleep(0.2)
     raise RuntimeError(f"JupyterLab did not start:\n{(folder / 'lab.log').read_text()[-2000:]}")
 
+
 def quantiles(ms):
     return round(statistics.median(ms), 1), round(statistics.quantiles(ms, n=10)[-1], 1)
+
 
 def check_player(page, picked):
     "The barcode clip: is the frame drawn always the frame asked for, and how long does it take?"
@@ -286,7 +317,11 @@ def check_player(page, picked):
     page.wait_for_timeout(500)
     steps = list(range(301, 401)), list(range(399, 299, -1))
     times, wrong_frames = {}, 0
-    for name, how, wanted in ((f"{len(picked)} random frames", "slider", picked), ("100 steps forward", "ArrowRight", steps[0]), ("100 steps back", "ArrowLeft", steps[1])):
+    for name, how, wanted in (
+        (f"{len(picked)} random frames", "slider", picked),
+        ("100 steps forward", "ArrowRight", steps[0]),
+        ("100 steps back", "ArrowLeft", steps[1]),
+    ):
         if how == "ArrowRight":
             page.evaluate(DRAW, ["slider", [300]])
             page.wait_for_timeout(500)
@@ -295,20 +330,37 @@ def check_player(page, picked):
         wrong_frames += len(wrong)
         check(f"{name}: the drawn frame is the asked one", not wrong, wrong[:5] or f"{len(seen)} of {len(wanted)}")
         times.setdefault("seek" if how == "slider" else "step", []).extend(ms)
-    figures = {"source": source, "wrong_frames": wrong_frames, **{f"{k}_ms": dict(zip(("median", "p90"), quantiles(v)), n=len(v)) for k, v in times.items()}}
+    figures = {
+        "source": source,
+        "wrong_frames": wrong_frames,
+        **{f"{k}_ms": dict(zip(("median", "p90"), quantiles(v)), n=len(v)) for k, v in times.items()},
+    }
     for kind, (median, p90) in TARGETS.items():
         got = figures[f"{kind}_ms"]
         reached = "reached" if got["median"] < median and got["p90"] < p90 else "missed"
-        print(f"     {kind}: median {got['median']} ms, 90th percentile {got['p90']} ms (to reach: {median}, {p90}; {reached}; load now {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores)")
-        check(f"{kind} is not {BROKEN} times too slow", got["median"] < BROKEN*median and got["p90"] < BROKEN*p90)
-    for rushed in page.evaluate(RUSH, [random.Random(k).sample(range(300, 340), 30) for k in range(6)] + [[331, 330, 331], [325, 326, 325]]):
+        print(
+            f"     {kind}: median {got['median']} ms, 90th percentile {got['p90']} ms (to reach: {median}, {p90}; {reached}; load now {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores)"
+        )
+        check(f"{kind} is not {BROKEN} times too slow", got["median"] < BROKEN * median and got["p90"] < BROKEN * p90)
+    for rushed in page.evaluate(
+        RUSH, [random.Random(k).sample(range(300, 340), 30) for k in range(6)] + [[331, 330, 331], [325, 326, 325]]
+    ):
         if len(set(rushed)) > 1:
             break
-    check("rushed through without waiting, it comes to rest on the frame asked for last", len(set(rushed)) == 1, f"asked, drawn, read out: {rushed}")
+    check(
+        "rushed through without waiting, it comes to rest on the frame asked for last",
+        len(set(rushed)) == 1,
+        f"asked, drawn, read out: {rushed}",
+    )
     played = page.evaluate(PLAY, 3)
     figures["play_frames_per_s"] = round(played["drawn"] / 3, 1)
-    check("while playing, every picture is the frame it says", played["wrong"] == 0 and played["drawn"] > 15, f"{played['drawn']} pictures in 3 s of a 30 frames/s clip")
+    check(
+        "while playing, every picture is the frame it says",
+        played["wrong"] == 0 and played["drawn"] > 15,
+        f"{played['drawn']} pictures in 3 s of a 30 frames/s clip",
+    )
     return figures
+
 
 def check_state(page):
     "Python sets and reads the state; the keys are the player's, not the notebook's."
@@ -318,14 +370,31 @@ def check_state(page):
     page.wait_for_function("() => /frame 123 /.test(document.querySelector('.snp-readout').textContent)", timeout=5000)
     check("Python sets the frame", True)
     page.locator(".snp-stage").first.click()
-    page.keyboard.press("ArrowRight"); page.keyboard.press("ArrowRight"); page.keyboard.press("Shift+ArrowRight"); page.keyboard.press("["); page.wait_for_timeout(600)
-    check("real keys move the player, Python reads where it is", run("(player.frame, player.lead)") == "(135, 0.08)", run("(player.frame, player.lead)"))
-    page.keyboard.press("Home"); page.wait_for_timeout(100); page.keyboard.press("End"); page.wait_for_timeout(600)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("[")
+    page.wait_for_timeout(600)
+    check(
+        "real keys move the player, Python reads where it is",
+        run("(player.frame, player.lead)") == "(135, 0.08)",
+        run("(player.frame, player.lead)"),
+    )
+    page.keyboard.press("Home")
+    page.wait_for_timeout(100)
+    page.keyboard.press("End")
+    page.wait_for_timeout(600)
     check("End is the last frame", run("player.frame") == str(N - 1), run("player.frame"))
-    page.locator(".snp").first.locator(".snp-chip", has_text="trails").locator("button").first.click(); page.wait_for_timeout(300)
-    check("the legend hides a layer", run("player.visible") == "['video', 'estimated', 'predicted']", run("player.visible"))
+    page.locator(".snp").first.locator(".snp-chip", has_text="trails").locator("button").first.click()
+    page.wait_for_timeout(300)
+    check(
+        "the legend hides a layer",
+        run("player.visible") == "['video', 'estimated', 'predicted']",
+        run("player.visible"),
+    )
     run("player.set_trait('visible', player.names)")
     check("nonsense is refused", "frames run from 0 to 599" in run("player.set_trait('frame', 600)"))
+
 
 def check_explorer(page, messages):
     "Scrubbing moves the cursor in the figure without the kernel; a click in the figure moves the player."
@@ -358,21 +427,26 @@ def check_explorer(page, messages):
     check("a click in a curve moves the player", abs(frame - 0.4 * 74) <= 1, f"frame {frame}")
     page.mouse.move(5, 5)
 
+
 def run_notebook(page, address, name):
     "Open a notebook and run all of it as a reader would; its errors."
     page.goto(f"{address}/lab/tree/{name}?reset")
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90000)
     page.evaluate(READY)
-    page.evaluate("() => { window.jupyterapp.shell.collapseLeft?.(); window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    page.evaluate(
+        "() => { window.jupyterapp.shell.collapseLeft?.(); window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
+    )
     page.wait_for_function(ENDED, timeout=300000)
     return page.evaluate(ERRORS)
+
 
 def check_lesson(page, address):
     "The first lesson, opened and run as a reader would; then its explorer, scrubbed."
     began = time.time()
     errors = run_notebook(page, address, LESSON.name)
     check("the first lesson runs", not errors, errors or f"{time.time() - began:.0f} s")
-    if errors: return
+    if errors:
+        return
     page.evaluate("() => window.panel.content.scrollToItem(window.panel.content.widgets.length - 2)")
     page.wait_for_selector(".snp[data-source]", timeout=60000)
     wanted = [random.randrange(60) for _ in range(100)]
@@ -382,19 +456,22 @@ def check_lesson(page, address):
     page.locator(".jp-OutputArea-output:has(.snp-figure)").last.screenshot(path=SCREENS / "first_clip.png")
     for_all(page, "the explorer")
 
+
 def check_compare(page, address, messages):
     "The comparison: a row leads to its frame, columns sort, the stretch's figures follow the slider, players side by side keep step."
     run = lambda code: page.evaluate(EVALUATE, code)
     errors = run_notebook(page, address, "compare.ipynb")
     check("the comparison opens", not errors, errors)
-    if errors: return
+    if errors:
+        return
     page.wait_for_function("() => document.querySelectorAll('.snp[data-source]').length === 3", timeout=60000)
     table = page.locator(".snt").first
     table.scroll_into_view_if_needed()
     table.locator("tbody tr", has_text="swap?").first.click()
     page.wait_for_function("() => /frame 20 /.test(document.querySelector('.snp-readout').textContent)", timeout=8000)
     check("a click on a row leads to its frame", True)
-    page.keyboard.press("ArrowUp"); page.wait_for_timeout(800)
+    page.keyboard.press("ArrowUp")
+    page.wait_for_timeout(800)
     above = run("view.table.rows[view.table.picked['row']]['frame'] == view.players[0].frame")
     check("the arrow keys go through the rows", above == "True" and run("view.table.picked['times']") == "2", above)
     table.locator("th button", has_text="frame").click()
@@ -404,9 +481,15 @@ def check_compare(page, address, messages):
     check("and the other way", column() == sorted(column()) and table.locator("th[aria-sort=ascending]").count() == 1)
     before = run("float(view.scores.distance_percent['second model'])")
     page.locator(".widget-slider [role=slider], .widget-slider .noUi-handle").first.focus()
-    for _ in range(30): page.keyboard.press("ArrowRight")
+    for _ in range(30):
+        page.keyboard.press("ArrowRight")
     page.wait_for_timeout(1200)
-    check("the stretch's figures follow the slider", run("view.range.value[0] > view.times[0] and int(view.scores.frames['second model']) < 75") == "True" and run("float(view.scores.distance_percent['second model'])") != before, run("view.range.value"))
+    check(
+        "the stretch's figures follow the slider",
+        run("view.range.value[0] > view.times[0] and int(view.scores.frames['second model']) < 75") == "True"
+        and run("float(view.scores.distance_percent['second model'])") != before,
+        run("view.range.value"),
+    )
     players = page.locator(".snp")
     players.nth(1).scroll_into_view_if_needed()
     players.nth(1).locator(".snp-stage").click()
@@ -417,64 +500,133 @@ def check_compare(page, address, messages):
       for (let k = 0; k < 5; k++) { a.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight', bubbles: true })); await new Promise(r => setTimeout(r, 20)); seen.push([at(a), at(b)]); }
       return seen; }""")
     sent = len(messages) - sent
-    check("players side by side keep step, the event's distance apart, without the kernel", all(b - a == 10 for a, b in steps) and not sent, (steps, sent))
+    check(
+        "players side by side keep step, the event's distance apart, without the kernel",
+        all(b - a == 10 for a, b in steps) and not sent,
+        (steps, sent),
+    )
     page.wait_for_timeout(1200)
-    check("the kernel hears both", run("[p.frame for p in pair.players]") == str(steps[-1]), run("[p.frame for p in pair.players]"))
+    check(
+        "the kernel hears both",
+        run("[p.frame for p in pair.players]") == str(steps[-1]),
+        run("[p.frame for p in pair.players]"),
+    )
     for_all(page, "the comparison")
     run("view.go_to(0.8)")
-    shots(page, {"compare": ".jp-Cell:nth-child(1) .jp-OutputArea-output:has(.snt)", "compare_pair": ".jp-Cell:nth-child(2) .jp-OutputArea-output:has(.snt)"})
+    shots(
+        page,
+        {
+            "compare": ".jp-Cell:nth-child(1) .jp-OutputArea-output:has(.snt)",
+            "compare_pair": ".jp-Cell:nth-child(2) .jp-OutputArea-output:has(.snt)",
+        },
+    )
     page.evaluate("() => window.panel.context.save()")
+
 
 def check_annotator(page, address):
     "Labelling with mouse and keys; then the kernel and the browser are killed, and the work is still there."
     run = lambda code: page.evaluate(EVALUATE, code)
+
     def opened(page):
         errors = run_notebook(page, address, "annotate.ipynb")
-        if not errors: page.wait_for_selector(".snp[data-source]", timeout=60000)
+        if not errors:
+            page.wait_for_selector(".snp[data-source]", timeout=60000)
         return errors
+
     errors = opened(page)
     check("the annotator opens", not errors, errors)
-    if errors: return
+    if errors:
+        return
     player = page.locator(".snp").first
     stage = player.locator(".snp-stage")
     stage.scroll_into_view_if_needed()
-    page.locator("button", has_text="next to label").click(); page.wait_for_timeout(800)
+    page.locator("button", has_text="next to label").click()
+    page.wait_for_timeout(800)
     check("it suggests the frame that was least sure", run("work.player.frame") == "50", run("work.player.frame"))
-    x, y = (float(v) for v in re.findall(r"[-\d.]+", run("[float(v) for v in work.work.position[50, work.work.skeleton.index('right_wrist')]]")))
+    x, y = (
+        float(v)
+        for v in re.findall(
+            r"[-\d.]+", run("[float(v) for v in work.work.position[50, work.work.skeleton.index('right_wrist')]]")
+        )
+    )
     box = stage.bounding_box()
     at = lambda x, y: (box["x"] + (x + 0.5) / 960 * box["width"], box["y"] + (y + 0.5) / 540 * box["height"])
-    page.mouse.move(*at(x, y)); page.mouse.down(); page.mouse.move(*at(x + 40, y - 20), steps=8); page.mouse.up(); page.wait_for_timeout(800)
+    page.mouse.move(*at(x, y))
+    page.mouse.down()
+    page.mouse.move(*at(x + 40, y - 20), steps=8)
+    page.mouse.up()
+    page.wait_for_timeout(800)
     there = run(f"abs(work.work.position[50, 6] - [{x} + 40, {y} - 20]).max() < 2 and bool(work.work.hand[50, 6])")
     check("a joint is dragged", there == "True", there)
     finger = page.context.new_cdp_session(page)
     finger.send("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 1})
-    touch = lambda kind, *places: finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [dict(zip("xy", at(*p))) for p in places]})
+    touch = lambda kind, *places: finger.send(
+        "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [dict(zip("xy", at(*p))) for p in places]}
+    )
     touch("touchStart", (x + 40, y - 20))
     for k in range(1, 6):
-        touch("touchMove", (x + 40 - 4 * k, y - 20 + 4 * k)); page.wait_for_timeout(30)
-    touch("touchEnd"); page.wait_for_timeout(800)
+        touch("touchMove", (x + 40 - 4 * k, y - 20 + 4 * k))
+        page.wait_for_timeout(30)
+    touch("touchEnd")
+    page.wait_for_timeout(800)
     finger.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
     there = run(f"bool(abs(work.work.position[50, 6] - [{x} + 20, {y}]).max() < 2)")
     check("and by a finger", there == "True", there)
-    page.keyboard.press("Control+z"); page.wait_for_timeout(500)
-    page.keyboard.press("Alt+ArrowRight"); page.keyboard.press("Alt+Shift+ArrowDown"); page.keyboard.press("v"); page.wait_for_timeout(800)
-    moved = run(f"(round(float(work.work.position[50, 6, 0] - {x})), round(float(work.work.position[50, 6, 1] - {y})), int(work.work.state[50, 6]))")
+    page.keyboard.press("Control+z")
+    page.wait_for_timeout(500)
+    page.keyboard.press("Alt+ArrowRight")
+    page.keyboard.press("Alt+Shift+ArrowDown")
+    page.keyboard.press("v")
+    page.wait_for_timeout(800)
+    moved = run(
+        f"(round(float(work.work.position[50, 6, 0] - {x})), round(float(work.work.position[50, 6, 1] - {y})), int(work.work.state[50, 6]))"
+    )
     check("keys nudge it and mark it hidden", moved in ("(41, -10, 1)", "(40, -10, 1)", "(42, -10, 1)"), moved)
-    page.keyboard.press("Control+z"); page.keyboard.press("Control+z"); page.wait_for_timeout(600)
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    page.wait_for_timeout(600)
     undone = run(f"(round(float(work.work.position[50, 6, 1] - {y})), int(work.work.state[50, 6]))")
-    page.keyboard.press("Control+Shift+z"); page.wait_for_timeout(600)
-    check("undo and redo", undone == "(-20, 2)" and run(f"round(float(work.work.position[50, 6, 1] - {y}))") == "-10", undone)
-    page.keyboard.press("n"); page.keyboard.press("x"); page.wait_for_timeout(600)
+    page.keyboard.press("Control+Shift+z")
+    page.wait_for_timeout(600)
+    check(
+        "undo and redo",
+        undone == "(-20, 2)" and run(f"round(float(work.work.position[50, 6, 1] - {y}))") == "-10",
+        undone,
+    )
+    page.keyboard.press("n")
+    page.keyboard.press("x")
+    page.wait_for_timeout(600)
     gone = run("int(work.work.state[50, 7])")
-    stage.click(position={"x": 0.5 * box["width"], "y": 0.5 * box["height"]}); page.wait_for_timeout(600)
-    check("a joint is taken out, and put back by a click", gone == "0" and run("bool(abs(work.work.position[50, 7] - [480, 270]).max() < 3)") == "True", (gone, run("work.work.position[50, 7]")))
-    page.keyboard.press("b"); page.mouse.move(*at(100, 60)); page.mouse.down(); page.mouse.move(*at(300, 400), steps=6); page.mouse.up(); page.wait_for_timeout(600)
-    check("a box is drawn", run("bool(abs(work.work.box[50] - [100, 60, 300, 400]).max() < 3)") == "True", run("work.work.box[50]"))
+    stage.click(position={"x": 0.5 * box["width"], "y": 0.5 * box["height"]})
+    page.wait_for_timeout(600)
+    check(
+        "a joint is taken out, and put back by a click",
+        gone == "0" and run("bool(abs(work.work.position[50, 7] - [480, 270]).max() < 3)") == "True",
+        (gone, run("work.work.position[50, 7]")),
+    )
+    page.keyboard.press("b")
+    page.mouse.move(*at(100, 60))
+    page.mouse.down()
+    page.mouse.move(*at(300, 400), steps=6)
+    page.mouse.up()
+    page.wait_for_timeout(600)
+    check(
+        "a box is drawn",
+        run("bool(abs(work.work.box[50] - [100, 60, 300, 400]).max() < 3)") == "True",
+        run("work.work.box[50]"),
+    )
     page.locator("button", has_text="starts here").click()
     page.evaluate("() => document.querySelector('.snp').focus()")
-    for _ in range(10): page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(800); page.locator("button", has_text="ends here").click(); page.wait_for_timeout(600)
-    check("an action is marked", run("work.work.spans") == "[{'action': 'dribbling', 'start': 50, 'stop': 60}]", run("work.work.spans"))
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(800)
+    page.locator("button", has_text="ends here").click()
+    page.wait_for_timeout(600)
+    check(
+        "an action is marked",
+        run("work.work.spans") == "[{'action': 'dribbling', 'start': 50, 'stop': 60}]",
+        run("work.work.spans"),
+    )
     shots(page, {"annotator": ".jp-OutputArea-output:has(.snt)"})
     for_all(page, "the annotator")
     state = run("(work.work.position.tobytes().hex()[:4000], work.work.spans, work.work.labelled.tolist())")
@@ -484,8 +636,18 @@ def check_annotator(page, address):
     page.close(run_before_unload=False)
     second = context.new_page()
     errors = opened(second)
-    check("kernel and browser were killed, and the work goes on", not errors and second.evaluate(EVALUATE, "(work.work.position.tobytes().hex()[:4000], work.work.spans, work.work.labelled.tolist())") == state and second.evaluate(EVALUATE, "work.resumed") == "True", errors)
+    check(
+        "kernel and browser were killed, and the work goes on",
+        not errors
+        and second.evaluate(
+            EVALUATE, "(work.work.position.tobytes().hex()[:4000], work.work.spans, work.work.labelled.tolist())"
+        )
+        == state
+        and second.evaluate(EVALUATE, "work.resumed") == "True",
+        errors,
+    )
     second.close()
+
 
 # Controls in the dashboards that say nothing to a screen reader, and what sticks out of the page at the side.
 UNNAMED = """() => [...document.querySelectorAll('.jp-OutputArea-output :is(button, select, input, canvas[role], [role=slider], [tabindex="0"])')].filter(e => {
@@ -501,6 +663,7 @@ WIDER = """() => [...document.querySelectorAll('.jp-OutputArea-output:has(.jupyt
     .map(e => `${e.tagName} ${e.textContent.trim().slice(0, 30)} ${Math.round(e.getBoundingClientRect().right - edge)} px out`);
 }).slice(0, 6)"""
 
+
 def for_all(page, name):
     "What every dashboard owes to those who do not see, use no mouse, or have a narrow screen."
     unnamed = page.evaluate(UNNAMED)
@@ -509,85 +672,156 @@ def for_all(page, name):
     page.wait_for_timeout(1500)
     wider = page.evaluate(WIDER)
     check(f"{name}: fits into 1,000 px", not wider, wider)
-    page.locator(".jp-OutputArea-output:has(.jupyter-widgets)").first.screenshot(path=SCREENS / f"{name.replace(' ', '_')}_1000px.png")
+    page.locator(".jp-OutputArea-output:has(.jupyter-widgets)").first.screenshot(
+        path=SCREENS / f"{name.replace(' ', '_')}_1000px.png"
+    )
     page.set_viewport_size({"width": 1500, "height": 1050})
     page.wait_for_timeout(800)
+
 
 def check_lens(page, address):
     "The lens: what it shows is what the network computed, under the mouse and by keys; a lost athlete is said; dashboards are linked."
     run = lambda code: page.evaluate(EVALUATE, code)
     errors = run_notebook(page, address, "lens.ipynb")
     check("the lens opens", not errors, errors)
-    if errors: return
-    shown = lambda text: page.wait_for_function("t => document.querySelector('.snl')?.dataset.shown?.includes(t)", arg=text, timeout=30000)
+    if errors:
+        return
+    shown = lambda text: page.wait_for_function(
+        "t => document.querySelector('.snl')?.dataset.shown?.includes(t)", arg=text, timeout=30000
+    )
     said = lambda: page.locator(".snl-say").inner_text()
     shown("40 |")
     root, stage = page.locator(".snl"), page.locator(".snl-stage")
     root.evaluate("e => e.scrollIntoView({ block: 'center' })")
     what, layer = (page.locator(".snl-select").nth(i) for i in (0, 1))
-    what.select_option("involution kernels"); shown("involution"); layer.select_option("stage 2, block 2"); shown("stage 2, block 2")
-    at = lambda x, y: (lambda b: page.mouse.move(b["x"] + x * b["width"], b["y"] + y * b["height"]))(stage.bounding_box())
-    at(0.5, 0.3); page.wait_for_timeout(600)
+    what.select_option("involution kernels")
+    shown("involution")
+    layer.select_option("stage 2, block 2")
+    shown("stage 2, block 2")
+    at = lambda x, y: (lambda b: page.mouse.move(b["x"] + x * b["width"], b["y"] + y * b["height"]))(
+        stage.bounding_box()
+    )
+    at(0.5, 0.3)
+    page.wait_for_timeout(600)
     numbers = re.search(r"row (\d+), column (\d+).*gathered (-?[\d.]+), the layer says (-?[\d.]+)", said())
-    check("eq. (3), computed in the browser, is what the layer says", numbers and abs(float(numbers[3]) - float(numbers[4])) < 2e-3, said())
-    check("the kernel hears where the mouse is", run("[round(v, 1) for v in glass.view.point]") == "[0.5, 0.3]", run("glass.view.point"))
-    root.focus(); page.keyboard.press("ArrowRight"); page.keyboard.press("ArrowDown"); page.wait_for_timeout(400)
+    check(
+        "eq. (3), computed in the browser, is what the layer says",
+        numbers and abs(float(numbers[3]) - float(numbers[4])) < 2e-3,
+        said(),
+    )
+    check(
+        "the kernel hears where the mouse is",
+        run("[round(v, 1) for v in glass.view.point]") == "[0.5, 0.3]",
+        run("glass.view.point"),
+    )
+    root.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_timeout(400)
     moved = re.search(r"row (\d+), column (\d+)", said())
-    check("arrow keys move the point by a cell", numbers and moved and [int(moved[i]) - int(numbers[i]) for i in (1, 2)] == [1, 1], said())
+    check(
+        "arrow keys move the point by a cell",
+        numbers and moved and [int(moved[i]) - int(numbers[i]) for i in (1, 2)] == [1, 1],
+        said(),
+    )
     shots(page, {"lens_kernels": ".jp-OutputArea-output:has(.snl)"})
-    what.select_option("attention (PSTA)"); shown("PSTA block 1, time path off")
-    page.locator(".snl-part", has_text="head 3").click(); page.wait_for_timeout(500)
-    check("a head is chosen", run("glass.view.part") == "2" and page.locator(".snl-part[aria-pressed=true]").inner_text().strip() == "head 3", run("glass.view.part"))
-    at(0.5, 0.3); page.wait_for_timeout(500)
+    what.select_option("attention (PSTA)")
+    shown("PSTA block 1, time path off")
+    page.locator(".snl-part", has_text="head 3").click()
+    page.wait_for_timeout(500)
+    check(
+        "a head is chosen",
+        run("glass.view.part") == "2" and page.locator(".snl-part[aria-pressed=true]").inner_text().strip() == "head 3",
+        run("glass.view.part"),
+    )
+    at(0.5, 0.3)
+    page.wait_for_timeout(500)
     told = re.search(r"token in row (\d+), column (\d+); looks most at row (\d+), column (\d+)", said())
-    want = run("(lambda e: [int(v) for v in np.unravel_index(e['space'][2, int(.3*e['grid'][0])*e['grid'][1] + int(.5*e['grid'][1])].argmax(), e['grid'])])(glass.view.trace(40)['layers']['attention (PSTA)']['PSTA block 1, time path off'])")
-    check("where the token looks is where the network's attention is largest", told and str([int(told[3]), int(told[4])]) == want, (said(), want))
+    want = run(
+        "(lambda e: [int(v) for v in np.unravel_index(e['space'][2, int(.3*e['grid'][0])*e['grid'][1] + int(.5*e['grid'][1])].argmax(), e['grid'])])(glass.view.trace(40)['layers']['attention (PSTA)']['PSTA block 1, time path off'])"
+    )
+    check(
+        "where the token looks is where the network's attention is largest",
+        told and str([int(told[3]), int(told[4])]) == want,
+        (said(), want),
+    )
     began = time.time()
-    run("glass.player.set_trait('frame', 30)"); shown("30 |")
+    run("glass.player.set_trait('frame', 30)")
+    shown("30 |")
     print(f"     a new frame is shown after {time.time() - began:.1f} s (both networks run on it)")
     page.wait_for_timeout(500)
-    check("dashboards are linked: the explorer beside it shows the same frame", run("(beside.player.frame, glass.player.frame)") == "(30, 30)", run("(beside.player.frame, glass.player.frame)"))
+    check(
+        "dashboards are linked: the explorer beside it shows the same frame",
+        run("(beside.player.frame, glass.player.frame)") == "(30, 30)",
+        run("(beside.player.frame, glass.player.frame)"),
+    )
     run("beside.player.set_trait('frame', 60)")
-    page.wait_for_function("() => /lost in frame 60/.test(document.querySelector('.snl-note').textContent)", timeout=10000)
-    run("beside.player.set_trait('frame', 50)"); shown("50 |")
-    check("a lost athlete is said, and the next frame is shown", page.locator(".snl-note").is_hidden() and run("glass.view.frame") == "50")
+    page.wait_for_function(
+        "() => /lost in frame 60/.test(document.querySelector('.snl-note').textContent)", timeout=10000
+    )
+    run("beside.player.set_trait('frame', 50)")
+    shown("50 |")
+    check(
+        "a lost athlete is said, and the next frame is shown",
+        page.locator(".snl-note").is_hidden() and run("glass.view.frame") == "50",
+    )
     for group in ("probability maps", "body graph (MS-GCN)", "between scales (MS-GCN)"):
-        what.select_option(group); shown(group)
-        at(0.5, 0.3); page.wait_for_timeout(500)
-        want = run("(lambda e: e['names'][max(glass.view.part, 0)] if 'names' in e else e['of'][int(abs(e['weights'][0][int(((e['at_to'] - glass.view.point)**2).sum(1).argmin())]).argmax())])(glass.view.trace(50)['layers'][glass.view.group][glass.view.layer])").strip("'").replace("_", " ")
+        what.select_option(group)
+        shown(group)
+        at(0.5, 0.3)
+        page.wait_for_timeout(500)
+        want = (
+            run(
+                "(lambda e: e['names'][max(glass.view.part, 0)] if 'names' in e else e['of'][int(abs(e['weights'][0][int(((e['at_to'] - glass.view.point)**2).sum(1).argmin())]).argmax())])(glass.view.trace(50)['layers'][glass.view.group][glass.view.layer])"
+            )
+            .strip("'")
+            .replace("_", " ")
+        )
         check(f"{group}: it says what the network says", want in said(), (said(), want))
     shots(page, {"lens_graph": ".jp-OutputArea-output:has(.snl)"})
     for_all(page, "the lens")
     page.evaluate("() => window.panel.context.save()")
+
 
 def check_trainer(page, address):
     "A training is started, stopped and goes on, by its button; it ends where one that was never stopped ends."
     run = lambda code: page.evaluate(EVALUATE, code)
     errors = run_notebook(page, address, "train.ipynb")
     check("the training's dashboard opens", not errors, errors)
-    if errors: return
+    if errors:
+        return
     button = page.locator(".jp-OutputArea-output button", has_text="start")
     button.scroll_into_view_if_needed()
     check("it shows samples before it starts", page.locator(".jp-OutputArea-output figure img").count() == 4)
     button.click()
-    page.wait_for_function("() => document.querySelector('.js-plotly-plot .scatterlayer .trace path.js-line')?.getAttribute('d')?.split('L').length > 2", timeout=30000)
+    page.wait_for_function(
+        "() => document.querySelector('.js-plotly-plot .scatterlayer .trace path.js-line')?.getAttribute('d')?.split('L').length > 2",
+        timeout=30000,
+    )
     page.locator(".jp-OutputArea-output button", has_text="stop").click()
-    page.wait_for_function("() => /stopped/.test(document.querySelector('.jp-OutputArea-output [role=status]').textContent)", timeout=30000)
+    page.wait_for_function(
+        "() => /stopped/.test(document.querySelector('.jp-OutputArea-output [role=status]').textContent)", timeout=30000
+    )
     at = int(run("int(board.curves['step'].iloc[-1])"))
     check("the button stops it", 2 <= at < 48 and run("board.state") == "'stopped'", at)
     page.locator(".jp-OutputArea-output button", has_text="go on").focus()
     page.keyboard.press("Enter")
-    page.wait_for_function("() => /done/.test(document.querySelector('.jp-OutputArea-output [role=status]').textContent)", timeout=60000)
+    page.wait_for_function(
+        "() => /done/.test(document.querySelector('.jp-OutputArea-output [role=status]').textContent)", timeout=60000
+    )
     same = run("board.result.drop(columns='seconds').to_csv() == straight.drop(columns='seconds').to_csv()")
     check("it goes on by the keyboard, and ends as one that was never stopped", same == "True", same)
     shots(page, {"trainer": ".jp-OutputArea-output:has(.js-plotly-plot)"})
     for_all(page, "the training")
     page.evaluate("() => window.panel.context.save()")
 
+
 def shots(page, name):
     "The dashboard and the other players, in both themes."
     for theme in ("Light", "Dark"):
-        page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme}")
+        page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme}"
+        )
         page.wait_for_timeout(1500)
         for label, selector in name.items():
             place = page.locator(selector).last
@@ -596,13 +830,18 @@ def shots(page, name):
             place.screenshot(path=SCREENS / f"{label}_{theme.lower()}.png")
     page.screenshot(path=SCREENS / "lab_dark.png")
 
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--browser", default=os.environ.get("CHROMIUM", "/usr/bin/chromium"))
     options = parser.parse_args()
     began = time.time()
     if not Path(options.browser).exists():
-        check("Chromium is there", False, f"no {options.browser}; install it (Debian: apt-get install chromium) or name one with --browser")
+        check(
+            "Chromium is there",
+            False,
+            f"no {options.browser}; install it (Debian: apt-get install chromium) or name one with --browser",
+        )
         return finish()
     SCREENS.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="ui_check_"))
@@ -610,10 +849,21 @@ def main():
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     cells = [nbformat.v4.new_code_cell(c.strip()) for c in (clip_code(), COURT, EXPLORER, "print('all', 'done')")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "work" / "demo.ipynb")
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c.strip()) for c in (COMPARE, PAIR)], metadata=kernel), folder / "work" / "compare.ipynb")
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(ANNOTATE.strip())], metadata=kernel), folder / "work" / "annotate.ipynb")
+    nbformat.write(
+        nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(c.strip()) for c in (COMPARE, PAIR)], metadata=kernel
+        ),
+        folder / "work" / "compare.ipynb",
+    )
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(ANNOTATE.strip())], metadata=kernel),
+        folder / "work" / "annotate.ipynb",
+    )
     for name, codes in {"lens": (LENS, LINKED), "train": (TRAIN,)}.items():
-        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c.strip()) for c in codes], metadata=kernel), folder / "work" / f"{name}.ipynb")
+        nbformat.write(
+            nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c.strip()) for c in codes], metadata=kernel),
+            folder / "work" / f"{name}.ipynb",
+        )
     shutil.copy(LESSON, folder / "work")
     process, address = lab(folder)
     try:
@@ -627,8 +877,13 @@ def main():
             page.goto(f"{address}/lab/tree/demo.ipynb?reset")
             page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90000)
             page.evaluate(READY)
-            page.evaluate("() => { window.jupyterapp.shell.collapseLeft?.(); window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
-            page.wait_for_function("() => window.panel.content.widgets.at(-1).model.toJSON().outputs?.some(o => /all done/.test(o.text)) || window.panel.content.widgets.some(c => c.model.toJSON().outputs?.some(o => o.output_type === 'error'))", timeout=180000)
+            page.evaluate(
+                "() => { window.jupyterapp.shell.collapseLeft?.(); window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
+            )
+            page.wait_for_function(
+                "() => window.panel.content.widgets.at(-1).model.toJSON().outputs?.some(o => /all done/.test(o.text)) || window.panel.content.widgets.some(c => c.model.toJSON().outputs?.some(o => o.output_type === 'error'))",
+                timeout=180000,
+            )
             errors = page.evaluate(ERRORS)
             check("the notebook runs", not errors, errors or f"{time.time() - began:.0f} s after the start")
             if not errors:
@@ -638,7 +893,14 @@ def main():
                 page.evaluate(DRAW, ["slider", [321]])
                 check_explorer(page, messages)
                 page.evaluate(EVALUATE, "dashboard.player.set_trait('frame', 30)")
-                shots(page, {"player": ".jp-Cell:nth-child(1) .snp", "court": ".jp-Cell:nth-child(2) .snp", "explorer": ".jp-OutputArea-output:has(.snp-figure)"})
+                shots(
+                    page,
+                    {
+                        "player": ".jp-Cell:nth-child(1) .snp",
+                        "court": ".jp-Cell:nth-child(2) .snp",
+                        "explorer": ".jp-OutputArea-output:has(.snp-figure)",
+                    },
+                )
                 page.evaluate("() => window.panel.context.save()")
                 size = (folder / "work" / "demo.ipynb").stat().st_size
                 check("the saved notebook stays small", size < 400_000, f"{size / 1e3:.0f} kB")
@@ -650,10 +912,14 @@ def main():
             check_trainer(page, address)
             for name in ("lens", "train"):
                 size = (folder / "work" / f"{name}.ipynb").stat().st_size
-                check(f"the saved notebook {name}.ipynb stays small", size < 1_000_000, f"{size / 1e3:.0f} kB, with its pictures")
+                check(
+                    f"the saved notebook {name}.ipynb stays small",
+                    size < 1_000_000,
+                    f"{size / 1e3:.0f} kB, with its pictures",
+                )
             check("no errors in the browser's console", not complaints, complaints[:5])
             page.screenshot(path=SCREENS / "lab_end.png")
-            check_annotator(page, address)   # last: it kills the kernel, and the browser complains of that
+            check_annotator(page, address)  # last: it kills the kernel, and the browser complains of that
             browser.close()
     except (Error, RuntimeError) as error:
         check("the check itself runs to its end", False, re.sub(r"\s+", " ", str(error))[:600])
@@ -664,9 +930,11 @@ def main():
     print(f"pictures in {SCREENS.relative_to(ROOT)}/, {time.time() - began:.0f} s")
     return finish()
 
+
 def finish():
     print(f"{len(passed)} passed, {len(failed)} failed")
     return 1 if failed else 0
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -24,21 +24,23 @@ from ..data.sample import apply_affine, box_affine, crop_image, square
 # %% ../../nbs/52_analysis.estimators.ipynb #b55312a4
 class Estimator(Protocol):
     "Whatever reads poses off frames and boxes"
-    name:str # as tables show it
-    margin:float # side of its (first) square crop over the box's longer side
-    about:dict # its weights: file or model, sha256
 
-    def __call__(self,
-        frames, # n frames, one for each box, (h, w, 3) uint8 RGB, of any size
-        boxes, # (n, 4) x0 y0 x1 y1 around the athlete, px
-    )->tuple: ... # position (n, 13, 2) px of the frame, confidence (n, 13) in [0, 1]
+    name: str  # as tables show it
+    margin: float  # side of its (first) square crop over the box's longer side
+    about: dict  # its weights: file or model, sha256
+
+    def __call__(
+        self,
+        frames,  # n frames, one for each box, (h, w, 3) uint8 RGB, of any size
+        boxes,  # (n, 4) x0 y0 x1 y1 around the athlete, px
+    ) -> tuple: ...  # position (n, 13, 2) px of the frame, confidence (n, 13) in [0, 1]
 
 
 def squares(
-    frames, # n frames
-    boxes, # (n, 4) px
-    margin:float, # side of the square over the box's longer side
-)->np.ndarray: # (n, 4) px
+    frames,  # n frames
+    boxes,  # (n, 4) px
+    margin: float,  # side of the square over the box's longer side
+) -> np.ndarray:  # (n, 4) px
     "The square crops around boxes"
     boxes = np.asarray(boxes, float)
     if boxes.shape != (len(frames), 4):
@@ -50,14 +52,16 @@ def squares(
 # %% ../../nbs/52_analysis.estimators.ipynb #79ce69ed
 class Ours:
     "HICNN-PSTA as an estimator"
-    def __init__(self,
-        model, # HICNN-PSTA, as `load_pretrained` or `load_checkpoint` give it
-        name:str="HICNN-PSTA", # as tables show it
+
+    def __init__(
+        self,
+        model,  # HICNN-PSTA, as `load_pretrained` or `load_checkpoint` give it
+        name: str = "HICNN-PSTA",  # as tables show it
         *,
-        size:int=None, # side of the crops, px; None: the card's, or 128
-        margin:float=1.15, # side of the crop over the box's longer side
-        mirror:bool=False, # look at the mirror image too, and take the mean
-        batch:int=32, # crops at a time
+        size: int = None,  # side of the crops, px; None: the card's, or 128
+        margin: float = 1.15,  # side of the crop over the box's longer side
+        mirror: bool = False,  # look at the mirror image too, and take the mean
+        batch: int = 32,  # crops at a time
     ):
         card = getattr(model, "card", {})
         self.model, self.name, self.margin, self.mirror, self.batch = model, name, margin, mirror, batch
@@ -75,13 +79,15 @@ class Ours:
 # %% ../../nbs/52_analysis.estimators.ipynb #a520739d
 class MoveNet:
     "MoveNet (single pose) as an estimator"
-    def __init__(self,
-        network, # function: (1, size, size, 3) int32, 0 to 255 -> (1, 1, 17, 3): y, x (shares of the crop), score
-        size:int, # side of the crops, px: 192 for Lightning, 256 for Thunder
-        name:str="MoveNet", # as tables show it
+
+    def __init__(
+        self,
+        network,  # function: (1, size, size, 3) int32, 0 to 255 -> (1, 1, 17, 3): y, x (shares of the crop), score
+        size: int,  # side of the crops, px: 192 for Lightning, 256 for Thunder
+        name: str = "MoveNet",  # as tables show it
         *,
-        margin:float=1.15, # side of the crop over the box's longer side
-        about:dict=None, # its weights: file, sha256
+        margin: float = 1.15,  # side of the crop over the box's longer side
+        about: dict = None,  # its weights: file, sha256
     ):
         self.network, self.size, self.name, self.margin, self.about = network, size, name, margin, about or {}
 
@@ -91,40 +97,42 @@ class MoveNet:
             affine = box_affine(box, self.size)
             crop = crop_image(frame, affine, self.size)[None].astype(np.int32)
             y, x, score = np.reshape(self.network(crop), (17, 3)).T
-            pose[i] = np.c_[apply_affine(affine, np.c_[x, y]*self.size - .5), score]
+            pose[i] = np.c_[apply_affine(affine, np.c_[x, y] * self.size - 0.5), score]
         # the score goes the way of the coordinates: the head's is the mean of the ears'
         pose, _ = convert(pose, "coco17")
         return pose[..., :2], np.clip(pose[..., 2], 0, 1)
 
 # %% ../../nbs/52_analysis.estimators.ipynb #45b70ea1
 def region(
-    hips, # (2,) px
-    top, # (2,) px, a point above the hips on the body's axis, as far away as the farthest joint
-    size:int, # side of the crop, px
-    room:float=1.25, # side of the crop over twice the distance of the two points
-)->np.ndarray: # (2, 3) crop pixels to frame pixels
+    hips,  # (2,) px
+    top,  # (2,) px, a point above the hips on the body's axis, as far away as the farthest joint
+    size: int,  # side of the crop, px
+    room: float = 1.25,  # side of the crop over twice the distance of the two points
+) -> np.ndarray:  # (2, 3) crop pixels to frame pixels
     "The turned square with the hips in its middle and the body upright in it"
     down = np.asarray(hips, float) - top
     long = max(np.linalg.norm(down), 1e-6)
-    axes = np.array([[down[1], down[0]], [-down[0], down[1]]])/long   # columns: the crop's right, its down
-    step = axes*2*room*long/size
-    return np.c_[step, hips - step.sum(1)*(size - 1)/2]
+    axes = np.array([[down[1], down[0]], [-down[0], down[1]]]) / long  # columns: the crop's right, its down
+    step = axes * 2 * room * long / size
+    return np.c_[step, hips - step.sum(1) * (size - 1) / 2]
 
 # %% ../../nbs/52_analysis.estimators.ipynb #316c9ba0
 def refine_by_maps(
-    points, # (k, 2) px of the crop, from its edge
-    maps, # (h, h, k) heat maps before the sigmoid
-    size:int, # side of the crop, px
-    reach:int=3, # cells on each side of the point's own
-    least:float=.5, # height of the map from which it has a say
-)->np.ndarray: # (k, 2) px of the crop, from its edge
+    points,  # (k, 2) px of the crop, from its edge
+    maps,  # (h, h, k) heat maps before the sigmoid
+    size: int,  # side of the crop, px
+    reach: int = 3,  # cells on each side of the point's own
+    least: float = 0.5,  # height of the map from which it has a say
+) -> np.ndarray:  # (k, 2) px of the crop, from its edge
     "Points moved to the weighted mean of their heat maps nearby"
-    cell, n, out = size/len(maps), len(maps), np.array(points, float)
-    for k, (x, y) in enumerate((out/cell).astype(int)):
-        if not (0 <= x < n and 0 <= y < n): continue
+    cell, n, out = size / len(maps), len(maps), np.array(points, float)
+    for k, (x, y) in enumerate((out / cell).astype(int)):
+        if not (0 <= x < n and 0 <= y < n):
+            continue
         rows, columns = (np.arange(max(0, v - reach), min(n, v + reach + 1)) for v in (y, x))
         p = expit(maps[rows][:, columns, k].astype(float))
-        if p.max() >= least: out[k] = cell*np.array([(p.sum(0)*columns).sum(), (p.sum(1)*rows).sum()])/p.sum()
+        if p.max() >= least:
+            out[k] = cell * np.array([(p.sum(0) * columns).sum(), (p.sum(1) * rows).sum()]) / p.sum()
     return out
 
 # %% ../../nbs/52_analysis.estimators.ipynb #0cce8185
@@ -134,47 +142,52 @@ _COCO_OF_33 = [0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28]
 
 class BlazePose:
     "BlazePose (the landmark network of MediaPipe Pose) as an estimator"
-    found = .5 # from which the network believes that somebody is there
 
-    def __init__(self,
-        network, # function: (1, 256, 256, 3) float32, 0 to 1 -> points (1, 195), there (1, 1), maps (1, 64, 64, 39)
-        name:str="BlazePose", # as tables show it
+    found = 0.5  # from which the network believes that somebody is there
+
+    def __init__(
+        self,
+        network,  # function: (1, 256, 256, 3) float32, 0 to 1 -> points (1, 195), there (1, 1), maps (1, 64, 64, 39)
+        name: str = "BlazePose",  # as tables show it
         *,
-        size:int=256, # side of the crops, px
-        margin:float=1.25, # side of the first region over the box's longer side
-        about:dict=None, # its weights: file, sha256
+        size: int = 256,  # side of the crops, px
+        margin: float = 1.25,  # side of the first region over the box's longer side
+        about: dict = None,  # its weights: file, sha256
     ):
         self.network, self.name, self.size, self.margin, self.about = network, name, size, margin, about or {}
 
-    def look(self,
-        frame, # (h, w, 3) uint8
-        affine, # (2, 3) crop to frame pixels
-    )->tuple: # points (39, 2) px of the frame, visibility (39,), is somebody there
+    def look(
+        self,
+        frame,  # (h, w, 3) uint8
+        affine,  # (2, 3) crop to frame pixels
+    ) -> tuple:  # points (39, 2) px of the frame, visibility (39,), is somebody there
         "One look at one region"
-        points, there, maps = self.network(crop_image(frame, affine, self.size)[None].astype(np.float32)/255)
+        points, there, maps = self.network(crop_image(frame, affine, self.size)[None].astype(np.float32) / 255)
         points = np.reshape(points, (39, 5))
         at = refine_by_maps(points[:, :2], maps[0], self.size)
-        return apply_affine(affine, at - .5), expit(points[:, 3]), float(np.ravel(there)[0])
+        return apply_affine(affine, at - 0.5), expit(points[:, 3]), float(np.ravel(there)[0])
 
     def __call__(self, frames, boxes):
         pose = np.zeros((len(frames), 17, 3), np.float32)
         for i, (frame, box) in enumerate(zip(frames, squares(frames, boxes, self.margin))):
             at, seen, there = self.look(frame, box_affine(box, self.size))
-            if there >= self.found: at, seen, there = self.look(frame, region(at[33], at[34], self.size))
+            if there >= self.found:
+                at, seen, there = self.look(frame, region(at[33], at[34], self.size))
             pose[i] = np.c_[at, seen][_COCO_OF_33]
         pose, _ = convert(pose, "coco17")
         return pose[..., :2], pose[..., 2]
 
 # %% ../../nbs/52_analysis.estimators.ipynb #3b461eb9
-KNOWN = { # file -> name in tables
+KNOWN = {  # file -> name in tables
     "movenet-lightning": "MoveNet Lightning",
     "movenet-thunder": "MoveNet Thunder",
-    "blazepose-full": "BlazePose full"}
+    "blazepose-full": "BlazePose full",
+}
 
 
 def read_onnx(
-    path:str|Path, # an ONNX file of MoveNet (single pose) or of BlazePose's landmark network
-)->Estimator: # on the CPU, with as many threads as torch has
+    path: str | Path,  # an ONNX file of MoveNet (single pose) or of BlazePose's landmark network
+) -> Estimator:  # on the CPU, with as many threads as torch has
     "A network of another tool as an estimator"
     path, session = Path(path), _session(Path(path))
     (x, *more), outputs = session.get_inputs(), {tuple(o.shape): o.name for o in session.get_outputs()}
@@ -188,41 +201,50 @@ def read_onnx(
     side = x.shape[1] if not more and len(x.shape) == 4 and isinstance(x.shape[1], int) else 0
     if side and x.type == "tensor(int32)" and (1, 1, 17, 3) in outputs:
         return MoveNet(network((1, 1, 17, 3)), side, name, about=about)
-    wanted = (1, 195), (1, 1), (1, side//4, side//4, 39)
+    wanted = (1, 195), (1, 1), (1, side // 4, side // 4, 39)
     if side and x.type == "tensor(float)" and set(wanted) <= set(outputs):
         return BlazePose(network(*wanted), name, size=side, about=about)
     raise ValueError(
         f"{path.name} is neither MoveNet (an int32 crop to (1, 1, 17, 3)) nor BlazePose (a float crop to (1, 195)): "
-        f"it takes {x.type} {x.shape} and gives {list(outputs)}. Wrap it in a class that does what Estimator says")
+        f"it takes {x.type} {x.shape} and gives {list(outputs)}. Wrap it in a class that does what Estimator says"
+    )
 
 
 def _session(path):
-    if not find_spec("onnxruntime"): raise ValueError(f"{path.name} needs onnxruntime: pip install sports_nb[onnx]")
-    import onnxruntime   # only where it is needed
-    if not path.is_file(): raise ValueError(f"no file {path}: give an ONNX file")
+    if not find_spec("onnxruntime"):
+        raise ValueError(f"{path.name} needs onnxruntime: pip install sports_nb[onnx]")
+    import onnxruntime  # only where it is needed
+
+    if not path.is_file():
+        raise ValueError(f"no file {path}: give an ONNX file")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 4
     # threads that wait must not take the machine from others
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try: return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:   # onnxruntime's errors have no class in common
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no class in common
         why = str(error).rpartition("failed:")[2][:80]
         raise ValueError(f"{path.name} is not a whole ONNX file ({why}); copy it again") from None
 
 # %% ../../nbs/52_analysis.estimators.ipynb #c54207ef
 def find_estimators(
-    folder=None, # of ONNX files; None: `models` in the folder that SPORTS_NB_DATA names
-)->tuple: # list of `Estimator`, and a sentence for each that is left out
+    folder=None,  # of ONNX files; None: `models` in the folder that SPORTS_NB_DATA names
+) -> tuple:  # list of `Estimator`, and a sentence for each that is left out
     "The networks of other tools that are at hand"
     if folder is None:
         if not (data := os.environ.get("SPORTS_NB_DATA")):
             return [], [f"{n}: left out, no folder of ONNX files given, nor SPORTS_NB_DATA set" for n in KNOWN.values()]
-        folder = Path(data)/"models"
-    elif not Path(folder).is_dir(): raise ValueError(f"no folder {folder}: give the one that holds the ONNX files")
+        folder = Path(data) / "models"
+    elif not Path(folder).is_dir():
+        raise ValueError(f"no folder {folder}: give the one that holds the ONNX files")
     paths, found, left_out = {p.stem: p for p in sorted(Path(folder).glob("*.onnx"))}, [], []
     for stem in dict.fromkeys((*KNOWN, *paths)):
-        if stem not in paths: left_out.append(f"{KNOWN[stem]}: left out, there is no {stem}.onnx")
+        if stem not in paths:
+            left_out.append(f"{KNOWN[stem]}: left out, there is no {stem}.onnx")
         else:
-            try: found.append(read_onnx(paths[stem]))
-            except ValueError as error: left_out.append(f"{KNOWN.get(stem, stem)}: left out, {error}")
+            try:
+                found.append(read_onnx(paths[stem]))
+            except ValueError as error:
+                left_out.append(f"{KNOWN.get(stem, stem)}: left out, {error}")
     return found, left_out

@@ -16,29 +16,53 @@ from ..data.files import write_atomic
 
 # %% ../../nbs/53a_analysis.pdf.ipynb #e90c5532
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-PATIENCE = 120 # seconds for a page
+PATIENCE = 120  # seconds for a page
 
 
-def find_browser() -> str: # its path; "" where there is none
+def find_browser() -> str:  # its path; "" where there is none
     "Chromium or Chrome, as named by the variable CHROMIUM or found on the path"
     return next((p for p in (os.environ.get("CHROMIUM"), *map(shutil.which, BROWSERS)) if p and Path(p).is_file()), "")
 
+
 def print_pdf(
-    page, # HTML
-    path, # file to write, .pdf; appears whole or not at all
-    browser="", # path of Chromium; "": found
-) -> Path: # the written file
+    page,  # HTML
+    path,  # file to write, .pdf; appears whole or not at all
+    browser="",  # path of Chromium; "": found
+) -> Path:  # the written file
     "Print a page."
     path, browser = Path(path), browser or find_browser()
-    if not browser: raise FileNotFoundError(f"{path}: PDF needs Chromium or Chrome, and none was found; install one, name it in the variable CHROMIUM, or save as .html and print from your browser")
+    if not browser:
+        raise FileNotFoundError(
+            f"{path}: PDF needs Chromium or Chrome, and none was found; install one, name it in the variable CHROMIUM, or save as .html and print from your browser"
+        )
     with tempfile.TemporaryDirectory() as folder:
-        source, printed = Path(folder)/"page.html", Path(folder)/"page.pdf"
+        source, printed = Path(folder) / "page.html", Path(folder) / "page.pdf"
         source.write_text(page, encoding="utf-8")
-        as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []   # its sandbox refuses to run for root
-        command = [browser, "--headless", "--disable-gpu", *as_root, f"--user-data-dir={folder}/profile", "--no-first-run", "--proxy-server=127.0.0.1:9", "--no-pdf-header-footer", f"--print-to-pdf={printed}", source.as_uri()]
-        try: run = subprocess.run(command, capture_output=True, timeout=PATIENCE)
-        except subprocess.TimeoutExpired: raise TimeoutError(f"{path}: {browser} did not print the page within {PATIENCE} s; save as .html and print from your browser") from None
+        as_root = (
+            ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        )  # its sandbox refuses to run for root
+        command = [
+            browser,
+            "--headless",
+            "--disable-gpu",
+            *as_root,
+            f"--user-data-dir={folder}/profile",
+            "--no-first-run",
+            "--proxy-server=127.0.0.1:9",
+            "--no-pdf-header-footer",
+            f"--print-to-pdf={printed}",
+            source.as_uri(),
+        ]
+        try:
+            run = subprocess.run(command, capture_output=True, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(
+                f"{path}: {browser} did not print the page within {PATIENCE} s; save as .html and print from your browser"
+            ) from None
         content = printed.read_bytes() if printed.is_file() else b""
-        if not content.startswith(b"%PDF"): raise RuntimeError(f"{path}: {browser} printed nothing ({run.stderr.decode(errors='replace').strip()[-200:]}); save as .html and print from your browser")
+        if not content.startswith(b"%PDF"):
+            raise RuntimeError(
+                f"{path}: {browser} printed nothing ({run.stderr.decode(errors='replace').strip()[-200:]}); save as .html and print from your browser"
+            )
         write_atomic(path, content)
     return path

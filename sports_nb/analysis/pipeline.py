@@ -29,27 +29,37 @@ from ..models.forecaster import SEEN
 from ..train.checkpoints import list_pretrained, load_pretrained
 
 # %% ../../nbs/51_analysis.pipeline.ipynb #0a4bb6a5
-CHUNK = 4 # frames that go through the network together; the crop of all of them follows from the frames before
-ACTION_FRAMES, ACTION_STEP, ACTION_HOP = 16, .08, .24 # frames of an action window, seconds between them, and between windows
-HISTORY_STEP, SURE = .04, .15 # seconds between the poses of a history; confidence from which a joint counts as seen in it
-STILL = .12 # box sides a second: where all joints but two are slower than this, nothing moves, and no action is named
-SLOW = .5 # seconds between frames from which nothing can be said about how a body moves
+CHUNK = 4  # frames that go through the network together; the crop of all of them follows from the frames before
+ACTION_FRAMES, ACTION_STEP, ACTION_HOP = (
+    16,
+    0.08,
+    0.24,
+)  # frames of an action window, seconds between them, and between windows
+HISTORY_STEP, SURE = (
+    0.04,
+    0.15,
+)  # seconds between the poses of a history; confidence from which a joint counts as seen in it
+STILL = 0.12  # box sides a second: where all joints but two are slower than this, nothing moves, and no action is named
+SLOW = 0.5  # seconds between frames from which nothing can be said about how a body moves
 
 _pretrained = lru_cache(load_pretrained)
 
 # %% ../../nbs/51_analysis.pipeline.ipynb #c3a0574b
 def histories(
-    history:int, # poses in each
-    position, # (n, k, 2) estimated joints, px; NaN where the athlete was lost
-    confidence, # (n, k)
-    times, # (n,) seconds
-    at, # (m,) numbers of frames with a pose
-)->tuple: # poses (m, history, k, 2) and their confidence (m, history, k), 0 where there is none; which of the joints can be used, bool
+    history: int,  # poses in each
+    position,  # (n, k, 2) estimated joints, px; NaN where the athlete was lost
+    confidence,  # (n, k)
+    times,  # (n,) seconds
+    at,  # (m,) numbers of frames with a pose
+) -> tuple:  # poses (m, history, k, 2) and their confidence (m, history, k), 0 where there is none; which of the joints can be used, bool
     "The poses up to some frames, 40 ms apart, as a forecaster sees them"
-    here, values = np.isfinite(position).all((1, 2)), np.concatenate([position, confidence[..., None]], -1).astype(np.float32)
+    here, values = (
+        np.isfinite(position).all((1, 2)),
+        np.concatenate([position, confidence[..., None]], -1).astype(np.float32),
+    )
     since = np.maximum.accumulate(np.where(here, -np.inf, times))
     now = times[at][:, None]
-    asked = now - HISTORY_STEP*np.arange(history - 1, -1, -1)
+    asked = now - HISTORY_STEP * np.arange(history - 1, -1, -1)
     past = sample(values, times, asked, until=np.broadcast_to(now, asked.shape))
     visible = np.isfinite(past).all(-1) & (past[..., 2] >= SURE)
     # who comes back after a loss may stand elsewhere: no movement is read across it
@@ -59,192 +69,298 @@ def histories(
     return np.nan_to_num(past[..., :2]), np.nan_to_num(past[..., 2]), visible
 
 
-def _hash(model): # of the file it is from; of its weights, where it is not what a file holds
-    if known := getattr(model, "card", {}).get("sha256"): return known
+def _hash(model):  # of the file it is from; of its weights, where it is not what a file holds
+    if known := getattr(model, "card", {}).get("sha256"):
+        return known
     digest = hashlib.sha256()
-    for name, x in model.state_dict().items(): digest.update(name.encode() + x.detach().cpu().contiguous().numpy().tobytes())
+    for name, x in model.state_dict().items():
+        digest.update(name.encode() + x.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
 @torch.inference_mode()
 def forecast(
-    model, # a forecaster
-    position, # (n, k, 2) estimated joints, px; NaN where the athlete was lost
-    confidence, # (n, k)
-    times, # (n,) seconds
-    leads, # (m,) seconds, increasing
-    batch:int=256, # windows at once
-    spread:bool=False, # also how far to trust it
-)->np.ndarray: # (n, m, k, 2) px; NaN where there is no pose to start from; with `spread` also the radius in which a joint lies as often as not, (n, m, k) px, and confidence (n, m, k)
+    model,  # a forecaster
+    position,  # (n, k, 2) estimated joints, px; NaN where the athlete was lost
+    confidence,  # (n, k)
+    times,  # (n,) seconds
+    leads,  # (m,) seconds, increasing
+    batch: int = 256,  # windows at once
+    spread: bool = False,  # also how far to trust it
+) -> np.ndarray:  # (n, m, k, 2) px; NaN where there is no pose to start from; with `spread` also the radius in which a joint lies as often as not, (n, m, k) px, and confidence (n, m, k)
     "What is predicted at every frame, from that frame and those before it alone"
     leads, times, n = np.asarray(leads, float), np.asarray(times, float), model.config.history
-    if leads.ndim != 1 or not len(leads) or not (np.isfinite(leads).all() and leads[0] > 0 and (np.diff(leads) > 0).all()): raise ValueError(f"leads are seconds, above 0 and increasing; got {leads.tolist()}")
-    if not (np.isfinite(times).all() and (np.diff(times) > 0).all()): raise ValueError("times must be finite and increase; sort the frames, and drop what is there twice")
-    if len(times) > 1 and (step := np.median(np.diff(times))) > SLOW: raise ValueError(f"frames are {step:g} s apart, too far to tell how a body moves: are these times seconds? Divide frame numbers by the frame rate, milliseconds by 1000")
-    steps = int(np.ceil(leads.max()/HISTORY_STEP - 1e-6))
+    if (
+        leads.ndim != 1
+        or not len(leads)
+        or not (np.isfinite(leads).all() and leads[0] > 0 and (np.diff(leads) > 0).all())
+    ):
+        raise ValueError(f"leads are seconds, above 0 and increasing; got {leads.tolist()}")
+    if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
+        raise ValueError("times must be finite and increase; sort the frames, and drop what is there twice")
+    if len(times) > 1 and (step := np.median(np.diff(times))) > SLOW:
+        raise ValueError(
+            f"frames are {step:g} s apart, too far to tell how a body moves: are these times seconds? Divide frame numbers by the frame rate, milliseconds by 1000"
+        )
+    steps = int(np.ceil(leads.max() / HISTORY_STEP - 1e-6))
     # a lead between two steps is read between their poses; step 0 is the pose now
-    i = np.minimum((leads/HISTORY_STEP + 1e-9).astype(int), steps - 1)
-    w = (leads/HISTORY_STEP - i)[:, None, None].astype(np.float32)
+    i = np.minimum((leads / HISTORY_STEP + 1e-9).astype(int), steps - 1)
+    w = (leads / HISTORY_STEP - i)[:, None, None].astype(np.float32)
     out = np.full((len(times), len(leads), *position.shape[1:]), np.nan, np.float32)
     radius, trust = np.full(out.shape[:-1], np.nan, np.float32), np.full(out.shape[:-1], np.nan, np.float32)
     start = np.flatnonzero(np.isfinite(position).all((1, 2)))
-    for at in np.array_split(start, max(1, -(-len(start)//batch))):
-        if not len(at): continue
+    for at in np.array_split(start, max(1, -(-len(start) // batch))):
+        if not len(at):
+            continue
         past, sure, visible = histories(n, position, confidence, times, at)
         past = torch.from_numpy(past)
         future = model(past, visible=torch.from_numpy(visible), horizon=steps, **(dict(spread=True) if spread else {}))
         if spread:
             future, expected = future
             # the first pose ahead is hardly worse than the estimate now, whose error it has
-            half = model.radius(expected, .5)
+            half = model.radius(expected, 0.5)
             half = torch.cat([half[:, :1], half], 1).numpy()
-            radius[at] = half[:, i]*(1 - w[..., 0]) + half[:, i + 1]*w[..., 0]
+            radius[at] = half[:, i] * (1 - w[..., 0]) + half[:, i + 1] * w[..., 0]
             # a joint that had to be filled in counts for nothing in its frame
             trust[at] = np.where(visible, sure, 0).mean(1)[:, None]
         path = torch.cat([past[:, -1:], future], 1).numpy()
-        out[at] = path[:, i]*(1 - w) + path[:, i + 1]*w
+        out[at] = path[:, i] * (1 - w) + path[:, i + 1] * w
     return (out, radius, trust) if spread else out
 
 # %% ../../nbs/51_analysis.pipeline.ipynb #2ee37863
 class ActionWindows:
     "Names the action in sliding windows as the frames come in; keeps no more frames than a window needs"
+
     def __init__(self, model):
         self.model, self.kept, self.time, self.probability, self.next = model, [], [], [], None
 
-    def add(self,
-        features, # of a chunk, from the tracker
-        times, # (n,) seconds
+    def add(
+        self,
+        features,  # of a chunk, from the tracker
+        times,  # (n,) seconds
     ):
         "Take in a chunk, and run the windows that end in it"
         for i in np.flatnonzero(features["found"]):
-            self.kept.append((times[i], {k: features[k][i] for k in ("appearance", "keypoints", "scene", "position", "box")} | dict(confidence=features["sure"][i])))
-            if self.next is None: self.next = times[i] + ACTION_STEP*ACTION_FRAMES/2
-            if times[i] >= self.next: self.run(times[i])
-        span = ACTION_STEP*ACTION_FRAMES
-        while self.kept and self.kept[0][0] < times[-1] - span: self.kept.pop(0)
+            self.kept.append(
+                (
+                    times[i],
+                    {k: features[k][i] for k in ("appearance", "keypoints", "scene", "position", "box")}
+                    | dict(confidence=features["sure"][i]),
+                )
+            )
+            if self.next is None:
+                self.next = times[i] + ACTION_STEP * ACTION_FRAMES / 2
+            if times[i] >= self.next:
+                self.run(times[i])
+        span = ACTION_STEP * ACTION_FRAMES
+        while self.kept and self.kept[0][0] < times[-1] - span:
+            self.kept.pop(0)
 
     @torch.inference_mode()
-    def run(self,
-        end, # time of the window's last frame, seconds
-        short:bool=False, # the clip ends here
+    def run(
+        self,
+        end,  # time of the window's last frame, seconds
+        short: bool = False,  # the clip ends here
     ):
         "The action in the window that ends there, NaN where nothing moves; no window where the athlete was seen in less than half of it, unless the clip itself is that short"
         known = np.array([t for t, _ in self.kept])
-        wanted = end - ACTION_STEP*np.arange(ACTION_FRAMES - 1, -1, -1)
+        wanted = end - ACTION_STEP * np.arange(ACTION_FRAMES - 1, -1, -1)
         nearest = abs(known - wanted[:, None]).argmin(1)
         real = abs(known[nearest] - wanted) <= ACTION_STEP
         pick = nearest[real]
-        if len(pick) < ACTION_FRAMES//2 and not short: return
+        if len(pick) < ACTION_FRAMES // 2 and not short:
+            return
         window = {k: np.stack([self.kept[i][1][k] for i in pick]) for k in self.kept[0][1]}
-        if self.still(window["position"], window["box"], known[pick]): p = np.full(len(ACTION_CLASSES), np.nan, np.float32)
-        else: p = self.model.recognise({k: torch.from_numpy(window[k])[None] for k in ("appearance", "keypoints", "scene", "confidence")}, times=torch.from_numpy(known[pick] - known[pick[0]]).float()[None]).softmax(-1)[0].numpy()
-        self.time.append((known[pick[0]] + end)/2); self.probability.append(p); self.next = end + ACTION_HOP
+        if self.still(window["position"], window["box"], known[pick]):
+            p = np.full(len(ACTION_CLASSES), np.nan, np.float32)
+        else:
+            p = (
+                self.model.recognise(
+                    {k: torch.from_numpy(window[k])[None] for k in ("appearance", "keypoints", "scene", "confidence")},
+                    times=torch.from_numpy(known[pick] - known[pick[0]]).float()[None],
+                )
+                .softmax(-1)[0]
+                .numpy()
+            )
+        self.time.append((known[pick[0]] + end) / 2)
+        self.probability.append(p)
+        self.next = end + ACTION_HOP
 
     @staticmethod
     def still(
-        position, # (t, k, 2) px
-        box, # (t, 4) px
-        times, # (t,) seconds
-    )->bool:
+        position,  # (t, k, 2) px
+        box,  # (t, 4) px
+        times,  # (t,) seconds
+    ) -> bool:
         "Whether nothing moves: the median speed of each joint, in sides of the athlete's box, and of these the third highest"
-        if len(times) < 2: return True
+        if len(times) < 2:
+            return True
         side = np.median((box[:, 2:] - box[:, :2]).max(1))
-        speed = np.linalg.norm(np.diff(position, axis=0), axis=-1)/np.maximum(np.diff(times), 1e-3)[:, None]/side
+        speed = np.linalg.norm(np.diff(position, axis=0), axis=-1) / np.maximum(np.diff(times), 1e-3)[:, None] / side
         return bool(np.sort(np.median(speed, 0))[-3] < STILL)
 
     def finish(self):
         "Probabilities (window, action); a clip too short for a window gets one window of what there is"
-        if not self.time and self.kept: self.run(self.kept[-1][0], short=True)
+        if not self.time and self.kept:
+            self.run(self.kept[-1][0], short=True)
         return np.array(self.time), np.array(self.probability, np.float32).reshape(len(self.time), len(ACTION_CLASSES))
 
 # %% ../../nbs/51_analysis.pipeline.ipynb #5eb10f9f
 def chunks(
-    clip, # `Clip`, or anything with `frames()` and `times`
-    n:int=CHUNK, # frames in each
+    clip,  # `Clip`, or anything with `frames()` and `times`
+    n: int = CHUNK,  # frames in each
 ):
     "Lists of frames that follow each other, with the number of the first"
     held, first = [], 0
     for i, frame in clip.frames():
-        if not held: first = i
+        if not held:
+            first = i
         held.append(frame)
         if len(held) == n:
             yield first, held
             held = []
-    if held: yield first, held
+    if held:
+        yield first, held
 
 # %% ../../nbs/51_analysis.pipeline.ipynb #a20e54df
 def analyse(
-    clip, # `Clip`, or the path of a video
+    clip,  # `Clip`, or the path of a video
     *,
-    box=None, # (x0, y0, x1, y1) px around the athlete in the first frame, or a click (x, y) on them; found without help if None
-    leads_ms=(80, 160, 320, 400), # how far ahead to predict, milliseconds
-    estimator=None, # HICNN-PSTA, trained further, moved to the CPU; None: the shipped weights
-    forecaster=None, # of body13 poses in the plane, moved to the CPU; None: the shipped weights
-    refiner=None, # decides the joints again, each from the frames around it, for display and measures; None: the shipped weights; False: no refined layer
-    mirror:bool=False, # look at the mirror image of each frame too: about a point of PCK@0.2 for twice the time
-    progress:bool=True, # show a bar with the remaining time
-)->Analysis:
+    box=None,  # (x0, y0, x1, y1) px around the athlete in the first frame, or a click (x, y) on them; found without help if None
+    leads_ms=(80, 160, 320, 400),  # how far ahead to predict, milliseconds
+    estimator=None,  # HICNN-PSTA, trained further, moved to the CPU; None: the shipped weights
+    forecaster=None,  # of body13 poses in the plane, moved to the CPU; None: the shipped weights
+    refiner=None,  # decides the joints again, each from the frames around it, for display and measures; None: the shipped weights; False: no refined layer
+    mirror: bool = False,  # look at the mirror image of each frame too: about a point of PCK@0.2 for twice the time
+    progress: bool = True,  # show a bar with the remaining time
+) -> Analysis:
     "Find the athlete, estimate joints, name the action, predict the next poses"
     leads_ms = sorted({float(v) for v in np.atleast_1d(leads_ms)})
-    if not leads_ms or not all(0 < v <= 1000 for v in leads_ms): raise ValueError(f"leads are milliseconds from 1 to 1000; got {leads_ms}")
+    if not leads_ms or not all(0 < v <= 1000 for v in leads_ms):
+        raise ValueError(f"leads are milliseconds from 1 to 1000; got {leads_ms}")
     clip = Clip(clip) if isinstance(clip, (str, Path)) else clip
     start = time.perf_counter()
     if estimator is not None:
         found = [getattr(estimator.config, name, 0) for name in ("n_keypoints", "n_actions")]
         if found != [13, len(ACTION_CLASSES)] or not hasattr(estimator, "recognise"):
-            raise ValueError(f"{estimator.name} with {found[0]} joints and {found[1]} actions cannot take the place of the shipped network, a HICNN-PSTA with 13 joints and {len(ACTION_CLASSES)} actions ({', '.join(ACTION_CLASSES)})")
-    estimator, forecaster = (net.eval().cpu() if net else _pretrained(name) for net, name in ((estimator, "hicnn_psta_small"), (forecaster, "ms_gcn_body13")))
-    if refiner is None: refiner = _pretrained("refiner_small") if "refiner_small" in list_pretrained() else False
-    spent = dict(load=time.perf_counter() - start, decode=0., track_and_estimate=0., recognise=0., predict=0., refine=0.)
+            raise ValueError(
+                f"{estimator.name} with {found[0]} joints and {found[1]} actions cannot take the place of the shipped network, a HICNN-PSTA with 13 joints and {len(ACTION_CLASSES)} actions ({', '.join(ACTION_CLASSES)})"
+            )
+    estimator, forecaster = (
+        net.eval().cpu() if net else _pretrained(name)
+        for net, name in ((estimator, "hicnn_psta_small"), (forecaster, "ms_gcn_body13"))
+    )
+    if refiner is None:
+        refiner = _pretrained("refiner_small") if "refiner_small" in list_pretrained() else False
+    spent = dict(
+        load=time.perf_counter() - start, decode=0.0, track_and_estimate=0.0, recognise=0.0, predict=0.0, refine=0.0
+    )
     n, k = len(clip), estimator.config.n_keypoints
-    found = {part: np.full((n, *shape), np.nan, np.float32) for part, shape in dict(position=(k, 2), confidence=(k,), radius50=(k,), box=(4,), second=(k, 2), second_mass=(k,)).items()}
+    found = {
+        part: np.full((n, *shape), np.nan, np.float32)
+        for part, shape in dict(
+            position=(k, 2), confidence=(k,), radius50=(k,), box=(4,), second=(k, 2), second_mass=(k,)
+        ).items()
+    }
     tracker, actions, done, stopped = Tracker(estimator, box=box, mirror=mirror), ActionWindows(estimator), 0, ""
     bar = tqdm(total=n, unit="frame", desc="analyse", disable=not progress)
     try:
         clock = time.perf_counter()
         for first, frames in chunks(clip):
-            spent["decode"] += time.perf_counter() - clock; clock = time.perf_counter()
+            spent["decode"] += time.perf_counter() - clock
+            clock = time.perf_counter()
             now = slice(first, first + len(frames))
             out = tracker.step(frames, clip.times[now])
-            spent["track_and_estimate"] += time.perf_counter() - clock; clock = time.perf_counter()
+            spent["track_and_estimate"] += time.perf_counter() - clock
+            clock = time.perf_counter()
             if out["found"].any():
-                for part, x in found.items(): x[now] = np.where(out["found"].reshape(-1, *[1]*(x.ndim - 1)), out[part], np.nan)
+                for part, x in found.items():
+                    x[now] = np.where(out["found"].reshape(-1, *[1] * (x.ndim - 1)), out[part], np.nan)
                 workers().submit(actions.add, out, clip.times[now]).result()
             spent["recognise"] += time.perf_counter() - clock
-            done = now.stop; bar.update(len(frames)); clock = time.perf_counter()
+            done = now.stop
+            bar.update(len(frames))
+            clock = time.perf_counter()
     except (KeyboardInterrupt, ClipError) as error:
-        if not done: raise
+        if not done:
+            raise
         # what was found so far is worth keeping; the result says that it is partial, and why
         stopped = str(error) or "interrupted"
         found = {part: x[:done] for part, x in found.items()}
-    finally: bar.close()
+    finally:
+        bar.close()
     times, (position, confidence) = clip.times[:done], (found[part] for part in ("position", "confidence"))
     clock = time.perf_counter()
     ahead, radius, trust = (np.full((done, len(leads_ms), k, *rest), np.nan, np.float32) for rest in ((2,), (), ()))
     # a slide show has poses, but no motion
     moves = done < 2 or np.median(np.diff(times)) <= SLOW
-    told = getattr(forecaster.config, "spread", False)   # a network may not say how far off it is
+    told = getattr(forecaster.config, "spread", False)  # a network may not say how far off it is
     try:
         if moves:
-            answer = workers().submit(forecast, forecaster, position, confidence, times, np.array(leads_ms)/1000, spread=told).result()
+            answer = (
+                workers()
+                .submit(forecast, forecaster, position, confidence, times, np.array(leads_ms) / 1000, spread=told)
+                .result()
+            )
             ahead, radius, trust = answer if told else (answer, radius, trust)
-    except KeyboardInterrupt: stopped = "interrupted"
-    spent["predict"] = time.perf_counter() - clock; clock = time.perf_counter()
+    except KeyboardInterrupt:
+        stopped = "interrupted"
+    spent["predict"] = time.perf_counter() - clock
+    clock = time.perf_counter()
     again = workers().submit(refine_track, refiner, found, times).result() if refiner and moves else None
     spent["refine"] = time.perf_counter() - clock
     spent["total"] = time.perf_counter() - start
     at, probability = workers().submit(actions.finish).result()
-    source = dict(time=times, fps=clip.fps, skeleton="body13", source_file=str(getattr(clip, "path", "")), source_software=f"sports_nb {__version__}")
+    source = dict(
+        time=times,
+        fps=clip.fps,
+        skeleton="body13",
+        source_file=str(getattr(clip, "path", "")),
+        source_software=f"sports_nb {__version__}",
+    )
     moved = probability[np.isfinite(probability).all(1)]
     mean = moved.mean(0) if len(moved) else np.full(len(ACTION_CLASSES), np.nan)
-    def with_radius(position, confidence, radius50): return poses(position, confidence=confidence, **source).assign(radius50=(("time", "keypoint", "individual"), radius50[..., None], dict(units="px", long_name="radius in which the joint lies as often as not")))
+
+    def with_radius(position, confidence, radius50):
+        return poses(position, confidence=confidence, **source).assign(
+            radius50=(
+                ("time", "keypoint", "individual"),
+                radius50[..., None],
+                dict(units="px", long_name="radius in which the joint lies as often as not"),
+            )
+        )
+
     return Analysis(
         estimated=with_radius(position, confidence, found["radius50"]),
-        refined=None if again is None else with_radius(**again).assign_attrs(history=f"refined over time by {refiner.name}"),
-        predicted=predictions(ahead, np.array(leads_ms)/1000, confidence=trust, **source).assign(spread=(("time", "lead", "keypoint", "individual"), radius[..., None], dict(units="px", long_name="radius in which the joint lies as often as not"))),
-        actions=xr.DataArray(probability, dict(time=at, action=list(ACTION_CLASSES)), ("time", "action"), name="probability"),
+        refined=None
+        if again is None
+        else with_radius(**again).assign_attrs(history=f"refined over time by {refiner.name}"),
+        predicted=predictions(ahead, np.array(leads_ms) / 1000, confidence=trust, **source).assign(
+            spread=(
+                ("time", "lead", "keypoint", "individual"),
+                radius[..., None],
+                dict(units="px", long_name="radius in which the joint lies as often as not"),
+            )
+        ),
+        actions=xr.DataArray(
+            probability, dict(time=at, action=list(ACTION_CLASSES)), ("time", "action"), name="probability"
+        ),
         clip_action={a: float(p) for a, p in zip(ACTION_CLASSES, mean)},
-        box=xr.DataArray(found["box"], dict(time=times, corner=["x0", "y0", "x1", "y1"]), ("time", "corner"), name="box"),
-        clip=getattr(clip, "path", None), timings={k: round(v, 3) for k, v in spent.items()} | dict(frames=done, frames_per_second=round(done/max(spent["total"] - spent["load"], 1e-9), 1)),
-        provenance=dict(sports_nb=__version__, torch=torch.__version__, python=platform.python_version(), leads_ms=leads_ms, mirror=mirror, box=None if box is None else [float(v) for v in box],
-                        weights={m.name: _hash(m) for m in (estimator, forecaster, *[refiner]*bool(refiner))}, **({"stopped": stopped} if stopped else {})), complete=not stopped)
+        box=xr.DataArray(
+            found["box"], dict(time=times, corner=["x0", "y0", "x1", "y1"]), ("time", "corner"), name="box"
+        ),
+        clip=getattr(clip, "path", None),
+        timings={k: round(v, 3) for k, v in spent.items()}
+        | dict(frames=done, frames_per_second=round(done / max(spent["total"] - spent["load"], 1e-9), 1)),
+        provenance=dict(
+            sports_nb=__version__,
+            torch=torch.__version__,
+            python=platform.python_version(),
+            leads_ms=leads_ms,
+            mirror=mirror,
+            box=None if box is None else [float(v) for v in box],
+            weights={m.name: _hash(m) for m in (estimator, forecaster, *[refiner] * bool(refiner))},
+            **({"stopped": stopped} if stopped else {}),
+        ),
+        complete=not stopped,
+    )

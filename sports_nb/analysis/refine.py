@@ -12,7 +12,7 @@ import torch
 from ..layers.attention import FRAME
 
 # %% ../../nbs/50a_analysis.refine.ipynb #f9d96a05
-NEEDED = ("position", "confidence", "radius50", "second", "second_mass") # of `analysis.tracking.estimate`
+NEEDED = ("position", "confidence", "radius50", "second", "second_mass")  # of `analysis.tracking.estimate`
 
 
 def _windows(starts, n, frames, found):
@@ -34,38 +34,51 @@ def _run(model, track, at, mask, times):
 def _one_rate(model, track, times, causal, batch):
     "Frames that lie about as far apart as the refiner is used to"
     n, frames, found = len(times), model.config.frames, np.isfinite(track["position"]).all((1, 2))
-    starts = np.arange(n) - frames + 1 if causal else np.arange(-frames + 1, n, max(1, frames//4))
+    starts = np.arange(n) - frames + 1 if causal else np.arange(-frames + 1, n, max(1, frames // 4))
     # a window says most of its middle
-    weight = np.arange(frames) == frames - 1 if causal else np.minimum(np.arange(frames) + 1, frames - np.arange(frames))**2
+    weight = (
+        np.arange(frames) == frames - 1
+        if causal
+        else np.minimum(np.arange(frames) + 1, frames - np.arange(frames)) ** 2
+    )
     total, out = np.zeros(n), {k: np.zeros(track[k].shape) for k in ("position", "confidence", "radius50")}
-    for some in np.array_split(starts, -(-len(starts)//batch)):
+    for some in np.array_split(starts, -(-len(starts) // batch)):
         at, mask = _windows(some, n, frames, found)
         said = _run(model, track, at, mask, times)
-        w = weight*mask
+        w = weight * mask
         np.add.at(total, at, w)
-        for k, x in said.items(): np.add.at(out[k], at, x*w.reshape(*w.shape, *[1]*(x.ndim - 2)))
+        for k, x in said.items():
+            np.add.at(out[k], at, x * w.reshape(*w.shape, *[1] * (x.ndim - 2)))
     total[~found] = np.nan
-    return {k: (x/total.reshape(-1, *[1]*(x.ndim - 1))).astype(np.float32) for k, x in out.items()}
+    return {k: (x / total.reshape(-1, *[1] * (x.ndim - 1))).astype(np.float32) for k, x in out.items()}
 
 
 def refine_track(
-    model, # a refiner
-    track:dict, # position, second (t, k, 2) px; confidence, radius50 px, second_mass (t, k), of `analysis.tracking.estimate`; NaN where the athlete was lost
-    times, # (t,) seconds
+    model,  # a refiner
+    track: dict,  # position, second (t, k, 2) px; confidence, radius50 px, second_mass (t, k), of `analysis.tracking.estimate`; NaN where the athlete was lost
+    times,  # (t,) seconds
     *,
-    causal:bool=False, # each frame from itself and those before it alone
-    batch:int=32, # windows at once
-)->dict: # position (t, k, 2) px, confidence (t, k), radius50 (t, k) px; NaN where the athlete was lost
+    causal: bool = False,  # each frame from itself and those before it alone
+    batch: int = 32,  # windows at once
+) -> dict:  # position (t, k, 2) px, confidence (t, k), radius50 (t, k) px; NaN where the athlete was lost
     "Joints of a whole track, decided again from the frames around each"
     times = np.asarray(times, float)
     lacks = [k for k in NEEDED if k not in track]
-    if lacks: raise ValueError(f"a track to refine needs {', '.join(NEEDED)}; {', '.join(lacks)} {'is' if len(lacks) == 1 else 'are'} missing")
-    if any(len(track[k]) != len(times) for k in NEEDED): raise ValueError(f"{len(times)} times, but a track of {len(track['position'])} frames: give one time for each frame")
-    if len(times) > 1 and not (np.diff(times) > 0).all(): raise ValueError("times must increase; sort the frames, and drop what is there twice")
+    if lacks:
+        raise ValueError(
+            f"a track to refine needs {', '.join(NEEDED)}; {', '.join(lacks)} {'is' if len(lacks) == 1 else 'are'} missing"
+        )
+    if any(len(track[k]) != len(times) for k in NEEDED):
+        raise ValueError(
+            f"{len(times)} times, but a track of {len(track['position'])} frames: give one time for each frame"
+        )
+    if len(times) > 1 and not (np.diff(times) > 0).all():
+        raise ValueError("times must increase; sort the frames, and drop what is there twice")
     out = {k: np.full(track[k].shape, np.nan, np.float32) for k in ("position", "confidence", "radius50")}
     # film of 240 frames a second is six films of 40
-    step = max(1, round(FRAME/np.median(np.diff(times)))) if len(times) > 1 else 1
+    step = max(1, round(FRAME / np.median(np.diff(times)))) if len(times) > 1 else 1
     for first in range(min(step, len(times))):
         own = slice(first, None, step)
-        for k, x in _one_rate(model, {k: np.asarray(track[k])[own] for k in NEEDED}, times[own], causal, batch).items(): out[k][own] = x
+        for k, x in _one_rate(model, {k: np.asarray(track[k])[own] for k in NEEDED}, times[own], causal, batch).items():
+            out[k][own] = x
     return out

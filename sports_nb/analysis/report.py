@@ -31,108 +31,140 @@ from ..models.registry import create_model
 from ..viz.plots import ESTIMATED, PREDICTED, draw_pose, plot_angles
 
 # %% ../../nbs/53_analysis.report.ipynb #4a062ffc
-STRIP = 40 # height of the strip below the picture, px
+STRIP = 40  # height of the strip below the picture, px
+
 
 def _shown_size(clip, low=640, high=1280):
     "Width and height of the drawn frames, even, with the longer side between low and high"
     longer = max(clip.width, clip.height)
-    scale = np.clip(longer, low, high)/longer
-    return tuple(2*round(side*scale/2) for side in (clip.width, clip.height))
+    scale = np.clip(longer, low, high) / longer
+    return tuple(2 * round(side * scale / 2) for side in (clip.width, clip.height))
 
-def _text(image, text, x, y, colour=(235, 235, 238), size=15, weight=400): # baseline at y, returns where the text ends
+
+def _text(image, text, x, y, colour=(235, 235, 238), size=15, weight=400):  # baseline at y, returns where the text ends
     return cv2.putText(image, text, (int(x), int(y)), colour, cv2.FontFace("sans"), size, weight)[0][0]
+
 
 def _strip(width, time, action, lead, found):
     strip = np.full((STRIP, width, 3), (27, 28, 33), np.uint8)
     end = _text(strip, f"{time:6.2f} s", 12, 26)
     _text(strip, action if found else "athlete not found", max(end + 20, 100), 26, weight=700)
     x = width - (336 if lead else 128)
-    rgb = lambda colour: tuple(round(255*v) for v in matplotlib.colors.to_rgb(colour))
+    rgb = lambda colour: tuple(round(255 * v) for v in matplotlib.colors.to_rgb(colour))
     cv2.line(strip, (x, 21), (x + 30, 21), rgb(ESTIMATED), 3, cv2.LINE_AA)
     x = _text(strip, "estimated", x + 38, 26) + 18
     if lead:
-        for dash in range(0, 30, 11): cv2.line(strip, (x + dash, 21), (x + dash + 6, 21), rgb(PREDICTED), 3, cv2.LINE_AA)
-        _text(strip, f"predicted {lead*1000:.0f} ms ago", x + 38, 26)
+        for dash in range(0, 30, 11):
+            cv2.line(strip, (x + dash, 21), (x + dash + 6, 21), rgb(PREDICTED), 3, cv2.LINE_AA)
+        _text(strip, f"predicted {lead * 1000:.0f} ms ago", x + 38, 26)
     return strip
 
 # %% ../../nbs/53_analysis.report.ipynb #77a4c79f
 def overlay(
-    analysis, # an Analysis
-    clip=None, # the Clip it was made from; None: found by the path in the analysis
-    lead=.16, # the nearest lead that was predicted is drawn, seconds
-    caption=True, # add the strip with time, action and legend
-): # yields (frame number, (h, w, 3) uint8 RGB)
+    analysis,  # an Analysis
+    clip=None,  # the Clip it was made from; None: found by the path in the analysis
+    lead=0.16,  # the nearest lead that was predicted is drawn, seconds
+    caption=True,  # add the strip with time, action and legend
+):  # yields (frame number, (h, w, 3) uint8 RGB)
     "Frames with the estimated skeleton (solid) and the one predicted for this moment (dashed)"
     clip = clip or Clip(analysis.clip)
     (width, height), skeleton = _shown_size(clip), get_skeleton(analysis.estimated.attrs["skeleton"])
     lead = float(min(analysis.predicted.lead.values, key=lambda v: abs(v - lead), default=0))
-    scale = np.array([width/clip.width, height/clip.height])
+    scale = np.array([width / clip.width, height / clip.height])
     layers = [(to_array(analysis.shown)[0], analysis.shown.confidence.values[..., 0], ESTIMATED)]
-    if lead: layers.insert(0, (to_array(valid_at(analysis.predicted, lead))[0], None, PREDICTED))
+    if lead:
+        layers.insert(0, (to_array(valid_at(analysis.predicted, lead))[0], None, PREDICTED))
     row_of = {clip.index_at(t + 1e-6): row for row, t in enumerate(analysis.estimated.time.values)}
     # an analysis that was stopped is shown as far as it goes
     for index, frame in clip.frames(stop=max(row_of, default=-1) + 1, size=(width, height)):
         row, image = row_of.get(index), np.ascontiguousarray(frame)
         for position, confidence, colour in layers if row is not None else ():
-            drawn = (position[row] + .5)*scale - .5 # pixel centres
+            drawn = (position[row] + 0.5) * scale - 0.5  # pixel centres
             image = draw_pose(image, drawn, skeleton, colour, None if confidence is None else confidence[row])
         if caption:
             found = row is not None and bool(np.isfinite(layers[-1][0][row]).any())
-            now = analysis.actions.sel(time=clip.times[index], method="nearest") if analysis.actions.sizes["time"] else None
-            action = "" if now is None or now.isnull().any() else f"{now.action.values[now.values.argmax()]} {float(now.max()):.0%}"
+            now = (
+                analysis.actions.sel(time=clip.times[index], method="nearest")
+                if analysis.actions.sizes["time"]
+                else None
+            )
+            action = (
+                ""
+                if now is None or now.isnull().any()
+                else f"{now.action.values[now.values.argmax()]} {float(now.max()):.0%}"
+            )
             image = np.concatenate([image, _strip(width, clip.times[index], action, lead, found)])
         yield index, image
 
 # %% ../../nbs/53_analysis.report.ipynb #743d1b14
 def overlay_video(
-    analysis, # an Analysis
-    path, # file to write, .mp4
-    clip=None, # the Clip it was made from
-    lead=.16, # seconds
-) -> Path: # the written file
+    analysis,  # an Analysis
+    path,  # file to write, .mp4
+    clip=None,  # the Clip it was made from
+    lead=0.16,  # seconds
+) -> Path:  # the written file
     "The clip with both skeletons, playable in a browser"
     clip = clip or Clip(analysis.clip)
     last = clip.index_at(analysis.estimated.time.values[-1] + 1e-6)
-    return write_video(path, (image for _, image in overlay(analysis, clip, lead)), times=clip.times[:last + 1])
+    return write_video(path, (image for _, image in overlay(analysis, clip, lead)), times=clip.times[: last + 1])
 
 # %% ../../nbs/53_analysis.report.ipynb #681708fc
 NAIVE = ("zero_velocity", "constant_velocity", "damped_velocity")
 
+
 def forecast_table(
-    analysis, # an Analysis
-) -> pd.DataFrame: # mean distance in % of the torso, and how many joints lay within the prediction's spread, %; rows: leads in ms
+    analysis,  # an Analysis
+) -> (
+    pd.DataFrame
+):  # mean distance in % of the torso, and how many joints lay within the prediction's spread, %; rows: leads in ms
     "Predictions against what was estimated later, beside the naive forecasts"
     now, known = to_array(analysis.estimated)
     time, leads = analysis.estimated.time.values, analysis.predicted.lead.values
     torso = np.nanmedian(torso_size(now, known, analysis.estimated.attrs["skeleton"]))
     sources = {"predicted": analysis.predicted}
-    for name in NAIVE: # the same histories as the network's
-        ahead = forecast(create_model(name, skeleton=analysis.estimated.attrs["skeleton"]), now, analysis.estimated.confidence.values[..., 0], time, leads)
-        sources[name.replace("_", " ")] = predictions(ahead, leads, time=time, skeleton=analysis.estimated.attrs["skeleton"])
+    for name in NAIVE:  # the same histories as the network's
+        ahead = forecast(
+            create_model(name, skeleton=analysis.estimated.attrs["skeleton"]),
+            now,
+            analysis.estimated.confidence.values[..., 0],
+            time,
+            leads,
+        )
+        sources[name.replace("_", " ")] = predictions(
+            ahead, leads, time=time, skeleton=analysis.estimated.attrs["skeleton"]
+        )
     rows = {}
     for lead in leads:
         then = {name: to_array(valid_at(ds, lead))[0] for name, ds in sources.items()}
-        both = known & np.isfinite(list(then.values())).all((0, -1)) # the same joints for every row
-        rows[round(1000*lead)] = {name: 100*np.linalg.norm(p - now, axis=-1)[both].mean()/torso if both.any() else np.nan for name, p in then.items()}
+        both = known & np.isfinite(list(then.values())).all((0, -1))  # the same joints for every row
+        rows[round(1000 * lead)] = {
+            name: 100 * np.linalg.norm(p - now, axis=-1)[both].mean() / torso if both.any() else np.nan
+            for name, p in then.items()
+        }
         if "spread" in analysis.predicted:
             radius = valid_at(analysis.predicted, lead).spread.values[..., 0]
-            rows[round(1000*lead)]["within its spread"] = 100*(np.linalg.norm(then["predicted"] - now, axis=-1) <= radius)[both].mean() if both.any() else np.nan
+            rows[round(1000 * lead)]["within its spread"] = (
+                100 * (np.linalg.norm(then["predicted"] - now, axis=-1) <= radius)[both].mean()
+                if both.any()
+                else np.nan
+            )
     return pd.DataFrame(rows).T.rename_axis("lead, ms")
 
 # %% ../../nbs/53_analysis.report.ipynb #70b6c352
 PURPLE = matplotlib.colors.LinearSegmentedColormap.from_list("probability", ["#f6f2fb", "#7b4dc4"])
 
+
 def action_strip(
-    analysis, # an Analysis
-) -> Figure: # matplotlib
+    analysis,  # an Analysis
+) -> Figure:  # matplotlib
     "The probability of each action over time"
     actions, time = analysis.actions.transpose("action", "time"), analysis.actions.time.values
-    half = np.median(np.diff(time))/2 if len(time) > 1 else .2
-    edges = np.r_[time[0] - half, (time[1:] + time[:-1])/2, time[-1] + half]
+    half = np.median(np.diff(time)) / 2 if len(time) > 1 else 0.2
+    edges = np.r_[time[0] - half, (time[1:] + time[:-1]) / 2, time[-1] + half]
     figure = Figure(figsize=(8, 1.9), layout="constrained")
     axis = figure.subplots()
     axis.pcolormesh(edges, np.arange(len(actions) + 1), actions.values, cmap=PURPLE, vmin=0, vmax=1, rasterized=True)
-    axis.set_yticks(np.arange(len(actions)) + .5, list(actions.action.values))
+    axis.set_yticks(np.arange(len(actions)) + 0.5, list(actions.action.values))
     axis.invert_yaxis()
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
@@ -141,23 +173,32 @@ def action_strip(
 
 # %% ../../nbs/53_analysis.report.ipynb #702d87d5
 def angle_table(
-    analysis, # an Analysis
-) -> pd.DataFrame: # degrees, and seconds for `most at`; rows: joints
+    analysis,  # an Analysis
+) -> pd.DataFrame:  # degrees, and seconds for `most at`; rows: joints
     "Least and most flexion of every joint"
     angle = joint_angles(analysis.shown).isel(individual=0).to_pandas()
     angle = angle.loc[:, angle.notna().any()]
-    table = pd.DataFrame({"least": angle.min(), "most": angle.max(), "range": angle.max() - angle.min(), "most at, s": angle.idxmax()})
+    table = pd.DataFrame(
+        {"least": angle.min(), "most": angle.max(), "range": angle.max() - angle.min(), "most at, s": angle.idxmax()}
+    )
     return table.rename(index=lambda name: name.replace("_", " ")).rename_axis("flexion, degrees")
 
+
 def trust_table(
-    analysis, # an Analysis
-    sure=.5, # confidence from which a keypoint counts as sure
-) -> pd.DataFrame: # percent; rows: keypoints
+    analysis,  # an Analysis
+    sure=0.5,  # confidence from which a keypoint counts as sure
+) -> pd.DataFrame:  # percent; rows: keypoints
     "In how many frames each keypoint was found, and how sure of it the network was"
     position, _ = to_array(analysis.estimated)
     confidence, found = analysis.estimated.confidence.isel(individual=0).values, np.isfinite(position).all(-1)
-    rows = {"found": found.mean(0), "sure": (found & (confidence >= sure)).mean(0), "mean confidence": np.nanmean(np.where(found, confidence, 0), 0)}
-    return 100*pd.DataFrame(rows, index=pd.Index([k.replace("_", " ") for k in analysis.estimated.keypoint.values], name="keypoint, %"))
+    rows = {
+        "found": found.mean(0),
+        "sure": (found & (confidence >= sure)).mean(0),
+        "mean confidence": np.nanmean(np.where(found, confidence, 0), 0),
+    }
+    return 100 * pd.DataFrame(
+        rows, index=pd.Index([k.replace("_", " ") for k in analysis.estimated.keypoint.values], name="keypoint, %")
+    )
 
 # %% ../../nbs/53_analysis.report.ipynb #539258bc
 STYLE = """
@@ -174,82 +215,125 @@ th:first-child, td:first-child {text-align: left; padding-left: 0} thead th {fon
 @media print {body {margin: 0; font-size: 12px} h2 {break-after: avoid} table, figure, svg {break-inside: avoid}}
 """
 
+
 def ranking(
-    analysis, # an Analysis
-) -> list: # (action, probability), the most probable first; empty where no window was seen
+    analysis,  # an Analysis
+) -> list:  # (action, probability), the most probable first; empty where no window was seen
     "The actions of the clip in order"
     return sorted(((a, p) for a, p in analysis.clip_action.items() if np.isfinite(p)), key=lambda item: -item[1])
+
 
 def _close_ups(analysis, clip, n=5, height=420):
     "n moments spread over the frames in which the athlete was found: (frame number, JPEG bytes)"
     found = np.flatnonzero(np.isfinite(to_array(analysis.estimated)[0]).all(-1).any(-1))
-    if not len(found): return
+    if not len(found):
+        return
     rows = found[np.linspace(0, len(found) - 1, n + 2).round().astype(int)[1:-1]]
     rows = {clip.index_at(analysis.estimated.time.values[row] + 1e-6): row for row in rows}
-    scale = _shown_size(clip)[0]/clip.width
-    boxes = analysis.box.sel(time=analysis.estimated.time.values[list(rows.values())], method="nearest").values*scale
-    side = np.nanmax(np.r_[boxes[:, 2:] - boxes[:, :2], [[2, 2]]], 0)*1.25 # one size for all, so that pictures compare
-    side = np.maximum(side, side[::-1]*[.7, 0])
+    scale = _shown_size(clip)[0] / clip.width
+    boxes = analysis.box.sel(time=analysis.estimated.time.values[list(rows.values())], method="nearest").values * scale
+    side = (
+        np.nanmax(np.r_[boxes[:, 2:] - boxes[:, :2], [[2, 2]]], 0) * 1.25
+    )  # one size for all, so that pictures compare
+    side = np.maximum(side, side[::-1] * [0.7, 0])
     for index, image in overlay(analysis, clip, caption=False):
-        if index not in rows: continue
-        box = analysis.box.sel(time=analysis.estimated.time.values[rows[index]], method="nearest").values*scale
-        middle = (box[:2] + box[2:])/2 if np.isfinite(box).all() else np.array(image.shape[1::-1])/2
+        if index not in rows:
+            continue
+        box = analysis.box.sel(time=analysis.estimated.time.values[rows[index]], method="nearest").values * scale
+        middle = (box[:2] + box[2:]) / 2 if np.isfinite(box).all() else np.array(image.shape[1::-1]) / 2
         whole = np.array(image.shape[1::-1])
         size = np.minimum(side, whole)
-        middle = np.clip(middle, size/2, whole - size/2) # the cut stays inside the picture
+        middle = np.clip(middle, size / 2, whole - size / 2)  # the cut stays inside the picture
         cut = cv2.getRectSubPix(image, tuple(size.round().astype(int).tolist()), tuple(middle.tolist()))
-        cut = cv2.resize(cut, (round(height*cut.shape[1]/cut.shape[0]), height), interpolation=cv2.INTER_AREA)
+        cut = cv2.resize(cut, (round(height * cut.shape[1] / cut.shape[0]), height), interpolation=cv2.INTER_AREA)
         yield index, cv2.imencode(".jpg", cut[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
-        if index >= max(rows): return
+        if index >= max(rows):
+            return
+
 
 def _table(frame, decimals=0):
     return f'<div class="wrap">{frame.reset_index().to_html(index=False, float_format=lambda v: f"{v:.{decimals}f}", border=0, na_rep="&ndash;")}</div>'
+
 
 def _svg(figure):
     out = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": "sports_nb"}):
         figure.savefig(out, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
-    return out.getvalue()[out.getvalue().index("<svg"):]
+    return out.getvalue()[out.getvalue().index("<svg") :]
 
 # %% ../../nbs/53_analysis.report.ipynb #c14e7ae3
 def page(
-    analysis, # an Analysis
-    clip=None, # the Clip it was made from
-    lead=.16, # seconds
-) -> str: # HTML
+    analysis,  # an Analysis
+    clip=None,  # the Clip it was made from
+    lead=0.16,  # seconds
+) -> str:  # HTML
     "One page that says what was found, how the body moved, and how far to trust it"
     clip, text = clip or Clip(analysis.clip), html.escape
     ranked = ranking(analysis)
     frames, found = len(analysis.estimated.time), int(np.isfinite(analysis.box.values).all(-1).sum())
     parts = [f"<h1>{text(clip.path.name)}</h1>"]
-    if not ranked: parts.append(f'<p class="answer">no action <small>the athlete {"did not move" if analysis.action else "was seen too briefly"}</small></p>')
+    if not ranked:
+        parts.append(
+            f'<p class="answer">no action <small>the athlete {"did not move" if analysis.action else "was seen too briefly"}</small></p>'
+        )
     else:
-        others = ", ".join(f"{text(a)} {p:.0%}" for a, p in ranked[1:] if p >= .05)
+        others = ", ".join(f"{text(a)} {p:.0%}" for a, p in ranked[1:] if p >= 0.05)
         parts.append(f'<p class="answer">{text(ranked[0][0])} {ranked[0][1]:.0%} <small>{others}</small></p>')
-    parts.append(f'<p class="facts">{clip.duration:.2f} s, {len(clip)} frames, {clip.fps:.4g} frames/s, {clip.width} x {clip.height} px. Athlete found in {found} of {frames} frames.</p>')
+    parts.append(
+        f'<p class="facts">{clip.duration:.2f} s, {len(clip)} frames, {clip.fps:.4g} frames/s, {clip.width} x {clip.height} px. Athlete found in {found} of {frames} frames.</p>'
+    )
     if not analysis.complete:
-        parts.append(f'<p class="warn">The analysis was stopped after {frames} of {len(clip)} frames ({text(analysis.provenance.get("stopped", "cause unknown"))}). What follows is about those.</p>')
-    pictures = [f'<figure><img alt="frame {i}" src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"><figcaption>{clip.times[i]:.2f} s</figcaption></figure>'
-                for i, jpeg in _close_ups(analysis, clip)]
-    if not pictures: return _document(clip, [*parts, '<p class="warn">The athlete was not found in any frame. A box in the first frame may help.</p>'])
+        parts.append(
+            f'<p class="warn">The analysis was stopped after {frames} of {len(clip)} frames ({text(analysis.provenance.get("stopped", "cause unknown"))}). What follows is about those.</p>'
+        )
+    pictures = [
+        f'<figure><img alt="frame {i}" src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"><figcaption>{clip.times[i]:.2f} s</figcaption></figure>'
+        for i, jpeg in _close_ups(analysis, clip)
+    ]
+    if not pictures:
+        return _document(
+            clip,
+            [*parts, '<p class="warn">The athlete was not found in any frame. A box in the first frame may help.</p>'],
+        )
     shown = min(analysis.predicted.lead.values, key=lambda v: abs(v - lead), default=None)
-    dashed = f' Dashed <b class="p">orange</b> is what was predicted for this moment {1000*shown:.0f} ms before.' if shown else ""
-    parts += ["<h2>The movement</h2>", f'<div class="strip">{"".join(pictures)}</div>', f'<p class="note">Solid <b class="e">blue</b> is estimated from the picture.{dashed}</p>',
-              *(["<h2>The action over time</h2>", _svg(action_strip(analysis))] if analysis.actions.sizes["time"] else []),
-              "<h2>How the joints bend</h2>", _svg(plot_angles(analysis.shown, *([analysis.predicted] if shown else []), lead=shown)),
-              '<p class="note">Angles are those seen in the picture: a limb that points at the camera looks more bent than it is, or less.</p>']
+    dashed = (
+        f' Dashed <b class="p">orange</b> is what was predicted for this moment {1000 * shown:.0f} ms before.'
+        if shown
+        else ""
+    )
+    parts += [
+        "<h2>The movement</h2>",
+        f'<div class="strip">{"".join(pictures)}</div>',
+        f'<p class="note">Solid <b class="e">blue</b> is estimated from the picture.{dashed}</p>',
+        *(["<h2>The action over time</h2>", _svg(action_strip(analysis))] if analysis.actions.sizes["time"] else []),
+        "<h2>How the joints bend</h2>",
+        _svg(plot_angles(analysis.shown, *([analysis.predicted] if shown else []), lead=shown)),
+        '<p class="note">Angles are those seen in the picture: a limb that points at the camera looks more bent than it is, or less.</p>',
+    ]
     if shown:
         forecast = forecast_table(analysis)
-        parts += ["<h2>How well it was predicted</h2>", _table(forecast, 1),
-                  '<p class="note">Mean distance in percent of the torso, between what was predicted and what was then estimated. '
-                  "Zero, constant and damped velocity are forecasts without a network."
-                  + (" Within its spread: percent of the joints; the network says where half of them will be.</p>" if "within its spread" in forecast else "</p>")]
-    parts += ["<h2>How the joints moved, and how sure that is</h2>", f'<div class="side">{_table(angle_table(analysis), 1)}{_table(trust_table(analysis))}</div>']
+        parts += [
+            "<h2>How well it was predicted</h2>",
+            _table(forecast, 1),
+            '<p class="note">Mean distance in percent of the torso, between what was predicted and what was then estimated. '
+            "Zero, constant and damped velocity are forecasts without a network."
+            + (
+                " Within its spread: percent of the joints; the network says where half of them will be.</p>"
+                if "within its spread" in forecast
+                else "</p>"
+            ),
+        ]
+    parts += [
+        "<h2>How the joints moved, and how sure that is</h2>",
+        f'<div class="side">{_table(angle_table(analysis), 1)}{_table(trust_table(analysis))}</div>',
+    ]
     made = {k: f"{v:g}" if "frame" in k else f"{v:.2f} s" for k, v in analysis.timings.items()}
-    for k, v in analysis.provenance.items(): made |= {f"{k} {name}": str(x) for name, x in v.items()} if isinstance(v, dict) else {k: v}
+    for k, v in analysis.provenance.items():
+        made |= {f"{k} {name}": str(x) for name, x in v.items()} if isinstance(v, dict) else {k: v}
     rows = "".join(f"<tr><th>{text(k).replace('_', ' ')}</th><td>{text(str(v))}</td></tr>" for k, v in made.items())
     parts += ["<h2>How it was made</h2>", f'<div class="wrap"><table class="made">{rows}</table></div>']
     return _document(clip, parts)
+
 
 def _document(clip, parts):
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{html.escape(clip.path.name)}</title><style>{STYLE}</style>'
@@ -258,38 +342,50 @@ def _document(clip, parts):
 # %% ../../nbs/53_analysis.report.ipynb #7f8d5039
 FILES = ("summary.html", "overlay.mp4", "analysis.nc")
 
+
 def refuse_to_overwrite(
-    folder, # where a report shall go
-    force=False, # overwrite
-    names=FILES, # what shall be written
+    folder,  # where a report shall go
+    force=False,  # overwrite
+    names=FILES,  # what shall be written
 ):
     "One clear error, before any work is done, where a report stands already or none can be written"
     place = Path(folder).absolute()
-    while not place.exists(): place = place.parent
-    if not place.is_dir(): raise FileExistsError(f"{place} is a file; give a folder that can be made (--out)")
-    if not os.access(place, os.W_OK): raise PermissionError(f"nothing can be written in {place}; give another folder (--out)")
-    there = [name for name in names if (Path(folder)/name).exists()]
-    if there and not force: raise FileExistsError(f"{folder} holds {', '.join(there)} already; choose another folder, or overwrite with force=True (--force)")
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise FileExistsError(f"{place} is a file; give a folder that can be made (--out)")
+    if not os.access(place, os.W_OK):
+        raise PermissionError(f"nothing can be written in {place}; give another folder (--out)")
+    there = [name for name in names if (Path(folder) / name).exists()]
+    if there and not force:
+        raise FileExistsError(
+            f"{folder} holds {', '.join(there)} already; choose another folder, or overwrite with force=True (--force)"
+        )
+
 
 def report(
-    analysis, # an Analysis
-    folder, # made if it is not there; or a file: .html for the page alone, .pdf where Chromium is installed
-    clip=None, # the Clip it was made from; None: found by the path in the analysis
-    lead=.16, # lead of the predicted skeleton in pictures, seconds
-    force=False, # overwrite
-) -> dict: # file name -> path
+    analysis,  # an Analysis
+    folder,  # made if it is not there; or a file: .html for the page alone, .pdf where Chromium is installed
+    clip=None,  # the Clip it was made from; None: found by the path in the analysis
+    lead=0.16,  # lead of the predicted skeleton in pictures, seconds
+    force=False,  # overwrite
+) -> dict:  # file name -> path
     "Summary page, overlay video and data in a folder, or the page alone in a file"
     clip, folder = clip or Clip(analysis.clip), Path(folder)
     if folder.suffix.lower() in (".html", ".pdf"):
         refuse_to_overwrite(folder.parent, force, (folder.name,))
         content = page(analysis, clip, lead)
-        if folder.suffix.lower() == ".pdf": print_pdf(content, folder)
-        else: write_atomic(folder, content.encode())
+        if folder.suffix.lower() == ".pdf":
+            print_pdf(content, folder)
+        else:
+            write_atomic(folder, content.encode())
         return {folder.name: folder}
     refuse_to_overwrite(folder, force)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {name: folder/name for name in FILES}
-    analysis.save(paths["analysis.nc"]) # first: whatever happens to the pictures, the findings are safe
+    paths = {name: folder / name for name in FILES}
+    analysis.save(paths["analysis.nc"])  # first: whatever happens to the pictures, the findings are safe
     overlay_video(analysis, paths["overlay.mp4"], clip, lead)
-    write_atomic(paths["summary.html"], page(analysis, clip, lead).encode()) # last, so that a page never speaks of files that are not there
+    write_atomic(
+        paths["summary.html"], page(analysis, clip, lead).encode()
+    )  # last, so that a page never speaks of files that are not there
     return paths

@@ -30,98 +30,151 @@ from ..train.checkpoints import load_pretrained
 # %% ../../nbs/51a_analysis.trace.ipynb #53274038
 @torch.inference_mode()
 def watched(
-    model, # any network
-    kinds:tuple, # classes of the layers to watch
-    run:Callable, # function without arguments that runs the network
-)->dict: # name of the layer -> (layer, its inputs, its output), in the order in which they ran; of a layer that ran several times, the last
+    model,  # any network
+    kinds: tuple,  # classes of the layers to watch
+    run: Callable,  # function without arguments that runs the network
+) -> dict:  # name of the layer -> (layer, its inputs, its output), in the order in which they ran; of a layer that ran several times, the last
     "What goes through some layers of a network while it runs"
     seen = {}
+
     def keep(name):
         def hook(module, inputs, output):
             seen.pop(name, None)
             seen[name] = module, inputs, output
+
         return hook
+
     hooks = [m.register_forward_hook(keep(name)) for name, m in model.named_modules() if isinstance(m, kinds)]
     was = {m: m.training for m in model.modules()}
-    model.eval()   # in training, a network that is looked at would learn from it
-    try: run()
+    model.eval()  # in training, a network that is looked at would learn from it
+    try:
+        run()
     finally:
-        for h in hooks: h.remove()
-        for m, training in was.items(): m.training = training
+        for h in hooks:
+            h.remove()
+        for m, training in was.items():
+            m.training = training
     return seen
 
 # %% ../../nbs/51a_analysis.trace.ipynb #af567e0f
-def _plain(x): return x.detach().float().cpu().numpy()
+def _plain(x):
+    return x.detach().float().cpu().numpy()
+
 
 def _kernels(layer, inputs, output):
     x, y = inputs[0][-1:], output[-1]
     mean = lambda z: _plain(z.unflatten(0, (layer.groups, -1)).mean(1))
-    return dict(kind="kernels", kernels=_plain(layer.kernels(x)[0]), before=mean(x[0]), after=mean(y), stride=layer.stride, dilation=layer.dilation)
+    return dict(
+        kind="kernels",
+        kernels=_plain(layer.kernels(x)[0]),
+        before=mean(x[0]),
+        after=mean(y),
+        stride=layer.stride,
+        dilation=layer.dilation,
+    )
+
 
 def _attention(layer, inputs, nodes):
     e, grid, mask, times = (*inputs, None, None, None)[:4]
     looks = layer.weights(e, grid, mask, times)
     out = {}
     # a frame that was read alone has no others to look at
-    if "t" in looks and looks["t"].shape[-1] > 1: out["time"] = _plain(looks["t"][-1, :, :, -1].transpose(0, 1))
-    if "s" in looks: out["space"] = _plain(looks["s"][-1, -1])
-    if grid is not None: return dict(kind="attention", grid=tuple(grid), **out)
-    if "space" not in out: return None   # between joints there is nothing to see
+    if "t" in looks and looks["t"].shape[-1] > 1:
+        out["time"] = _plain(looks["t"][-1, :, :, -1].transpose(0, 1))
+    if "s" in looks:
+        out["space"] = _plain(looks["s"][-1, -1])
+    if grid is not None:
+        return dict(kind="attention", grid=tuple(grid), **out)
+    if "space" not in out:
+        return None  # between joints there is nothing to see
     names, at = nodes
-    return dict(kind="nodes", weights=out["space"], to=names, of=names, at_to=at, at_of=at, edges=[], **({"time": out["time"]} if "time" in out else {}))
+    return dict(
+        kind="nodes",
+        weights=out["space"],
+        to=names,
+        of=names,
+        at_to=at,
+        at_of=at,
+        edges=[],
+        **({"time": out["time"]} if "time" in out else {}),
+    )
+
 
 def _maps(layer, inputs, output, names):
     out = output[0]
     return dict(kind="maps", maps=_plain(out["maps"][-1, -1]), keypoints=_plain(out["keypoints"][-1, -1]), names=names)
 
 # %% ../../nbs/51a_analysis.trace.ipynb #83abdb5f
-_NODES = dict(joint="joints", part="parts", body="trunk and limbs") # what the nodes of a scale are called
-_SAID = (("backbone.stages", "stage"), ("stages", "stage"), ("action.blocks", "action head, block"), ("attention", "PSTA block"), ("blocks", "block"), ("fusions", "exchange"))
+_NODES = dict(joint="joints", part="parts", body="trunk and limbs")  # what the nodes of a scale are called
+_SAID = (
+    ("backbone.stages", "stage"),
+    ("stages", "stage"),
+    ("action.blocks", "action head, block"),
+    ("attention", "PSTA block"),
+    ("blocks", "block"),
+    ("fusions", "exchange"),
+)
+
 
 def _title(name):
     "`backbone.stages.1.3.body.1.0` -> stage 2, block 4"
     for start, said in _SAID:
         if name.startswith(f"{start}."):
-            numbers = [int(n) + 1 for n in re.match(r"[\d.]*", name[len(start) + 1:])[0].strip(".").split(".") if n]
-            if said == "stage" and len(numbers) > 1: return f"stage {numbers[0]}, block {numbers[1]}"
+            numbers = [int(n) + 1 for n in re.match(r"[\d.]*", name[len(start) + 1 :])[0].strip(".").split(".") if n]
+            if said == "stage" and len(numbers) > 1:
+                return f"stage {numbers[0]}, block {numbers[1]}"
             return f"{said} {numbers[0]}" if numbers else said
     return name.replace(".", " ")
 
 # %% ../../nbs/51a_analysis.trace.ipynb #88841264
 def trace_estimator(
-    model, # HICNN-PSTA or one of its relatives
-    pictures, # crops that follow each other, (t, s, s, 3) uint8
-    skeleton:str="body13", # whose joints it finds
-    times=None, # (t,) seconds of the crops; None: 40 ms apart
-)->dict: # group -> layer -> arrays
+    model,  # HICNN-PSTA or one of its relatives
+    pictures,  # crops that follow each other, (t, s, s, 3) uint8
+    skeleton: str = "body13",  # whose joints it finds
+    times=None,  # (t,) seconds of the crops; None: 40 ms apart
+) -> dict:  # group -> layer -> arrays
     "What the layers of an estimator did with the last of some crops"
     names = list(get_skeleton(skeleton).keypoints)
-    x = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2)[None].float()/255
+    x = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2)[None].float() / 255
     with torch.inference_mode():
-        stream = getattr(model, "card", {}).get("stream", False)   # whether the time path was trained, and `analyse` uses it
+        stream = getattr(model, "card", {}).get(
+            "stream", False
+        )  # whether the time path was trained, and `analyse` uses it
+
         def run():
-            if not hasattr(model, "recognise"): return model(x)
-            if stream: return model(x, times=None if times is None else torch.as_tensor(times, dtype=torch.float32)[None])
+            if not hasattr(model, "recognise"):
+                return model(x)
+            if stream:
+                return model(x, times=None if times is None else torch.as_tensor(times, dtype=torch.float32)[None])
             alone = model.estimate(x[0][:, None])
             clock = None if times is None else torch.as_tensor(times, dtype=torch.float32)[None]
-            return model.recognise({k: alone[k].transpose(0, 1) for k in ("appearance", "keypoints", "confidence", "scene")}, times=clock)
+            return model.recognise(
+                {k: alone[k].transpose(0, 1) for k in ("appearance", "keypoints", "confidence", "scene")}, times=clock
+            )
+
         seen = watched(model, (Involution2d, PSTA, PredictionBlock), run)
         maps = {name: _maps(*v, names) for name, v in seen.items() if isinstance(v[0], PredictionBlock)}
-        at = list(maps.values())[-1]["keypoints"] if maps else np.full((len(names), 2), .5, np.float32)
-        nodes = [*names, "scene"], np.concatenate([at, [[.06, .06]]]).astype(np.float32)
-        off = lambda name: ", time path off" if name.startswith("attention.") and "t" in model.config.paths and not stream else ""
-        out = {"involution kernels": {_title(n): _kernels(*v) for n, v in seen.items() if isinstance(v[0], Involution2d)},
-               "attention (PSTA)": {_title(n) + off(n): _attention(*v[:2], nodes) for n, v in seen.items() if isinstance(v[0], PSTA)},
-               "probability maps": {f"prediction {_title(n)}": m for n, m in maps.items()}}
+        at = list(maps.values())[-1]["keypoints"] if maps else np.full((len(names), 2), 0.5, np.float32)
+        nodes = [*names, "scene"], np.concatenate([at, [[0.06, 0.06]]]).astype(np.float32)
+        off = lambda name: (
+            ", time path off" if name.startswith("attention.") and "t" in model.config.paths and not stream else ""
+        )
+        out = {
+            "involution kernels": {_title(n): _kernels(*v) for n, v in seen.items() if isinstance(v[0], Involution2d)},
+            "attention (PSTA)": {
+                _title(n) + off(n): _attention(*v[:2], nodes) for n, v in seen.items() if isinstance(v[0], PSTA)
+            },
+            "probability maps": {f"prediction {_title(n)}": m for n, m in maps.items()},
+        }
     return {k: shown for k, v in out.items() if (shown := {n: e for n, e in v.items() if e})}
 
 
 def trace_forecaster(
-    model, # a forecaster
-    history, # (t, k, 2) poses
-    visible, # (t, k) bool
-    at, # (k, 2) where the joints of the last pose are in the picture, 0 to 1
-)->dict: # group -> layer -> arrays
+    model,  # a forecaster
+    history,  # (t, k, 2) poses
+    visible,  # (t, k) bool
+    at,  # (k, 2) where the joints of the last pose are in the picture, 0 to 1
+) -> dict:  # group -> layer -> arrays
     "What the graphs of a forecaster are, and what its scales tell each other for this history; nothing where it has no graphs"
     skeleton, scales = get_skeleton(model.config.skeleton), getattr(model.config, "scales", ("joint",))
     of_size = {len(skeleton.nodes(s)): s for s in scales}
@@ -134,61 +187,100 @@ def trace_forecaster(
             if isinstance(layer, TrainableGraph):
                 s = of_size[len(layer.skeleton)]
                 names, points = place[s]
-                graphs[f"{_title(name)}, {_NODES[s]}"] = dict(kind="nodes", weights=_plain(layer.adjacency)[None], to=names, of=names, at_to=points, at_of=points, edges=[list(e) for e in skeleton.node_edges(s)])
+                graphs[f"{_title(name)}, {_NODES[s]}"] = dict(
+                    kind="nodes",
+                    weights=_plain(layer.adjacency)[None],
+                    to=names,
+                    of=names,
+                    at_to=points,
+                    at_of=points,
+                    edges=[list(e) for e in skeleton.node_edges(s)],
+                )
             else:
                 fine, coarse = (of_size[z.shape[2]] for z in inputs)
                 for weights, (to, of) in zip(layer.weights(*inputs), ((coarse, fine), (fine, coarse))):
-                    between[f"{_title(name)}, {_NODES[of]} tell {_NODES[to]}"] = dict(kind="nodes", weights=_plain(weights[0])[None], to=place[to][0], of=place[of][0], at_to=place[to][1], at_of=place[of][1], edges=[])
+                    between[f"{_title(name)}, {_NODES[of]} tell {_NODES[to]}"] = dict(
+                        kind="nodes",
+                        weights=_plain(weights[0])[None],
+                        to=place[to][0],
+                        of=place[of][0],
+                        at_to=place[to][1],
+                        at_of=place[of][1],
+                        edges=[],
+                    )
     return {k: v for k, v in {"body graph (MS-GCN)": graphs, "between scales (MS-GCN)": between}.items() if v}
 
 # %% ../../nbs/51a_analysis.trace.ipynb #d68d9ac1
 def trace(
-    analysis:Analysis, # what was found in the clip
-    clip=None, # Clip, path, or a synthetic clip; None: that of the analysis
+    analysis: Analysis,  # what was found in the clip
+    clip=None,  # Clip, path, or a synthetic clip; None: that of the analysis
     *,
-    estimator=None, # a network like HICNN-PSTA, moved to the CPU; None: the shipped weights
-    forecaster=None, # a network that forecasts, moved to the CPU; None: the shipped weights
-    frames:int=8, # that follow each other, up to the one that is looked at
-)->Callable: # frame number -> dict: `frame`, `picture` (s, s, 3), `pictures` (t, s, s, 3) uint8, `times` (t,) seconds, `layers` group -> layer -> arrays
+    estimator=None,  # a network like HICNN-PSTA, moved to the CPU; None: the shipped weights
+    forecaster=None,  # a network that forecasts, moved to the CPU; None: the shipped weights
+    frames: int = 8,  # that follow each other, up to the one that is looked at
+) -> Callable:  # frame number -> dict: `frame`, `picture` (s, s, 3), `pictures` (t, s, s, 3) uint8, `times` (t,) seconds, `layers` group -> layer -> arrays
     "A function that runs both networks on one frame of a clip, and shows what their layers did"
     clip = analysis.clip if clip is None else clip
-    if clip is None: raise ValueError("this analysis names no clip, and layers need pictures: give trace(analysis, clip)")
+    if clip is None:
+        raise ValueError("this analysis names no clip, and layers need pictures: give trace(analysis, clip)")
     clip = Clip(clip) if isinstance(clip, (str, Path)) else clip
     pictures, times = clip if isinstance(clip, Clip) else clip.frames, np.asarray(analysis.estimated.time.values)
-    if not 1 <= frames <= 64: raise ValueError(f"frames is how many the attention over time sees, 1 to 64; got {frames}")
-    if len(pictures) < len(times): raise ValueError(f"the analysis has {len(times)} frames, the clip {len(pictures)}: give the clip that was analysed")
+    if not 1 <= frames <= 64:
+        raise ValueError(f"frames is how many the attention over time sees, 1 to 64; got {frames}")
+    if len(pictures) < len(times):
+        raise ValueError(
+            f"the analysis has {len(times)} frames, the clip {len(pictures)}: give the clip that was analysed"
+        )
     position = analysis.estimated.position.isel(individual=0).transpose("time", "keypoint", "space").values
     confidence = analysis.estimated.confidence.isel(individual=0).transpose("time", "keypoint").values
     known = np.isfinite(position).all(-1)
     here = known.sum(1) >= SEEN
     # poses by hand may lack joints and confidence: what is there counts, what is not stands in the body's middle and counts for nothing
-    confidence = np.where(known, np.nan_to_num(confidence, nan=1.), 0)
-    middle = np.where(known[..., None], position, 0).sum(1)/np.maximum(known.sum(1), 1)[:, None]
+    confidence = np.where(known, np.nan_to_num(confidence, nan=1.0), 0)
+    middle = np.where(known[..., None], position, 0).sum(1) / np.maximum(known.sum(1), 1)[:, None]
     position = np.where(here[:, None, None], np.where(known[..., None], position, middle[:, None]), np.nan)
-    estimator, forecaster = estimator or load_pretrained("hicnn_psta_small"), forecaster or load_pretrained("ms_gcn_body13")
+    estimator, forecaster = (
+        estimator or load_pretrained("hicnn_psta_small"),
+        forecaster or load_pretrained("ms_gcn_body13"),
+    )
     size, kept = getattr(estimator, "card", {}).get("crop", 128), {}
-    for net in (estimator, forecaster): net.cpu()
+    for net in (estimator, forecaster):
+        net.cpu()
 
-    def look(frame:int)->dict:
+    def look(frame: int) -> dict:
         # a network that was trained further is another one
         key = frame, *(p._version for net in (estimator, forecaster) for p in net.parameters())
         if key not in kept:
-            while len(kept) >= 8: kept.pop(next(iter(kept)))
+            while len(kept) >= 8:
+                kept.pop(next(iter(kept)))
             kept[key] = fresh(frame)
         return kept[key]
 
     def fresh(frame):
-        if not 0 <= frame < len(times): raise ValueError(f"there is no frame {frame}; frames run from 0 to {len(times) - 1}")
-        if not here[frame]: raise ValueError(f"the athlete is lost in frame {frame}, there is nothing to look at; the nearest frame with them is {np.flatnonzero(here)[abs(np.flatnonzero(here) - frame).argmin()] if here.any() else 'nowhere'}")
+        if not 0 <= frame < len(times):
+            raise ValueError(f"there is no frame {frame}; frames run from 0 to {len(times) - 1}")
+        if not here[frame]:
+            raise ValueError(
+                f"the athlete is lost in frame {frame}, there is nothing to look at; the nearest frame with them is {np.flatnonzero(here)[abs(np.flatnonzero(here) - frame).argmin()] if here.any() else 'nowhere'}"
+            )
         first = max([0, frame - frames + 1, *(np.flatnonzero(~here[:frame]) + 1)])
         rows = range(first, frame + 1)
         boxes = [square(body_box(position[i], confidence[i], 0), MARGIN) for i in rows]
         side = np.median([b[2] - b[0] for b in boxes])
-        crops, affines = zip(*(crop(pictures[i], square(b, side/(b[2] - b[0])), size) for i, b in zip(rows, boxes)))
+        crops, affines = zip(*(crop(pictures[i], square(b, side / (b[2] - b[0])), size) for i, b in zip(rows, boxes)))
         affine = affines[-1]
-        layers = trace_estimator(estimator, np.stack(crops), times=times[first:frame + 1])
-        found = list(layers.get("probability maps", {None: dict(keypoints=.5)}).values())[-1]["keypoints"]
-        at = np.where(known[frame][:, None], ((position[frame] - affine[:, 2])/affine[[0, 1], [0, 1]] + .5)/size, found)
+        layers = trace_estimator(estimator, np.stack(crops), times=times[first : frame + 1])
+        found = list(layers.get("probability maps", {None: dict(keypoints=0.5)}).values())[-1]["keypoints"]
+        at = np.where(
+            known[frame][:, None], ((position[frame] - affine[:, 2]) / affine[[0, 1], [0, 1]] + 0.5) / size, found
+        )
         past, _, visible = histories(forecaster.config.history, position, confidence, times, np.array([frame]))
-        return dict(frame=frame, picture=crops[-1], pictures=np.stack(crops), times=times[first:frame + 1], layers=layers | trace_forecaster(forecaster, past[0], visible[0], at))
+        return dict(
+            frame=frame,
+            picture=crops[-1],
+            pictures=np.stack(crops),
+            times=times[first : frame + 1],
+            layers=layers | trace_forecaster(forecaster, past[0], visible[0], at),
+        )
+
     return look

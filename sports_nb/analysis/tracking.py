@@ -19,27 +19,32 @@ from ..data.sample import apply_affine, crop, square
 from ..layers.heads import PredictionBlock, second_peak, soft_argmax
 
 # %% ../../nbs/50_analysis.tracking.ipynb #90d59934
-MARGIN = 1.4 # side of a crop over the longer side of the joints in it: room for the limbs that were missed
+MARGIN = 1.4  # side of a crop over the longer side of the joints in it: room for the limbs that were missed
 
 # %% ../../nbs/50_analysis.tracking.ipynb #2160ef91
 @lru_cache
 def _threads(n):
     own, all_there = torch.get_num_threads(), Barrier(n + 1)
+
     def begin():
-        torch.get_num_threads()   # first, since the first question of a thread sets it to what all have
+        torch.get_num_threads()  # first, since the first question of a thread sets it to what all have
         torch.set_num_threads(1)
         all_there.wait()
+
     pool = ThreadPoolExecutor(n, "sports_nb", initializer=begin)
-    for _ in range(n): pool.submit(int)
+    for _ in range(n):
+        pool.submit(int)
     all_there.wait()
     # the last call counts for threads that begin later: they are the user's
     torch.set_num_threads(own)
     return pool
 
-if hasattr(os, "register_at_fork"): os.register_at_fork(after_in_child=_threads.cache_clear)   # a forked process has no threads but one
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.cache_clear)  # a forked process has no threads but one
 
 
-def workers()->ThreadPoolExecutor: # as many threads as torch may use here, each with one torch thread of its own
+def workers() -> ThreadPoolExecutor:  # as many threads as torch may use here, each with one torch thread of its own
     "Where networks run: shared out by crops, not inside of operations"
     return _threads(torch.get_num_threads())
 
@@ -47,7 +52,7 @@ def workers()->ThreadPoolExecutor: # as many threads as torch may use here, each
 def _look(frames, boxes, size):
     "Crops as the network wants them, n 1 3 h w, and the ways back to the frames"
     crops, affines = zip(*(crop(f, b, size) for f, b in zip(frames, boxes)))
-    return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)[:, None].float()/255, affines
+    return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)[:, None].float() / 255, affines
 
 
 @torch.inference_mode()
@@ -55,10 +60,22 @@ def _read(out, affines, size):
     "What the network answered, in pixels of the frames"
     flat = lambda v: v.flatten(0, 1).numpy()
     keypoints, (second, mass) = flat(out["keypoints"]), second_peak(out["maps"])
-    position, second = (np.stack([apply_affine(a, p*size - .5) for a, p in zip(affines, points)]) for points in (keypoints, flat(second)))
-    side = np.array([a[0, 0]*size for a in affines], np.float32)
-    return dict(position=position.astype(np.float32), confidence=flat(out["confidence"]), radius50=flat(out["radius50"])*side[:, None], presence=flat(out["presence"].sigmoid()),
-                second=second.astype(np.float32), second_mass=flat(mass), keypoints=keypoints, appearance=flat(out["appearance"]), scene=flat(out["scene"]))
+    position, second = (
+        np.stack([apply_affine(a, p * size - 0.5) for a, p in zip(affines, points)])
+        for points in (keypoints, flat(second))
+    )
+    side = np.array([a[0, 0] * size for a in affines], np.float32)
+    return dict(
+        position=position.astype(np.float32),
+        confidence=flat(out["confidence"]),
+        radius50=flat(out["radius50"]) * side[:, None],
+        presence=flat(out["presence"].sigmoid()),
+        second=second.astype(np.float32),
+        second_mass=flat(mass),
+        keypoints=keypoints,
+        appearance=flat(out["appearance"]),
+        scene=flat(out["scene"]),
+    )
 
 
 @torch.inference_mode()
@@ -67,8 +84,12 @@ def _estimate(model, frames, boxes, size, mirror):
     out = model.estimate(x)
     if mirror:
         other, swap = model.estimate(x.flip(-1)), get_skeleton("body13").flip
-        maps = (out["maps"] + other["maps"].flip(-1)[:, :, swap])/2
-        out |= dict(maps=maps, keypoints=soft_argmax(maps, PredictionBlock.radius), **{k: (out[k] + other[k][..., swap])/2 for k in ("confidence", "radius50")})
+        maps = (out["maps"] + other["maps"].flip(-1)[:, :, swap]) / 2
+        out |= dict(
+            maps=maps,
+            keypoints=soft_argmax(maps, PredictionBlock.radius),
+            **{k: (out[k] + other[k][..., swap]) / 2 for k in ("confidence", "radius50")},
+        )
     return _read(out, affines, size)
 
 
@@ -84,176 +105,236 @@ def _attend(model, coarsest, times, memory):
 
 
 @torch.inference_mode()
-def _decode(model, chi, affines, top, scene, size): return _read(model.answer(model.decode(chi, top), scene), affines, size)
+def _decode(model, chi, affines, top, scene, size):
+    return _read(model.answer(model.decode(chi, top), scene), affines, size)
 
 
 def estimate(
-    model, # HICNN-PSTA
-    frames, # one frame for each box, (h, w, 3) uint8
-    boxes, # (n, 4) squares, px
-    size:int=128, # side of the crops, px
+    model,  # HICNN-PSTA
+    frames,  # one frame for each box, (h, w, 3) uint8
+    boxes,  # (n, 4) squares, px
+    size: int = 128,  # side of the crops, px
     *,
-    times=None, # (n,) seconds, asked for with a memory
-    memory=None, # what `model.start()` gave and earlier frames filled: the crops are the next frames of that stream; None: each crop for itself
-    mirror:bool=False, # look at the mirror images too, and take the mean
-)->dict: # position (n, k, 2) px, confidence (n, k), radius50 (n, k) px, presence of an athlete (n,) in [0, 1], the runner-up of each joint (n, k, 2) px and the mass of its map there (n, k), and what the action head reads
+    times=None,  # (n,) seconds, asked for with a memory
+    memory=None,  # what `model.start()` gave and earlier frames filled: the crops are the next frames of that stream; None: each crop for itself
+    mirror: bool = False,  # look at the mirror images too, and take the mean
+) -> dict:  # position (n, k, 2) px, confidence (n, k), radius50 (n, k) px, presence of an athlete (n,) in [0, 1], the runner-up of each joint (n, k, 2) px and the mass of its map there (n, k), and what the action head reads
     "Joints in the crops of one person"
-    if memory is not None and (mirror or times is None): raise ValueError("with a memory, `estimate` needs the times of the frames, and knows no mirror image")
+    if memory is not None and (mirror or times is None):
+        raise ValueError("with a memory, `estimate` needs the times of the frames, and knows no mirror image")
     pool, n = workers(), min(len(frames), torch.get_num_threads())
     cuts = np.linspace(0, len(frames), n + 1).round().astype(int)
     parts = list(zip(cuts[:-1], cuts[1:]))
-    if memory is None: found = list(pool.map(lambda p: _estimate(model, frames[p[0]:p[1]], boxes[p[0]:p[1]], size, mirror), parts))
+    if memory is None:
+        found = list(pool.map(lambda p: _estimate(model, frames[p[0] : p[1]], boxes[p[0] : p[1]], size, mirror), parts))
     else:
         # only the attention looks from frame to frame; what comes before and after it is shared out
-        seen = list(pool.map(lambda p: _encode(model, frames[p[0]:p[1]], boxes[p[0]:p[1]], size), parts))
+        seen = list(pool.map(lambda p: _encode(model, frames[p[0] : p[1]], boxes[p[0] : p[1]], size), parts))
         top, scene = pool.submit(_attend, model, torch.cat([chi[-1] for chi, _ in seen])[None], times, memory).result()
-        found = list(pool.map(lambda p, own: _decode(model, *own, top[:, p[0]:p[1]], scene[:, p[0]:p[1]], size), parts, seen))
+        found = list(
+            pool.map(lambda p, own: _decode(model, *own, top[:, p[0] : p[1]], scene[:, p[0] : p[1]], size), parts, seen)
+        )
     return {k: np.concatenate([f[k] for f in found]) for k in found[0]}
 
 
 def believed(
-    out:dict, # of `estimate`
-)->np.ndarray: # (n,) 0 to k
+    out: dict,  # of `estimate`
+) -> np.ndarray:  # (n,) 0 to k
     "How many joints are likely to be right: the sum of their confidence, if there is an athlete at all"
-    return out["presence"]*out["confidence"].sum(1)
+    return out["presence"] * out["confidence"].sum(1)
 
 # %% ../../nbs/50_analysis.tracking.ipynb #22d47b28
 def body_box(
-    position, # (k, 2) px
-    confidence, # (k,)
-    pad:float=.14, # flesh around the joints, fraction of the longer side
-)->np.ndarray: # (4,) px
+    position,  # (k, 2) px
+    confidence,  # (k,)
+    pad: float = 0.14,  # flesh around the joints, fraction of the longer side
+) -> np.ndarray:  # (4,) px
     "The box of a body from its joints; joints of little confidence have little say in it"
-    p = position[confidence >= min(.3, np.sort(confidence)[-4])]
+    p = position[confidence >= min(0.3, np.sort(confidence)[-4])]
     low, high = p.min(0), p.max(0)
-    grow = max((high - low).max(), 1.)*pad
+    grow = max((high - low).max(), 1.0) * pad
     return np.r_[low - grow, high + grow]
 
 # %% ../../nbs/50_analysis.tracking.ipynb #ff2411a8
 def around(
-    box, # (4,) square, px
-)->np.ndarray: # (12, 4): smaller, the same, larger, and the same and a larger one moved up, down, left and right
+    box,  # (4,) square, px
+) -> np.ndarray:  # (12, 4): smaller, the same, larger, and the same and a larger one moved up, down, left and right
     "Squares near a square, to see whether one of them shows the body better"
-    c, s = (box[:2] + box[2:])/2, box[2] - box[0]
-    moves = [(0, 0, z) for z in (.75, 1, 1.35, 1.8)] + [(x, y, z) for z in (1, 1.35) for x, y in ((0, -.3), (0, .3), (-.3, 0), (.3, 0))]
-    return np.array([np.r_[c + (x*s, y*s) - z*s/2, c + (x*s, y*s) + z*s/2] for x, y, z in moves])
+    c, s = (box[:2] + box[2:]) / 2, box[2] - box[0]
+    moves = [(0, 0, z) for z in (0.75, 1, 1.35, 1.8)] + [
+        (x, y, z) for z in (1, 1.35) for x, y in ((0, -0.3), (0, 0.3), (-0.3, 0), (0.3, 0))
+    ]
+    return np.array([np.r_[c + (x * s, y * s) - z * s / 2, c + (x * s, y * s) + z * s / 2] for x, y, z in moves])
 
 # %% ../../nbs/50_analysis.tracking.ipynb #02217d77
 def best_crop(
-    model, # HICNN-PSTA
-    frame, # (h, w, 3) uint8
-    boxes, # (n, 4) squares, px
-    size:int, # side of the crops, px
-)->tuple: # square (4,) around the most believable body in them, how many of its joints are likely right
+    model,  # HICNN-PSTA
+    frame,  # (h, w, 3) uint8
+    boxes,  # (n, 4) squares, px
+    size: int,  # side of the crops, px
+) -> tuple:  # square (4,) around the most believable body in them, how many of its joints are likely right
     "Which of some crops shows a whole body best, and where exactly that body is"
-    out = estimate(model, [frame]*len(boxes), boxes, size)
+    out = estimate(model, [frame] * len(boxes), boxes, size)
     score = believed(out)
     i = score.argmax()
     return square(body_box(out["position"][i], out["confidence"][i], 0), MARGIN), float(score[i])
 
 # %% ../../nbs/50_analysis.tracking.ipynb #3050281d
 def search(
-    model, # HICNN-PSTA
-    frame, # (h, w, 3) uint8
+    model,  # HICNN-PSTA
+    frame,  # (h, w, 3) uint8
     *,
-    near=None, # (x, y) px: only people here
-    sides=(.4, .68, 1.15), # of the windows, fractions of the frame's height
-    step:float=.35, # between windows, fraction of their side
-    coarse:int=96, # side of the crops in the first look, px
-    size:int=128, # and after it, px
-    best:int=3, # windows that get a second look
-)->tuple: # square (4,) px, how many of the joints in it are likely right
+    near=None,  # (x, y) px: only people here
+    sides=(0.4, 0.68, 1.15),  # of the windows, fractions of the frame's height
+    step: float = 0.35,  # between windows, fraction of their side
+    coarse: int = 96,  # side of the crops in the first look, px
+    size: int = 128,  # and after it, px
+    best: int = 3,  # windows that get a second look
+) -> tuple:  # square (4,) px, how many of the joints in it are likely right
     "Looks for an athlete everywhere in a frame: many windows at a glance, the best of them closely"
     h, w = frame.shape[:2]
     windows = []
-    for side in (h*s for s in sides):
-        n = [max(1, round((length - side)/(step*side)) + 1) if length > side else 1 for length in (w, h)]
-        grid = [np.linspace(side/2, length - side/2, k) if k > 1 else [length/2] for length, k in zip((w, h), n)]
-        windows += [(x - side/2, y - side/2, x + side/2, y + side/2) for x in grid[0] for y in grid[1]]
+    for side in (h * s for s in sides):
+        n = [max(1, round((length - side) / (step * side)) + 1) if length > side else 1 for length in (w, h)]
+        grid = [np.linspace(side / 2, length - side / 2, k) if k > 1 else [length / 2] for length, k in zip((w, h), n)]
+        windows += [(x - side / 2, y - side / 2, x + side / 2, y + side / 2) for x in grid[0] for y in grid[1]]
     windows = np.array(windows)
     if near is not None:
-        inside = (abs((windows[:, :2] + windows[:, 2:])/2 - near) <= .3*(windows[:, 2:] - windows[:, :2])).all(1)
-        far = ((windows[:, :2] + windows[:, 2:] - 2*np.asarray(near))**2).sum(1)
+        inside = (abs((windows[:, :2] + windows[:, 2:]) / 2 - near) <= 0.3 * (windows[:, 2:] - windows[:, :2])).all(1)
+        far = ((windows[:, :2] + windows[:, 2:] - 2 * np.asarray(near)) ** 2).sum(1)
         windows = windows[inside] if inside.any() else windows[np.argsort(far)[:9]]
-    looks = [estimate(model, [frame]*len(b), b, coarse) for b in np.array_split(windows, -(-len(windows)//32))]
-    position, confidence, score = (np.concatenate(x) for x in ([o["position"] for o in looks], [o["confidence"] for o in looks], [believed(o) for o in looks]))
+    looks = [estimate(model, [frame] * len(b), b, coarse) for b in np.array_split(windows, -(-len(windows) // 32))]
+    position, confidence, score = (
+        np.concatenate(x)
+        for x in ([o["position"] for o in looks], [o["confidence"] for o in looks], [believed(o) for o in looks])
+    )
     top = np.argsort(-score)[:best]
-    found = [best_crop(model, frame, around(square(body_box(position[i], confidence[i], 0), MARGIN)), size) for i in top]
+    found = [
+        best_crop(model, frame, around(square(body_box(position[i], confidence[i], 0), MARGIN)), size) for i in top
+    ]
     box, _ = max(found, key=lambda f: f[1])
     return box, best_crop(model, frame, box[None], size)[1]
 
 # %% ../../nbs/50_analysis.tracking.ipynb #8c16a8ed
 class Tracker:
     "Follows one person: chunk after chunk of frames in, joints out; the next crop follows from the joints so far, never from later ones"
-    patience = .5 # seconds for which a lost person is looked for near the place where they were
 
-    def __init__(self,
-        model, # HICNN-PSTA
+    patience = 0.5  # seconds for which a lost person is looked for near the place where they were
+
+    def __init__(
+        self,
+        model,  # HICNN-PSTA
         *,
-        box=None, # (4,) px in the first frame, or (x, y) of a click on the athlete; found without help if None
-        size:int=None, # side of the crops, px; what the weights were last trained on if None
-        mirror:bool=False, # look at the mirror image of each frame too: about a point of PCK@0.2 for twice the time
-        found:float=2., # joints likely right from which a searched person counts as found
-        lost:float=.8, # joints likely right below which a followed person is lost
-        doubt:float=5., # joints likely right below which the crops around are looked at too
-        retry:float=.25, # seconds between searches while there is nobody
-        stream:bool=None, # let each frame see the frames before it, through the network's time path; None: if the weights' card says that they learnt it
+        box=None,  # (4,) px in the first frame, or (x, y) of a click on the athlete; found without help if None
+        size: int = None,  # side of the crops, px; what the weights were last trained on if None
+        mirror: bool = False,  # look at the mirror image of each frame too: about a point of PCK@0.2 for twice the time
+        found: float = 2.0,  # joints likely right from which a searched person counts as found
+        lost: float = 0.8,  # joints likely right below which a followed person is lost
+        doubt: float = 5.0,  # joints likely right below which the crops around are looked at too
+        retry: float = 0.25,  # seconds between searches while there is nobody
+        stream: bool = None,  # let each frame see the frames before it, through the network's time path; None: if the weights' card says that they learnt it
     ):
-        if box is not None and len(box) not in (2, 4): raise ValueError(f"box is (x0, y0, x1, y1) or a click (x, y) in pixels; got {tuple(box)}")
-        if box is not None and len(box) == 4 and not (box[2] > box[0] and box[3] > box[1]): raise ValueError(f"box {tuple(box)} is empty: give x0 < x1 and y0 < y1, in pixels")
-        self.model, self.size, self.found, self.lost, self.doubt, self.retry = model, size or getattr(model, "card", {}).get("crop", 128), found, lost, doubt, retry
-        self.mirror, self.stream, self.memory = mirror, getattr(model, "card", {}).get("stream", False) and not mirror if stream is None else stream, None
+        if box is not None and len(box) not in (2, 4):
+            raise ValueError(f"box is (x0, y0, x1, y1) or a click (x, y) in pixels; got {tuple(box)}")
+        if box is not None and len(box) == 4 and not (box[2] > box[0] and box[3] > box[1]):
+            raise ValueError(f"box {tuple(box)} is empty: give x0 < x1 and y0 < y1, in pixels")
+        self.model, self.size, self.found, self.lost, self.doubt, self.retry = (
+            model,
+            size or getattr(model, "card", {}).get("crop", 128),
+            found,
+            lost,
+            doubt,
+            retry,
+        )
+        self.mirror, self.stream, self.memory = (
+            mirror,
+            getattr(model, "card", {}).get("stream", False) and not mirror if stream is None else stream,
+            None,
+        )
         self.click = box if box is not None and len(box) == 2 else None
         self.crop = square(box, 1.25) if box is not None and len(box) == 4 else None
-        if box is not None and not np.isfinite(box).all(): raise ValueError(f"box {tuple(box)} holds a value that is no number of pixels")
-        self.box, self.near, self.gone, self.velocity, self.time, self.searched, self.searches = box, None, -np.inf, np.zeros(2), None, -np.inf, 0
+        if box is not None and not np.isfinite(box).all():
+            raise ValueError(f"box {tuple(box)} holds a value that is no number of pixels")
+        self.box, self.near, self.gone, self.velocity, self.time, self.searched, self.searches = (
+            box,
+            None,
+            -np.inf,
+            np.zeros(2),
+            None,
+            -np.inf,
+            0,
+        )
 
     def _check(self, frame):
         "What the user gave must lie in the picture"
         (h, w), box, self.box = frame.shape[:2], np.asarray(self.box, float), None
         inside = (box[:2] < (w, h)).all() and ((box[2:] > 0) if len(box) == 4 else (box >= 0)).all()
-        if not inside: raise ValueError(f"{'box' if len(box) == 4 else 'click'} {tuple(box.tolist())} lies outside the picture, which is {w} x {h} px")
+        if not inside:
+            raise ValueError(
+                f"{'box' if len(box) == 4 else 'click'} {tuple(box.tolist())} lies outside the picture, which is {w} x {h} px"
+            )
 
     def _find(self, frame, time):
-        if time - self.searched < self.retry: return
+        if time - self.searched < self.retry:
+            return
         self.searched, self.searches = time, self.searches + 1
         # whoever was lost a moment ago is most likely still there; after that, or after a cut, anybody is
-        if time - self.gone > self.patience: self.near = None
+        if time - self.gone > self.patience:
+            self.near = None
         crop, score = search(self.model, frame, near=self.near if self.click is None else self.click, size=self.size)
-        if score >= self.found: self.crop, self.velocity, self.time, self.click, self.memory = crop, np.zeros(2), time, None, None
+        if score >= self.found:
+            self.crop, self.velocity, self.time, self.click, self.memory = crop, np.zeros(2), time, None, None
 
-    def step(self,
-        frames, # list of (h, w, 3) uint8, one after the other
-        times, # (n,) seconds
-    )->dict: # as `estimate`, with box (n, 4) px; position, confidence and box are NaN where the athlete is lost
+    def step(
+        self,
+        frames,  # list of (h, w, 3) uint8, one after the other
+        times,  # (n,) seconds
+    ) -> dict:  # as `estimate`, with box (n, 4) px; position, confidence and box are NaN where the athlete is lost
         "Follow the person through the next frames"
         n = len(frames)
-        if self.box is not None: self._check(frames[0])
-        if self.crop is None: self._find(frames[0], times[0])
-        if self.crop is None: return dict(found=np.zeros(n, bool))
+        if self.box is not None:
+            self._check(frames[0])
+        if self.crop is None:
+            self._find(frames[0], times[0])
+        if self.crop is None:
+            return dict(found=np.zeros(n, bool))
         ahead = np.zeros(n) if self.time is None else np.asarray(times) - self.time
         side = self.crop[2] - self.crop[0]
-        shift = np.clip(ahead[:, None]*self.velocity, -.3*side, .3*side)
-        if self.stream and self.memory is None: self.memory = self.model.start()
-        out = estimate(self.model, frames, self.crop + np.tile(shift, 2), self.size, mirror=self.mirror, times=times, memory=self.memory)
+        shift = np.clip(ahead[:, None] * self.velocity, -0.3 * side, 0.3 * side)
+        if self.stream and self.memory is None:
+            self.memory = self.model.start()
+        out = estimate(
+            self.model,
+            frames,
+            self.crop + np.tile(shift, 2),
+            self.size,
+            mirror=self.mirror,
+            times=times,
+            memory=self.memory,
+        )
         score = believed(out)
         # after the first frame below the threshold the rest of the chunk looks at a place that nobody vouches for
         ok = np.logical_and.accumulate(score >= self.lost)
         out["box"] = np.array([body_box(p, c) for p, c in zip(out["position"], out["confidence"])], np.float32)
         out["found"], out["sure"] = ok, out["confidence"].copy()
-        for k in ("position", "confidence", "radius50", "box"): out[k][~ok] = np.nan
-        if ok[-1]: self._follow(out, np.asarray(times), side)
-        else: self.near, self.gone, self.crop, self.memory = (self.crop[:2] + self.crop[2:])/2, times[-1], None, None
+        for k in ("position", "confidence", "radius50", "box"):
+            out[k][~ok] = np.nan
+        if ok[-1]:
+            self._follow(out, np.asarray(times), side)
+        else:
+            self.near, self.gone, self.crop, self.memory = (self.crop[:2] + self.crop[2:]) / 2, times[-1], None, None
         if self.crop is not None and score[-1] < self.doubt:
             crop, sure = best_crop(self.model, frames[-1], around(self.crop), self.size)
-            if sure > score[-1]: self.crop = crop
+            if sure > score[-1]:
+                self.crop = crop
         return out
 
     def _follow(self, out, times, side):
         "Where to look next: the last joints, their mean velocity, and a size that changes slowly"
         joints = [square(body_box(p, c, 0), MARGIN) for p, c in zip(out["position"], out["confidence"])]
-        centre = np.array([(b[:2] + b[2:])/2 for b in joints])
+        centre = np.array([(b[:2] + b[2:]) / 2 for b in joints])
         now = np.median([b[2] - b[0] for b in joints])
-        side = np.clip(.6*side + .4*now, .9*side, 1.3*side)
-        if len(times) > 1: self.velocity = np.polyfit(times - times[-1], centre, 1)[0]
-        self.time, self.crop = times[-1], np.r_[centre[-1] - side/2, centre[-1] + side/2]
+        side = np.clip(0.6 * side + 0.4 * now, 0.9 * side, 1.3 * side)
+        if len(times) > 1:
+            self.velocity = np.polyfit(times - times[-1], centre, 1)[0]
+        self.time, self.crop = times[-1], np.r_[centre[-1] - side / 2, centre[-1] + side / 2]

@@ -11,179 +11,282 @@ import pandas as pd
 import xarray as xr
 
 from .kinematics import joint_angles
-from .metrics import box_size,torso_size
-from .poses import valid_at,validate
-from .skeleton import convert,get_skeleton
+from .metrics import box_size, torso_size
+from .poses import valid_at, validate
+from .skeleton import convert, get_skeleton
 
 # %% ../../nbs/04_core.compare.ipynb #bfe4dc85
 def on_clock(
-    ds:xr.Dataset, # poses, or predictions
-    times:np.ndarray, # (n,) seconds
+    ds: xr.Dataset,  # poses, or predictions
+    times: np.ndarray,  # (n,) seconds
     *,
-    shift:float=0., # seconds by which this source's clock is ahead
-    lead:float=None, # of predictions, seconds; None: the first
-    individual:int=0, # number of the person
-)->xr.Dataset: # one person's poses at these times; NaN where there are none
+    shift: float = 0.0,  # seconds by which this source's clock is ahead
+    lead: float = None,  # of predictions, seconds; None: the first
+    individual: int = 0,  # number of the person
+) -> xr.Dataset:  # one person's poses at these times; NaN where there are none
     "Poses on another clock."
     validate(ds)
-    if "lead" in ds.dims: ds = valid_at(ds, float(ds.lead[0]) if lead is None else lead)
+    if "lead" in ds.dims:
+        ds = valid_at(ds, float(ds.lead[0]) if lead is None else lead)
     times = np.asarray(times, float)
-    half = np.median(np.diff(times))/2*1.01 if len(times) > 1 else .5
-    if not 0 <= individual < ds.sizes["individual"]: raise ValueError(f"there is no person {individual} in a source of {ds.sizes['individual']}; people are numbered from 0")
-    return ds.isel(individual=[individual]).reindex(time=times+shift, method="nearest", tolerance=half).assign_coords(time=times)
+    half = np.median(np.diff(times)) / 2 * 1.01 if len(times) > 1 else 0.5
+    if not 0 <= individual < ds.sizes["individual"]:
+        raise ValueError(
+            f"there is no person {individual} in a source of {ds.sizes['individual']}; people are numbered from 0"
+        )
+    return (
+        ds.isel(individual=[individual])
+        .reindex(time=times + shift, method="nearest", tolerance=half)
+        .assign_coords(time=times)
+    )
 
 
 def _shared(a, b):
     "A skeleton that two sources share, or None, the keypoints that both name, and positions (time, keypoint, space) of both"
-    p,q = (ds.position.isel(individual=0).transpose("time", "keypoint", "space").values.astype(float) for ds in (a, b))
-    s,t = (get_skeleton(ds.attrs["skeleton"]) for ds in (a, b))
-    if p.shape[-1] != q.shape[-1] or a.attrs["space_unit"] != b.attrs["space_unit"] or a.attrs["y_axis"] != b.attrs["y_axis"]:
-        raise ValueError(f"poses in {a.attrs['space_unit']} with {p.shape[-1]} coordinates, y {a.attrs['y_axis']}, cannot be compared with poses in {b.attrs['space_unit']} with {q.shape[-1]}, y {b.attrs['y_axis']}")
+    p, q = (ds.position.isel(individual=0).transpose("time", "keypoint", "space").values.astype(float) for ds in (a, b))
+    s, t = (get_skeleton(ds.attrs["skeleton"]) for ds in (a, b))
+    if (
+        p.shape[-1] != q.shape[-1]
+        or a.attrs["space_unit"] != b.attrs["space_unit"]
+        or a.attrs["y_axis"] != b.attrs["y_axis"]
+    ):
+        raise ValueError(
+            f"poses in {a.attrs['space_unit']} with {p.shape[-1]} coordinates, y {a.attrs['y_axis']}, cannot be compared with poses in {b.attrs['space_unit']} with {q.shape[-1]}, y {b.attrs['y_axis']}"
+        )
     if s.name != t.name:
-        try: (p,seen),(q,known),s = convert(p, s),convert(q, t),get_skeleton("body13")
+        try:
+            (p, seen), (q, known), s = convert(p, s), convert(q, t), get_skeleton("body13")
         except ValueError:
             names = [k for k in s.keypoints if k in t.keypoints]
-            if not names: raise ValueError(f"{s.name[:40]!r} and {t.name[:40]!r} have no keypoint in common") from None
-            return None,names,p[:, [s.index(k) for k in names]],q[:, [t.index(k) for k in names]]
-        p,q = np.where(seen[..., None], p, np.nan),np.where(known[..., None], q, np.nan)
-    return s,list(s.keypoints),p,q
+            if not names:
+                raise ValueError(f"{s.name[:40]!r} and {t.name[:40]!r} have no keypoint in common") from None
+            return None, names, p[:, [s.index(k) for k in names]], q[:, [t.index(k) for k in names]]
+        p, q = np.where(seen[..., None], p, np.nan), np.where(known[..., None], q, np.nan)
+    return s, list(s.keypoints), p, q
 
 
 def joint_distance(
-    a:xr.Dataset, # poses of one person
-    b:xr.Dataset, # poses at the same times: the yardstick
-)->xr.DataArray: # (time, keypoint), percent of b's torso (of a third of its box, where it has none); NaN where either is
+    a: xr.Dataset,  # poses of one person
+    b: xr.Dataset,  # poses at the same times: the yardstick
+) -> (
+    xr.DataArray
+):  # (time, keypoint), percent of b's torso (of a third of its box, where it has none); NaN where either is
     "How far apart each joint is."
-    if not np.array_equal(a.time, b.time): raise ValueError("the two have different times; put them on one clock with on_clock")
-    s,names,p,q = _shared(a, b)
+    if not np.array_equal(a.time, b.time):
+        raise ValueError("the two have different times; put them on one clock with on_clock")
+    s, names, p, q = _shared(a, b)
     known = np.isfinite(q).all(-1)
-    size = torso_size(q, known, s) if s and {"right_shoulder", "left_hip"} <= set(names) else box_size(q, known)/3
-    with np.errstate(invalid="ignore"): apart = 100*np.linalg.norm(p-q, axis=-1)/size[:, None]
-    return xr.DataArray(apart, dict(time=b.time.values, keypoint=names), ("time", "keypoint"), "distance", dict(unit="% of torso"))
+    size = torso_size(q, known, s) if s and {"right_shoulder", "left_hip"} <= set(names) else box_size(q, known) / 3
+    with np.errstate(invalid="ignore"):
+        apart = 100 * np.linalg.norm(p - q, axis=-1) / size[:, None]
+    return xr.DataArray(
+        apart, dict(time=b.time.values, keypoint=names), ("time", "keypoint"), "distance", dict(unit="% of torso")
+    )
 
 # %% ../../nbs/04_core.compare.ipynb #14d1bcc0
 def laid_on(
-    a:xr.Dataset, # poses of one person
-    b:xr.Dataset, # poses of another at the same times
-)->xr.Dataset: # a, moved and scaled
+    a: xr.Dataset,  # poses of one person
+    b: xr.Dataset,  # poses of another at the same times
+) -> xr.Dataset:  # a, moved and scaled
     "One body laid on another."
+
     def middle(ds):
         hips = [k for k in ("left_hip", "right_hip") if k in ds.keypoint.values]
-        return (ds.position.sel(keypoint=hips) if len(hips) == 2 else ds.position).mean("keypoint", skipna=len(hips) != 2).isel(individual=0)
+        return (
+            (ds.position.sel(keypoint=hips) if len(hips) == 2 else ds.position)
+            .mean("keypoint", skipna=len(hips) != 2)
+            .isel(individual=0)
+        )
+
     def size(ds):
-        s,p = get_skeleton(ds.attrs["skeleton"]),ds.position.isel(individual=0).transpose("time", "keypoint", "space").values.astype(float)
+        s, p = (
+            get_skeleton(ds.attrs["skeleton"]),
+            ds.position.isel(individual=0).transpose("time", "keypoint", "space").values.astype(float),
+        )
         known = np.isfinite(p).all(-1)
-        return np.nanmedian(torso_size(p, known, s) if {"right_shoulder", "left_hip"} <= set(s.keypoints) else box_size(p, known)/3)
-    here,there = middle(a),middle(b)
-    return a.assign(position=((a.position-here)*(size(b)/size(a))+there).transpose(*a.position.dims).assign_attrs(a.position.attrs))
+        return np.nanmedian(
+            torso_size(p, known, s) if {"right_shoulder", "left_hip"} <= set(s.keypoints) else box_size(p, known) / 3
+        )
+
+    here, there = middle(a), middle(b)
+    return a.assign(
+        position=((a.position - here) * (size(b) / size(a)) + there)
+        .transpose(*a.position.dims)
+        .assign_attrs(a.position.attrs)
+    )
 
 # %% ../../nbs/04_core.compare.ipynb #26e1ded0
 LIMB_PAIRS = dict(arms=("elbow", "wrist"), legs=("knee", "ankle"))
 
 
 def swaps(
-    ds:xr.Dataset, # poses of one person
-)->xr.DataArray: # (time, limbs): way as it is / way if swapped; NaN where it cannot be told
+    ds: xr.Dataset,  # poses of one person
+) -> xr.DataArray:  # (time, limbs): way as it is / way if swapped; NaN where it cannot be told
     "Where left and right seem to have changed places."
-    s,p = get_skeleton(ds.attrs["skeleton"]),ds.position.isel(individual=0).transpose("time", "keypoint", "space").values.astype(float)
+    s, p = (
+        get_skeleton(ds.attrs["skeleton"]),
+        ds.position.isel(individual=0).transpose("time", "keypoint", "space").values.astype(float),
+    )
     out = {}
-    for limbs,ends in LIMB_PAIRS.items():
+    for limbs, ends in LIMB_PAIRS.items():
         names = [e for e in ends if f"left_{e}" in s.keypoints and f"right_{e}" in s.keypoints]
         ratio = np.full(len(p), np.nan)
         if names and len(p) > 2:
-            left,right = (p[:, [s.index(f"{side}_{e}") for e in names]] for side in ("left", "right"))
-            way = lambda a, b: np.linalg.norm(a-b, axis=-1).sum(-1)
-            here,neighbours = slice(1, -1),((slice(0, -2)),(slice(2, None)))
-            stay = sum(way(left[here], left[n])+way(right[here], right[n]) for n in neighbours)
-            change = sum(way(right[here], left[n])+way(left[here], right[n]) for n in neighbours)
+            left, right = (p[:, [s.index(f"{side}_{e}") for e in names]] for side in ("left", "right"))
+            way = lambda a, b: np.linalg.norm(a - b, axis=-1).sum(-1)
+            here, neighbours = slice(1, -1), ((slice(0, -2)), (slice(2, None)))
+            stay = sum(way(left[here], left[n]) + way(right[here], right[n]) for n in neighbours)
+            change = sum(way(right[here], left[n]) + way(left[here], right[n]) for n in neighbours)
             width = way(left, right)[here]
-            with np.errstate(invalid="ignore", divide="ignore"): ratio[1:-1] = np.where(width > 0, stay/np.maximum(change, .1*width), np.nan)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                ratio[1:-1] = np.where(width > 0, stay / np.maximum(change, 0.1 * width), np.nan)
         out[limbs] = ratio
-    return xr.DataArray(np.stack(list(out.values()), -1), dict(time=ds.time.values, limbs=list(out)), ("time", "limbs"), "swap")
+    return xr.DataArray(
+        np.stack(list(out.values()), -1), dict(time=ds.time.values, limbs=list(out)), ("time", "limbs"), "swap"
+    )
 
 # %% ../../nbs/04_core.compare.ipynb #caebb0a5
 def surprise(
-    predicted:xr.Dataset, # predictions
-    estimated:xr.Dataset, # what came
-    lead:float=None, # seconds; None: the first
-)->xr.DataArray: # (time, keypoint): distance / radius, or in % of the torso where there is no radius
+    predicted: xr.Dataset,  # predictions
+    estimated: xr.Dataset,  # what came
+    lead: float = None,  # seconds; None: the first
+) -> xr.DataArray:  # (time, keypoint): distance / radius, or in % of the torso where there is no radius
     "How far what came lies from what was predicted for that moment."
     lead = float(predicted.lead[0]) if lead is None else lead
     now = on_clock(predicted, estimated.time.values, lead=lead)
     apart = joint_distance(now, estimated.isel(individual=[0]))
-    if "spread" not in predicted or predicted.attrs["skeleton"] != estimated.attrs["skeleton"]: return apart
+    if "spread" not in predicted or predicted.attrs["skeleton"] != estimated.attrs["skeleton"]:
+        return apart
     near = predicted.spread.sel(lead=lead, method="nearest").isel(individual=0)
     # the radius that was told when the prediction was made
-    radius = near.assign_coords(time=near.time+float(predicted.lead.sel(lead=lead, method="nearest"))).reindex(time=estimated.time, method="nearest", tolerance=.5/estimated.attrs["fps"]*1.01)
-    way = np.linalg.norm((now.position-estimated.position.isel(individual=[0])).isel(individual=0).transpose("time", "keypoint", "space").values, axis=-1)
-    with np.errstate(invalid="ignore", divide="ignore"): return apart.copy(data=way/radius.transpose("time", "keypoint").values).assign_attrs(unit="x radius")
+    radius = near.assign_coords(time=near.time + float(predicted.lead.sel(lead=lead, method="nearest"))).reindex(
+        time=estimated.time, method="nearest", tolerance=0.5 / estimated.attrs["fps"] * 1.01
+    )
+    way = np.linalg.norm(
+        (now.position - estimated.position.isel(individual=[0]))
+        .isel(individual=0)
+        .transpose("time", "keypoint", "space")
+        .values,
+        axis=-1,
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return apart.copy(data=way / radius.transpose("time", "keypoint").values).assign_attrs(unit="x radius")
 
 # %% ../../nbs/04_core.compare.ipynb #99395f21
-KINDS = {"disagree": "% of torso", "unsure": "confidence", "swap?": "ratio"} # what a row of `worst_frames` is about, and its unit: means over the joints, and the number of `swaps`; a surprise is that of the worst joint
+KINDS = {
+    "disagree": "% of torso",
+    "unsure": "confidence",
+    "swap?": "ratio",
+}  # what a row of `worst_frames` is about, and its unit: means over the joints, and the number of `swaps`; a surprise is that of the worst joint
 
 
-def _peaks(values, times, count, gap=.2):
+def _peaks(values, times, count, gap=0.2):
     "Places of the largest values, at least `gap` seconds apart"
     out = []
     for i in np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable"):
-        if not np.isfinite(values[i]) or len(out) == count: break
-        if all(abs(times[i]-times[j]) >= gap for j in out): out.append(int(i))
+        if not np.isfinite(values[i]) or len(out) == count:
+            break
+        if all(abs(times[i] - times[j]) >= gap for j in out):
+            out.append(int(i))
     return out
 
 
 def worst_frames(
-    sources:dict, # name -> poses or predictions of one person on one clock's times
-    yardstick:str="", # name of the source that others are compared with; "": none
+    sources: dict,  # name -> poses or predictions of one person on one clock's times
+    yardstick: str = "",  # name of the source that others are compared with; "": none
     *,
-    lead:float=None, # of predictions, seconds
-    count:int=5, # frames of each kind and source
-)->pd.DataFrame: # frame, time_s, kind, source, joint, value, unit; the worst of each kind first
+    lead: float = None,  # of predictions, seconds
+    count: int = 5,  # frames of each kind and source
+) -> pd.DataFrame:  # frame, time_s, kind, source, joint, value, unit; the worst of each kind first
     "The frames that are worth a look."
-    if yardstick and yardstick not in sources: raise ValueError(f"no source {yardstick!r}; there are {', '.join(sources)}")
+    if yardstick and yardstick not in sources:
+        raise ValueError(f"no source {yardstick!r}; there are {', '.join(sources)}")
     first = next(iter(sources.values()))
-    times,rows = first.time.values,[]
+    times, rows = first.time.values, []
+
     def add(kind, source, values, unit, joint=lambda i: "", least=-np.inf):
-        rows.extend(dict(frame=i, time_s=float(times[i]), kind=kind, source=source, joint=joint(i), value=float(abs(values[i])), unit=unit, bad=float(values[i])) for i in _peaks(values, times, count) if values[i] > least)
-    far = lambda d: (lambda i: str(d.keypoint.values[int(d[i].fillna(-1).values.argmax())]))
-    for name,ds in sources.items():
+        rows.extend(
+            dict(
+                frame=i,
+                time_s=float(times[i]),
+                kind=kind,
+                source=source,
+                joint=joint(i),
+                value=float(abs(values[i])),
+                unit=unit,
+                bad=float(values[i]),
+            )
+            for i in _peaks(values, times, count)
+            if values[i] > least
+        )
+
+    far = lambda d: lambda i: str(d.keypoint.values[int(d[i].fillna(-1).values.argmax())])
+    for name, ds in sources.items():
         moment = on_clock(ds, times, lead=lead) if "lead" in ds.dims else ds
         if yardstick and name != yardstick and "lead" not in ds.dims:
             d = joint_distance(moment, sources[yardstick])
             add("disagree", name, d.mean("keypoint").values, KINDS["disagree"], far(d))
         if "lead" in ds.dims:
-            came = next((n for n,other in sources.items() if other.attrs["role"] == "estimated"), yardstick if yardstick and sources[yardstick].attrs["role"] != "predicted" else None)
-            if came: d = surprise(ds, sources[came], lead); add("surprise", name, d.max("keypoint").values, d.attrs["unit"], far(d))
+            came = next(
+                (n for n, other in sources.items() if other.attrs["role"] == "estimated"),
+                yardstick if yardstick and sources[yardstick].attrs["role"] != "predicted" else None,
+            )
+            if came:
+                d = surprise(ds, sources[came], lead)
+                add("surprise", name, d.max("keypoint").values, d.attrs["unit"], far(d))
             continue
-        lost = ~np.isfinite(ds.position.isel(individual=0)).all("space").any("keypoint")   # who was not found at all was not sure
-        if np.isfinite(ds.confidence).any(): add("unsure", name, -ds.confidence.isel(individual=0).mean("keypoint").where(~lost, 0).values, KINDS["unsure"])
+        lost = ~np.isfinite(ds.position.isel(individual=0)).all("space").any(
+            "keypoint"
+        )  # who was not found at all was not sure
+        if np.isfinite(ds.confidence).any():
+            add(
+                "unsure",
+                name,
+                -ds.confidence.isel(individual=0).mean("keypoint").where(~lost, 0).values,
+                KINDS["unsure"],
+            )
         s = swaps(ds)
-        add("swap?", name, s.max("limbs").values, KINDS["swap?"], lambda i, s=s: str(s.limbs.values[int(s[i].fillna(-1).values.argmax())]), least=2.)
+        add(
+            "swap?",
+            name,
+            s.max("limbs").values,
+            KINDS["swap?"],
+            lambda i, s=s: str(s.limbs.values[int(s[i].fillna(-1).values.argmax())]),
+            least=2.0,
+        )
     table = pd.DataFrame(rows, columns=["frame", "time_s", "kind", "source", "joint", "value", "unit", "bad"])
     return table.sort_values(["kind", "bad"], ascending=[True, False], ignore_index=True).drop(columns="bad")
 
 # %% ../../nbs/04_core.compare.ipynb #38190d2c
 def range_scores(
-    sources:dict, # name -> poses or predictions of one person on one clock's times
-    yardstick:str, # the source that others are compared with
-    start:float=-np.inf, # seconds
-    stop:float=np.inf, # seconds
+    sources: dict,  # name -> poses or predictions of one person on one clock's times
+    yardstick: str,  # the source that others are compared with
+    start: float = -np.inf,  # seconds
+    stop: float = np.inf,  # seconds
     *,
-    lead:float=None, # of predictions, seconds
-)->pd.DataFrame: # a row for each other source: frames, distance_percent, pck_20, angle_degrees
+    lead: float = None,  # of predictions, seconds
+) -> pd.DataFrame:  # a row for each other source: frames, distance_percent, pck_20, angle_degrees
     "Figures of a stretch."
-    if yardstick not in sources: raise ValueError(f"no source {yardstick!r}; there are {', '.join(sources)}")
-    ruler,rows = sources[yardstick],{}
+    if yardstick not in sources:
+        raise ValueError(f"no source {yardstick!r}; there are {', '.join(sources)}")
+    ruler, rows = sources[yardstick], {}
     times = ruler.time.values
-    which = (times >= start)&(times <= stop)
-    for name,ds in sources.items():
-        if name == yardstick: continue
+    which = (times >= start) & (times <= stop)
+    for name, ds in sources.items():
+        if name == yardstick:
+            continue
         moment = on_clock(ds, times, lead=lead) if "lead" in ds.dims else ds
         d = joint_distance(moment, ruler).values[which]
         known = np.isfinite(_shared(moment, ruler)[3]).all(-1)[which]
-        a,b = (joint_angles(x).isel(individual=0) for x in (moment, ruler))
+        a, b = (joint_angles(x).isel(individual=0) for x in (moment, ruler))
         both = [n for n in a.angle.values if n in b.angle.values]
-        turn = abs(a.sel(angle=both)-b.sel(angle=both)).values[which]
+        turn = abs(a.sel(angle=both) - b.sel(angle=both)).values[which]
         mean = lambda v: float(np.nanmean(v)) if np.isfinite(v).any() else np.nan
         # a joint that the yardstick has and the source has not is missed
-        rows[name] = dict(frames=int(np.isfinite(d).any(-1).sum()), distance_percent=mean(d), pck_20=float(100*(np.nan_to_num(d, nan=np.inf) < 20).sum()/max(known.sum(), 1)), angle_degrees=mean(turn))
+        rows[name] = dict(
+            frames=int(np.isfinite(d).any(-1).sum()),
+            distance_percent=mean(d),
+            pck_20=float(100 * (np.nan_to_num(d, nan=np.inf) < 20).sum() / max(known.sum(), 1)),
+            angle_degrees=mean(turn),
+        )
     return pd.DataFrame(rows, index=["frames", "distance_percent", "pck_20", "angle_degrees"]).T

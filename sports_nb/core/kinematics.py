@@ -15,23 +15,26 @@ from .skeleton import get_skeleton
 
 # %% ../../nbs/02_core.kinematics.ipynb #d11219b0
 def velocity(
-    ds:xr.Dataset, # poses
-) -> xr.DataArray: # (time, space, keypoint, individual), space unit per second, along the stored axes
+    ds: xr.Dataset,  # poses
+) -> xr.DataArray:  # (time, space, keypoint, individual), space unit per second, along the stored axes
     "First derivative of position by time"
-    if ds.sizes["time"] < 3: raise ValueError(f"a velocity needs three frames, got {ds.sizes['time']}")
+    if ds.sizes["time"] < 3:
+        raise ValueError(f"a velocity needs three frames, got {ds.sizes['time']}")
     v = ds.position.differentiate("time", edge_order=2)
     return v.rename("velocity").assign_attrs(unit=f"{ds.attrs['space_unit']}/s", y_axis=ds.attrs["y_axis"])
 
+
 def acceleration(
-    ds:xr.Dataset, # poses
-) -> xr.DataArray: # as velocity, per second squared
+    ds: xr.Dataset,  # poses
+) -> xr.DataArray:  # as velocity, per second squared
     "Second derivative of position by time: the derivative of `velocity`"
     a = velocity(ds).differentiate("time", edge_order=2)
     return a.rename("acceleration").assign_attrs(unit=f"{ds.attrs['space_unit']}/s^2", y_axis=ds.attrs["y_axis"])
 
+
 def speed(
-    ds:xr.Dataset, # poses
-) -> xr.DataArray: # (time, keypoint, individual), space unit per second, never negative
+    ds: xr.Dataset,  # poses
+) -> xr.DataArray:  # (time, keypoint, individual), space unit per second, never negative
     "Length of the velocity"
     v = velocity(ds)
     return np.sqrt((v**2).sum("space", skipna=False)).rename("speed").assign_attrs(unit=v.attrs["unit"])
@@ -39,60 +42,93 @@ def speed(
 # %% ../../nbs/02_core.kinematics.ipynb #d21f9a05
 class Angle(NamedTuple):
     "How a joint angle is read off three keypoints"
-    name:str # of the angle
-    points:tuple # keypoints a, b, c; the angle is at b
-    offset:float # degrees
-    sign:int # of the inner angle
-    bend:int # +1 where flexion turns clockwise on screen for somebody who faces right, else -1
-    zero:str # the posture where it is 0
-    unit:str = "degrees"
 
-ANGLES = tuple(Angle(f"{side}_{name}", tuple(f"{side}_{p}" for p in points), *rest) for name, points, *rest in (
-    ("elbow", ("shoulder", "elbow", "wrist"), 180, -1, -1, "arm straight"),
-    ("shoulder", ("hip", "shoulder", "elbow"), 0, 1, -1, "arm along the trunk"),
-    ("hip", ("shoulder", "hip", "knee"), 180, -1, -1, "thigh in line with the trunk"),
-    ("knee", ("hip", "knee", "ankle"), 180, -1, 1, "leg straight"),
-    ("ankle", ("knee", "ankle", "big_toe"), 90, -1, -1, "foot square to the shank"),
-    ("ankle", ("knee", "ankle", "toe"), 90, -1, -1, "foot square to the shank")) for side in ("left", "right"))
+    name: str  # of the angle
+    points: tuple  # keypoints a, b, c; the angle is at b
+    offset: float  # degrees
+    sign: int  # of the inner angle
+    bend: int  # +1 where flexion turns clockwise on screen for somebody who faces right, else -1
+    zero: str  # the posture where it is 0
+    unit: str = "degrees"
+
+
+ANGLES = tuple(
+    Angle(f"{side}_{name}", tuple(f"{side}_{p}" for p in points), *rest)
+    for name, points, *rest in (
+        ("elbow", ("shoulder", "elbow", "wrist"), 180, -1, -1, "arm straight"),
+        ("shoulder", ("hip", "shoulder", "elbow"), 0, 1, -1, "arm along the trunk"),
+        ("hip", ("shoulder", "hip", "knee"), 180, -1, -1, "thigh in line with the trunk"),
+        ("knee", ("hip", "knee", "ankle"), 180, -1, 1, "leg straight"),
+        ("ankle", ("knee", "ankle", "big_toe"), 90, -1, -1, "foot square to the shank"),
+        ("ankle", ("knee", "ankle", "toe"), 90, -1, -1, "foot square to the shank"),
+    )
+    for side in ("left", "right")
+)
 
 # %% ../../nbs/02_core.kinematics.ipynb #f9921ab7
 def joint_angles(
-    ds:xr.Dataset, # poses or predictions
-    facing:str=None, # `left` or `right`, for 2-D poses seen from the side: signed angles
-) -> xr.DataArray: # (time, [lead,] angle, individual), degrees
+    ds: xr.Dataset,  # poses or predictions
+    facing: str = None,  # `left` or `right`, for 2-D poses seen from the side: signed angles
+) -> xr.DataArray:  # (time, [lead,] angle, individual), degrees
     "Angles of `ANGLES` that the skeleton has the keypoints for; flexion positive, full extension 0"
     known = set(get_skeleton(ds.attrs["skeleton"]).keypoints)
     table = [a for a in ANGLES if set(a.points) <= known]
-    if facing not in (None, "left", "right"): raise ValueError(f"facing must be left, right or None, got {facing!r}")
-    if facing and ds.sizes["space"] != 2: raise ValueError("facing is for poses in a picture; angles in 3-D need no side")
-    a, b, c = (ds.position.sel(keypoint=[t.points[i] for t in table]).transpose(..., "individual", "keypoint", "space").values.astype(np.float64)
-               for i in range(3))
+    if facing not in (None, "left", "right"):
+        raise ValueError(f"facing must be left, right or None, got {facing!r}")
+    if facing and ds.sizes["space"] != 2:
+        raise ValueError("facing is for poses in a picture; angles in 3-D need no side")
+    a, b, c = (
+        ds.position.sel(keypoint=[t.points[i] for t in table])
+        .transpose(..., "individual", "keypoint", "space")
+        .values.astype(np.float64)
+        for i in range(3)
+    )
     u, v = a - b, c - b
-    with np.errstate(invalid="ignore", divide="ignore"): # a bone of length 0 has no direction: NaN
-        u, v = (x/np.linalg.norm(x, axis=-1, keepdims=True) for x in (u, v))
+    with np.errstate(invalid="ignore", divide="ignore"):  # a bone of length 0 has no direction: NaN
+        u, v = (x / np.linalg.norm(x, axis=-1, keepdims=True) for x in (u, v))
     offset, sign, bend = (np.array([getattr(t, k) for t in table], float) for k in ("offset", "sign", "bend"))
-    inner = 2*np.arctan2(np.linalg.norm(u - v, axis=-1), np.linalg.norm(u + v, axis=-1))
-    angle = offset + sign*np.degrees(inner)
+    inner = 2 * np.arctan2(np.linalg.norm(u - v, axis=-1), np.linalg.norm(u + v, axis=-1))
+    angle = offset + sign * np.degrees(inner)
     if facing:
-        start = np.where(sign < 0, -1, 1)[:, None]*u # where c lies at 180 or 0 degrees of inner angle
-        turn = np.degrees(np.arctan2(start[..., 0]*v[..., 1] - start[..., 1]*v[..., 0], (start*v).sum(-1)))
-        if (facing == "left") != (ds.attrs["y_axis"] == "up"): turn = -turn
-        angle = (bend*turn + offset - np.where(sign < 0, 180, 0) + 90) % 360 - 90
+        start = np.where(sign < 0, -1, 1)[:, None] * u  # where c lies at 180 or 0 degrees of inner angle
+        turn = np.degrees(np.arctan2(start[..., 0] * v[..., 1] - start[..., 1] * v[..., 0], (start * v).sum(-1)))
+        if (facing == "left") != (ds.attrs["y_axis"] == "up"):
+            turn = -turn
+        angle = (bend * turn + offset - np.where(sign < 0, 180, 0) + 90) % 360 - 90
     dims = tuple(d for d in ds.position.dims if d not in ("space", "keypoint"))
-    out = xr.DataArray(angle, {**{d: ds[d] for d in dims}, "angle": [t.name for t in table]}, dims + ("angle",), "joint_angle", dict(unit="degrees"))
+    out = xr.DataArray(
+        angle,
+        {**{d: ds[d] for d in dims}, "angle": [t.name for t in table]},
+        dims + ("angle",),
+        "joint_angle",
+        dict(unit="degrees"),
+    )
     return out.transpose(..., "angle", "individual")
 
 # %% ../../nbs/02_core.kinematics.ipynb #a05aaa92
-SEGMENTS = {f"{side}_{name}": ((f"{side}_{a}",), (f"{side}_{b}",)) for side in ("left", "right") for name, a, b in
-            (("upper_arm", "shoulder", "elbow"), ("forearm", "elbow", "wrist"), ("thigh", "hip", "knee"), ("shank", "knee", "ankle"))}
-SEGMENTS |= {"trunk": (("left_hip", "right_hip"), ("left_shoulder", "right_shoulder")),
-             "shoulders": (("left_shoulder",), ("right_shoulder",)), "hips": (("left_hip",), ("right_hip",))}
+SEGMENTS = {
+    f"{side}_{name}": ((f"{side}_{a}",), (f"{side}_{b}",))
+    for side in ("left", "right")
+    for name, a, b in (
+        ("upper_arm", "shoulder", "elbow"),
+        ("forearm", "elbow", "wrist"),
+        ("thigh", "hip", "knee"),
+        ("shank", "knee", "ankle"),
+    )
+}
+SEGMENTS |= {
+    "trunk": (("left_hip", "right_hip"), ("left_shoulder", "right_shoulder")),
+    "shoulders": (("left_shoulder",), ("right_shoulder",)),
+    "hips": (("left_hip",), ("right_hip",)),
+}
+
 
 def segment_angles(
-    ds:xr.Dataset, # 2-D poses or predictions
-) -> xr.DataArray: # (time, [lead,] segment, individual), degrees
+    ds: xr.Dataset,  # 2-D poses or predictions
+) -> xr.DataArray:  # (time, [lead,] segment, individual), degrees
     "Direction of each of `SEGMENTS` from its first to its last point; mid-points where two are named"
-    if ds.sizes["space"] != 2: raise ValueError("segment angles are directions in a picture; these poses are 3-D")
+    if ds.sizes["space"] != 2:
+        raise ValueError("segment angles are directions in a picture; these poses are 3-D")
     known = set(get_skeleton(ds.attrs["skeleton"]).keypoints)
     table = {k: v for k, v in SEGMENTS.items() if set(v[0] + v[1]) <= known}
     middle = lambda names: ds.position.sel(keypoint=list(names)).mean("keypoint", skipna=False)

@@ -14,143 +14,156 @@ from .skeleton import LIMBS, get_skeleton
 
 # %% ../../nbs/03_core.metrics.ipynb #a6ef2a2d
 def _check(
-    pred, # (..., k, d)
-    ref, # (..., k, d)
-    visible, # (..., k) bool, or None: all
-) -> tuple: # the three as arrays; keypoints whose reference is NaN are not visible
+    pred,  # (..., k, d)
+    ref,  # (..., k, d)
+    visible,  # (..., k) bool, or None: all
+) -> tuple:  # the three as arrays; keypoints whose reference is NaN are not visible
     "Shapes must agree"
     pred, ref = np.asarray(pred), np.asarray(ref)
-    if pred.ndim < 2 or pred.shape != ref.shape: raise ValueError(f"pred and ref must have the same shape (..., keypoint, space), got {pred.shape} and {ref.shape}")
+    if pred.ndim < 2 or pred.shape != ref.shape:
+        raise ValueError(
+            f"pred and ref must have the same shape (..., keypoint, space), got {pred.shape} and {ref.shape}"
+        )
     visible = np.ones(ref.shape[:-1], bool) if visible is None else np.asarray(visible, bool)
-    if visible.shape != ref.shape[:-1]: raise ValueError(f"visible must have shape {ref.shape[:-1]}, got {visible.shape}")
+    if visible.shape != ref.shape[:-1]:
+        raise ValueError(f"visible must have shape {ref.shape[:-1]}, got {visible.shape}")
     return pred, ref, visible & np.isfinite(ref).all(-1)
 
 # %% ../../nbs/03_core.metrics.ipynb #6433cd78
 def _no_gaps(
-    pred, # (..., k, d)
-    visible, # (..., k) bool
+    pred,  # (..., k, d)
+    visible,  # (..., k) bool
 ):
     "A distance or an angle to nowhere is undefined; leaving it out would reward it"
     if not np.isfinite(pred[visible]).all():
-        raise ValueError("pred is NaN at keypoints that are visible in ref: fill them (say, with the last pose) or score with pck, which counts them as missed")
+        raise ValueError(
+            "pred is NaN at keypoints that are visible in ref: fill them (say, with the last pose) or score with pck, which counts them as missed"
+        )
 
 # %% ../../nbs/03_core.metrics.ipynb #260c71fa
 def box_size(
-    ref, # (..., k, 2) reference poses
-    visible=None, # (..., k) bool
-    box=None, # (..., 4) xyxy to use instead of the keypoints' own
-) -> np.ndarray: # (...) longer side, in ref's unit; NaN where fewer than two keypoints are visible
+    ref,  # (..., k, 2) reference poses
+    visible=None,  # (..., k) bool
+    box=None,  # (..., 4) xyxy to use instead of the keypoints' own
+) -> np.ndarray:  # (...) longer side, in ref's unit; NaN where fewer than two keypoints are visible
     "Longer side of the box around a person"
     if box is not None:
         box = np.asarray(box, float)
-        if box.shape[-1] != 4 or box.shape[:-1] != np.shape(ref)[:-2]: raise ValueError(f"box must be {np.shape(ref)[:-2] + (4,)} (x0, y0, x1, y1), got {box.shape}")
+        if box.shape[-1] != 4 or box.shape[:-1] != np.shape(ref)[:-2]:
+            raise ValueError(f"box must be {np.shape(ref)[:-2] + (4,)} (x0, y0, x1, y1), got {box.shape}")
         return (box[..., 2:] - box[..., :2]).max(-1)
     _, ref, visible = _check(ref, ref, visible)
     v = visible[..., None]
     side = (np.where(v, ref, -np.inf).max(-2) - np.where(v, ref, np.inf).min(-2)).max(-1)
     return np.where(side > 0, side, np.nan)
 
+
 def torso_size(
-    ref, # (..., k, 2) reference poses
-    visible=None, # (..., k) bool
-    skeleton="body13", # skeleton or its name
-    box=None, # (..., 4) xyxy for the fallback
-) -> np.ndarray: # (...) in ref's unit
+    ref,  # (..., k, 2) reference poses
+    visible=None,  # (..., k) bool
+    skeleton="body13",  # skeleton or its name
+    box=None,  # (..., 4) xyxy for the fallback
+) -> np.ndarray:  # (...) in ref's unit
     "Right shoulder to left hip; a third of the box where one is hidden"
     s = get_skeleton(skeleton)
     _, ref, visible = _check(ref, ref, visible)
     a, b = s.index("right_shoulder"), s.index("left_hip")
     torso = np.linalg.norm(ref[..., a, :] - ref[..., b, :], axis=-1)
-    return np.where(visible[..., a] & visible[..., b] & (torso > 0), torso, box_size(ref, visible, box)/3)
+    return np.where(visible[..., a] & visible[..., b] & (torso > 0), torso, box_size(ref, visible, box) / 3)
 
 # %% ../../nbs/03_core.metrics.ipynb #86b90196
 def pck(
-    pred, # (..., k, 2) predicted poses
-    ref, # (..., k, 2) reference poses
-    visible=None, # (..., k) bool, reference keypoints that are known
+    pred,  # (..., k, 2) predicted poses
+    ref,  # (..., k, 2) reference poses
+    visible=None,  # (..., k) bool, reference keypoints that are known
     *,
-    threshold=.2, # fraction of the person's size
-    normaliser="torso", # `torso` or `box`
-    skeleton="body13", # skeleton or its name, for the torso
-    box=None, # (..., 4) xyxy instead of the box around the visible keypoints
-    axis=None, # axes of (..., k) to average over; None: all, giving one number
-): # percent; NaN where there is nothing to score
+    threshold=0.2,  # fraction of the person's size
+    normaliser="torso",  # `torso` or `box`
+    skeleton="body13",  # skeleton or its name, for the torso
+    box=None,  # (..., 4) xyxy instead of the box around the visible keypoints
+    axis=None,  # axes of (..., k) to average over; None: all, giving one number
+):  # percent; NaN where there is nothing to score
     "Percentage of correct keypoints"
     pred, ref, visible = _check(pred, ref, visible)
-    if normaliser == "torso": size = torso_size(ref, visible, skeleton, box)
-    elif normaliser == "box": size = box_size(ref, visible, box)
-    else: raise ValueError(f"normaliser must be torso or box, got {normaliser!r}")
+    if normaliser == "torso":
+        size = torso_size(ref, visible, skeleton, box)
+    elif normaliser == "box":
+        size = box_size(ref, visible, box)
+    else:
+        raise ValueError(f"normaliser must be torso or box, got {normaliser!r}")
     count = visible & np.isfinite(size)[..., None]
-    correct = np.linalg.norm(pred - ref, axis=-1) <= threshold*size[..., None] # False for NaN
+    correct = np.linalg.norm(pred - ref, axis=-1) <= threshold * size[..., None]  # False for NaN
     n = count.sum(axis)
-    out = 100*(correct & count).sum(axis)/np.where(n, n, np.nan)
+    out = 100 * (correct & count).sum(axis) / np.where(n, n, np.nan)
     return float(out) if out.ndim == 0 else out
 
 # %% ../../nbs/03_core.metrics.ipynb #c267cde9
 VIEWS = ("front", "side", "back")
-SIDE = .2 # of the torso: a body whose shoulders and hips are narrower than this is seen from the side
+SIDE = 0.2  # of the torso: a body whose shoulders and hips are narrower than this is seen from the side
 
 
 def view(
-    ref, # (..., k, 2) reference poses, y down
-    visible=None, # (..., k) bool, reference keypoints that are known
+    ref,  # (..., k, 2) reference poses, y down
+    visible=None,  # (..., k) bool, reference keypoints that are known
     *,
-    skeleton="body13", # skeleton or its name
-) -> np.ndarray: # (...) of `VIEWS`; None where the torso is not visible, or points at the camera
+    skeleton="body13",  # skeleton or its name
+) -> np.ndarray:  # (...) of `VIEWS`; None where the torso is not visible, or points at the camera
     "From where a body is seen, however it lies in the picture"
     s = get_skeleton(skeleton)
     _, ref, visible = _check(ref, ref, visible)
     if ref.shape[-1] != 2:
         raise ValueError(f"a view is that of a pose in a picture, (..., keypoint, 2), got {ref.shape}")
     corners = [s.index(f"{side}_{part}") for part in ("shoulder", "hip") for side in ("left", "right")]
-    a, b, c, d = np.moveaxis(ref[..., corners, :].astype(float), -2, 0) # left and right shoulder, left and right hip
-    up, width = (a + b - c - d)/2, (a - b + c - d)/2
+    a, b, c, d = np.moveaxis(ref[..., corners, :].astype(float), -2, 0)  # left and right shoulder, left and right hip
+    up, width = (a + b - c - d) / 2, (a - b + c - d) / 2
     long, torso = np.linalg.norm(up, axis=-1), torso_size(ref, visible, s)
-    across = (up[..., 0]*width[..., 1] - up[..., 1]*width[..., 0])/np.where(long > 0, long, np.nan) # NaN is in no view
+    across = (up[..., 0] * width[..., 1] - up[..., 1] * width[..., 0]) / np.where(
+        long > 0, long, np.nan
+    )  # NaN is in no view
     seen = np.full(long.shape, None, object)
-    known = visible[..., corners].all(-1) & (long >= torso/2)
-    where = across > SIDE*torso, abs(across) <= SIDE*torso, across < -SIDE*torso
+    known = visible[..., corners].all(-1) & (long >= torso / 2)
+    where = across > SIDE * torso, abs(across) <= SIDE * torso, across < -SIDE * torso
     for name, here in zip(VIEWS, where):
         seen[known & here] = name
     return seen[()]
 
 # %% ../../nbs/03_core.metrics.ipynb #f740f512
-def _in_pairs(visible, skeleton): # (..., k): visible, with a partner that is visible too
+def _in_pairs(visible, skeleton):  # (..., k): visible, with a partner that is visible too
     flip = np.asarray(get_skeleton(skeleton).flip)
     return visible & visible[..., flip] & (flip != np.arange(len(flip)))
 
 
 def swapped(
-    pred, # (..., k, 2) predicted poses; NaN is not swapped
-    ref, # (..., k, 2) reference poses
-    visible=None, # (..., k) bool, reference keypoints that are known
+    pred,  # (..., k, 2) predicted poses; NaN is not swapped
+    ref,  # (..., k, 2) reference poses
+    visible=None,  # (..., k) bool, reference keypoints that are known
     *,
-    threshold=.2, # fraction of the person's size
-    size=None, # (...) size of each person, in ref's unit; None: `torso_size`
-    skeleton="body13", # skeleton or its name
-    axis=None, # axes of (..., k) to average over; None: all, giving one number
-): # percent of the keypoints that are visible together with their partner; NaN where there are none
+    threshold=0.2,  # fraction of the person's size
+    size=None,  # (...) size of each person, in ref's unit; None: `torso_size`
+    skeleton="body13",  # skeleton or its name
+    axis=None,  # axes of (..., k) to average over; None: all, giving one number
+):  # percent of the keypoints that are visible together with their partner; NaN where there are none
     "How many keypoints lie on their partner's place and not on their own: left taken for right"
     pred, ref, visible = _check(pred, ref, visible)
     size = torso_size(ref, visible, skeleton) if size is None else np.asarray(size, float)
     if size.shape != ref.shape[:-2]:
         raise ValueError(f"size must have shape {ref.shape[:-2]}, got {size.shape}")
-    near = lambda to: np.linalg.norm(pred - to, axis=-1) <= threshold*size[..., None] # False for NaN
+    near = lambda to: np.linalg.norm(pred - to, axis=-1) <= threshold * size[..., None]  # False for NaN
     count = _in_pairs(visible, skeleton) & np.isfinite(size)[..., None]
     wrong = near(ref[..., get_skeleton(skeleton).flip, :]) & ~near(ref) & count
     n = count.sum(axis)
-    out = 100*wrong.sum(axis)/np.where(n, n, np.nan)
+    out = 100 * wrong.sum(axis) / np.where(n, n, np.nan)
     return float(out) if out.ndim == 0 else out
 
 
 def swapped_by_view(
-    pred, # (n, k, 2) predicted poses
-    ref, # (n, k, 2) reference poses
-    visible=None, # (n, k) bool
+    pred,  # (n, k, 2) predicted poses
+    ref,  # (n, k, 2) reference poses
+    visible=None,  # (n, k) bool
     *,
-    size=None, # (n,) as in `swapped`
-    skeleton="body13", # skeleton or its name
-) -> dict: # of each of `VIEWS`: poses, keypoints in visible pairs, swapped in percent (None where there are none)
+    size=None,  # (n,) as in `swapped`
+    skeleton="body13",  # skeleton or its name
+) -> dict:  # of each of `VIEWS`: poses, keypoints in visible pairs, swapped in percent (None where there are none)
     "Left taken for right, in each view; poses without a view are in none"
     pred, ref, visible = _check(pred, ref, visible)
     size = torso_size(ref, visible, skeleton) if size is None else np.asarray(size, float)
@@ -164,97 +177,119 @@ def swapped_by_view(
 
 # %% ../../nbs/03_core.metrics.ipynb #f6f898da
 def mpjpe(
-    pred, # (..., k, d) predicted poses
-    ref, # (..., k, d) reference poses
-    visible=None, # (..., k) bool
+    pred,  # (..., k, d) predicted poses
+    ref,  # (..., k, d) reference poses
+    visible=None,  # (..., k) bool
     *,
-    axis=None, # axes of (..., k) to average over; None: all
-): # mean distance in the input's unit; NaN where nothing is visible
+    axis=None,  # axes of (..., k) to average over; None: all
+):  # mean distance in the input's unit; NaN where nothing is visible
     "Mean per joint position error"
     pred, ref, visible = _check(pred, ref, visible)
     _no_gaps(pred, visible)
     distance = np.where(visible, np.linalg.norm(pred - ref, axis=-1), 0)
     n = visible.sum(axis)
-    out = distance.sum(axis)/np.where(n, n, np.nan)
+    out = distance.sum(axis) / np.where(n, n, np.nan)
     return float(out) if out.ndim == 0 else out
 
 # %% ../../nbs/03_core.metrics.ipynb #346f0856
 def wrap(
-    angle, # radians
-): # the same direction in (-pi, pi]
+    angle,  # radians
+):  # the same direction in (-pi, pi]
     "One turn more or less is the same direction"
-    return -((-np.asarray(angle) + np.pi) % (2*np.pi) - np.pi)
+    return -((-np.asarray(angle) + np.pi) % (2 * np.pi) - np.pi)
 
 # %% ../../nbs/03_core.metrics.ipynb #eb7f1fb5
-_HANGS_ON = [4, 0, 4, 2, 11, 9, 5, 9, 7, 11, 11] # for all of LIMBS but the last, the hip line
+_HANGS_ON = [4, 0, 4, 2, 11, 9, 5, 9, 7, 11, 11]  # for all of LIMBS but the last, the hip line
+
 
 def limb_angle_error(
-    pred, # (..., k, 2) predicted poses
-    ref, # (..., k, 2) reference poses
-    visible=None, # (..., k) bool
-    skeleton="body13", # skeleton or its name
+    pred,  # (..., k, 2) predicted poses
+    ref,  # (..., k, 2) reference poses
+    visible=None,  # (..., k) bool
+    skeleton="body13",  # skeleton or its name
     *,
-    relative:bool=False, # each limb against the one it hangs on
-    min_length:float=3., # limbs shorter than this in ref are left out, in ref's unit
-) -> tuple: # norm (...) and per limb (..., L), radians; NaN where nothing counts
+    relative: bool = False,  # each limb against the one it hangs on
+    min_length: float = 3.0,  # limbs shorter than this in ref are left out, in ref's unit
+) -> tuple:  # norm (...) and per limb (..., L), radians; NaN where nothing counts
     "Difference in limb orientation, as a norm over limbs and for each limb"
     s = get_skeleton(skeleton)
     pred, ref, visible = _check(pred, ref, visible)
-    if ref.shape[-1] != 2 or ref.shape[-2] != s.n: raise ValueError(f"limb angles need poses (..., {s.n}, 2) of {s.name!r}, got {ref.shape}")
+    if ref.shape[-1] != 2 or ref.shape[-2] != s.n:
+        raise ValueError(f"limb angles need poses (..., {s.n}, 2) of {s.name!r}, got {ref.shape}")
     _no_gaps(pred, visible)
-    if relative and len(s.limbs) != len(LIMBS): raise ValueError(f"relative angles need all {len(LIMBS)} limbs, {s.name!r} has {len(s.limbs)}")
+    if relative and len(s.limbs) != len(LIMBS):
+        raise ValueError(f"relative angles need all {len(LIMBS)} limbs, {s.name!r} has {len(s.limbs)}")
     i, j = np.array(s.limbs).T
     along = ref[..., j, :] - ref[..., i, :]
     valid = visible[..., i] & visible[..., j] & (np.linalg.norm(along, axis=-1) >= min_length)
     turn = lambda v: np.arctan2(v[..., 1], v[..., 0])
     d = turn(pred[..., j, :] - pred[..., i, :]) - turn(along)
-    if relative: d, valid = d[..., :-1] - d[..., _HANGS_ON], valid[..., :-1] & valid[..., _HANGS_ON]
+    if relative:
+        d, valid = d[..., :-1] - d[..., _HANGS_ON], valid[..., :-1] & valid[..., _HANGS_ON]
     d = np.where(valid, abs(wrap(d)), np.nan)
     n = valid.sum(-1)
-    return np.sqrt(d.shape[-1]/np.where(n, n, np.nan)*np.nansum(d**2, -1)), d
+    return np.sqrt(d.shape[-1] / np.where(n, n, np.nan) * np.nansum(d**2, -1)), d
 
 # %% ../../nbs/03_core.metrics.ipynb #728dace1
 def classification_table(
-    y_true, # (n,) class numbers
-    y_pred, # (n,) class numbers
-    classes, # class names, in the order of their numbers
-) -> dict: # plain numbers and lists, ready for JSON; None where there is nothing to divide by
+    y_true,  # (n,) class numbers
+    y_pred,  # (n,) class numbers
+    classes,  # class names, in the order of their numbers
+) -> dict:  # plain numbers and lists, ready for JSON; None where there is nothing to divide by
     "Recall, precision and F1 per class, macro F1, accuracy, majority baseline, confusion matrix"
     y_true, y_pred, n = np.asarray(y_true), np.asarray(y_pred), len(classes)
     if y_true.ndim != 1 or y_true.shape != y_pred.shape or not len(y_true):
-        raise ValueError(f"y_true and y_pred must be two lists of the same length, not empty; got shapes {y_true.shape} and {y_pred.shape}")
+        raise ValueError(
+            f"y_true and y_pred must be two lists of the same length, not empty; got shapes {y_true.shape} and {y_pred.shape}"
+        )
     for name, y in (("y_true", y_true), ("y_pred", y_pred)):
-        if not np.issubdtype(y.dtype, np.integer) or y.min() < 0 or y.max() >= n: raise ValueError(f"{name} must hold whole numbers from 0 to {n - 1}, leave samples without a class (-1) out")
-    confusion = np.bincount(y_true*n + y_pred, minlength=n*n).reshape(n, n)
+        if not np.issubdtype(y.dtype, np.integer) or y.min() < 0 or y.max() >= n:
+            raise ValueError(
+                f"{name} must hold whole numbers from 0 to {n - 1}, leave samples without a class (-1) out"
+            )
+    confusion = np.bincount(y_true * n + y_pred, minlength=n * n).reshape(n, n)
     hit, was, said = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
-    part = lambda a, b: [float(x)/float(y) if y else None for x, y in zip(a, b)]
-    f1 = part(2*hit, was + said)
+    part = lambda a, b: [float(x) / float(y) if y else None for x, y in zip(a, b)]
+    f1 = part(2 * hit, was + said)
     occurs = [i for i in range(n) if was[i] + said[i]]
-    return dict(classes=list(classes), n=int(len(y_true)), support=was.tolist(), recall=part(hit, was), precision=part(hit, said), f1=f1,
-                macro_f1=float(np.mean([f1[i] for i in occurs])), accuracy=float(hit.sum()/len(y_true)),
-                majority=float(was.max()/len(y_true)), confusion=confusion.tolist())
+    return dict(
+        classes=list(classes),
+        n=int(len(y_true)),
+        support=was.tolist(),
+        recall=part(hit, was),
+        precision=part(hit, said),
+        f1=f1,
+        macro_f1=float(np.mean([f1[i] for i in occurs])),
+        accuracy=float(hit.sum() / len(y_true)),
+        majority=float(was.max() / len(y_true)),
+        confusion=confusion.tolist(),
+    )
 
 # %% ../../nbs/03_core.metrics.ipynb #52a1cb4d
 def auc(
-    score, # (n,) any real numbers
-    positive, # (n,) bool, what it was
-) -> float: # 0 to 1
+    score,  # (n,) any real numbers
+    positive,  # (n,) bool, what it was
+) -> float:  # 0 to 1
     "Area under the ROC curve, from ranks (Mann-Whitney)"
     score, positive = np.asarray(score, float), np.asarray(positive, bool)
     n = positive.sum()
-    if score.shape != positive.shape or score.ndim != 1 or n in (0, len(positive)): raise ValueError("auc needs one score per sample, and both positive and negative samples")
-    if np.isnan(score).any(): raise ValueError("auc got a score that is NaN")
-    return float((rankdata(score)[positive].sum() - n*(n + 1)/2)/(n*(len(positive) - n)))
+    if score.shape != positive.shape or score.ndim != 1 or n in (0, len(positive)):
+        raise ValueError("auc needs one score per sample, and both positive and negative samples")
+    if np.isnan(score).any():
+        raise ValueError("auc got a score that is NaN")
+    return float((rankdata(score)[positive].sum() - n * (n + 1) / 2) / (n * (len(positive) - n)))
 
 # %% ../../nbs/03_core.metrics.ipynb #63d4d44d
 def calibration_error(
-    confidence, # (n,) in [0, 1]
-    right, # (n,) bool, what came true
-    bins:int=10, # of equal width
-) -> float: # 0 (what is said comes true) to 1
+    confidence,  # (n,) in [0, 1]
+    right,  # (n,) bool, what came true
+    bins: int = 10,  # of equal width
+) -> float:  # 0 (what is said comes true) to 1
     "Expected calibration error"
     confidence, right = np.asarray(confidence, float), np.asarray(right, float)
-    if confidence.shape != right.shape or confidence.ndim != 1 or not len(right): raise ValueError("calibration_error needs one confidence for each answer, and at least one")
-    if not ((confidence >= 0) & (confidence <= 1)).all(): raise ValueError("a confidence is a probability: between 0 and 1")
-    place = np.minimum((confidence*bins).astype(int), bins - 1)
-    return float(abs(np.bincount(place, confidence - right, bins)).sum()/len(right))
+    if confidence.shape != right.shape or confidence.ndim != 1 or not len(right):
+        raise ValueError("calibration_error needs one confidence for each answer, and at least one")
+    if not ((confidence >= 0) & (confidence <= 1)).all():
+        raise ValueError("a confidence is a probability: between 0 and 1")
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    return float(abs(np.bincount(place, confidence - right, bins)).sum() / len(right))

@@ -15,109 +15,165 @@ from .skeleton import get_skeleton
 
 # %% ../../nbs/01_core.poses.ipynb #c757ff13
 DIMS = ("time", "space", "keypoint", "individual")
-ALLOWED = dict(role=("estimated", "predicted", "reference"), y_axis=("down", "up"), space_unit=("px", "m", "normalised"))
+ALLOWED = dict(
+    role=("estimated", "predicted", "reference"), y_axis=("down", "up"), space_unit=("px", "m", "normalised")
+)
+
 
 class PoseError(ValueError):
     "A pose data set that does not hold what it should"
 
 # %% ../../nbs/01_core.poses.ipynb #34c8d5aa
 def _increasing(
-    values:np.ndarray, # coordinate values
-    name:str, # its name, for the message
+    values: np.ndarray,  # coordinate values
+    name: str,  # its name, for the message
 ):
     "Refuse times or leads that are not finite and strictly increasing"
-    if not np.isfinite(values).all(): raise PoseError(f"{name} holds values that are not finite; give every {name} in seconds")
+    if not np.isfinite(values).all():
+        raise PoseError(f"{name} holds values that are not finite; give every {name} in seconds")
     bad = np.flatnonzero(np.diff(values) <= 0)
-    if len(bad): raise PoseError(f"{name} must increase, but {name}[{bad[0]+1}] = {values[bad[0]+1]:g} s follows {values[bad[0]]:g} s; "
-                                 "sort, and drop what is there twice")
+    if len(bad):
+        raise PoseError(
+            f"{name} must increase, but {name}[{bad[0] + 1}] = {values[bad[0] + 1]:g} s follows {values[bad[0]]:g} s; "
+            "sort, and drop what is there twice"
+        )
 
 # %% ../../nbs/01_core.poses.ipynb #00ac5dbb
 def validate(
-    ds:xr.Dataset, # poses or predictions
-) -> xr.Dataset: # the same, when all is well
+    ds: xr.Dataset,  # poses or predictions
+) -> xr.Dataset:  # the same, when all is well
     "Check dims, coordinates, values and attributes; a `PoseError` names what is wrong and the cure"
-    if not isinstance(ds, xr.Dataset): raise PoseError(f"poses are an xarray.Dataset, got {type(ds).__name__}; make one with poses(...)")
+    if not isinstance(ds, xr.Dataset):
+        raise PoseError(f"poses are an xarray.Dataset, got {type(ds).__name__}; make one with poses(...)")
     for name in ("position", "confidence"):
-        if name not in ds: raise PoseError(f"the data set has no {name!r}, only {sorted(ds.data_vars)}")
+        if name not in ds:
+            raise PoseError(f"the data set has no {name!r}, only {sorted(ds.data_vars)}")
     dims = DIMS if "lead" not in ds.dims else ("time", "lead") + DIMS[1:]
     for name, want in (("position", dims), ("confidence", tuple(d for d in dims if d != "space"))):
         if ds[name].dims != want:
-            raise PoseError(f"{name} has dims {ds[name].dims}, expected {want}; rename (dims are singular) or transpose")
+            raise PoseError(
+                f"{name} has dims {ds[name].dims}, expected {want}; rename (dims are singular) or transpose"
+            )
     for d in dims:
-        if d not in ds.coords: raise PoseError(f"the {d!r} dimension has no coordinate")
+        if d not in ds.coords:
+            raise PoseError(f"the {d!r} dimension has no coordinate")
     lacks = [a for a in ("fps", "time_unit", "skeleton", *ALLOWED) if a not in ds.attrs]
-    if lacks: raise PoseError(f"attributes are missing: {', '.join(lacks)}")
+    if lacks:
+        raise PoseError(f"attributes are missing: {', '.join(lacks)}")
     for a, allowed in ALLOWED.items():
-        if ds.attrs[a] not in allowed: raise PoseError(f"{a} is {ds.attrs[a]!r}, must be one of {', '.join(allowed)}")
-    if ds.attrs["time_unit"] != "seconds": raise PoseError(f"time_unit is {ds.attrs['time_unit']!r}; only seconds are read, divide frames by fps")
+        if ds.attrs[a] not in allowed:
+            raise PoseError(f"{a} is {ds.attrs[a]!r}, must be one of {', '.join(allowed)}")
+    if ds.attrs["time_unit"] != "seconds":
+        raise PoseError(f"time_unit is {ds.attrs['time_unit']!r}; only seconds are read, divide frames by fps")
     _increasing(ds.time.values, "time")
     space = tuple(map(str, ds.space.values))
-    if space not in (("x", "y"), ("x", "y", "z")): raise PoseError(f"space is {space}, must be (x, y) or (x, y, z)")
+    if space not in (("x", "y"), ("x", "y", "z")):
+        raise PoseError(f"space is {space}, must be (x, y) or (x, y, z)")
     skeleton = get_skeleton(ds.attrs["skeleton"])
     if tuple(map(str, ds.keypoint.values)) != skeleton.keypoints:
-        raise PoseError(f"keypoints {list(map(str, ds.keypoint.values))} are not those of {skeleton.name!r}, {list(skeleton.keypoints)}")
-    if len(set(map(str, ds.individual.values))) != ds.sizes["individual"]: raise PoseError("two individuals share a name")
-    if np.isinf(ds.position.values).any(): raise PoseError("position holds infinite values; use NaN for what is not known")
+        raise PoseError(
+            f"keypoints {list(map(str, ds.keypoint.values))} are not those of {skeleton.name!r}, {list(skeleton.keypoints)}"
+        )
+    if len(set(map(str, ds.individual.values))) != ds.sizes["individual"]:
+        raise PoseError("two individuals share a name")
+    if np.isinf(ds.position.values).any():
+        raise PoseError("position holds infinite values; use NaN for what is not known")
     c = ds.confidence.values
-    if ((c < 0) | (c > 1)).any(): raise PoseError(f"confidence must lie in [0, 1], found {np.nanmin(c):g} to {np.nanmax(c):g}")
+    if ((c < 0) | (c > 1)).any():
+        raise PoseError(f"confidence must lie in [0, 1], found {np.nanmin(c):g} to {np.nanmax(c):g}")
     if "lead" in ds.dims:
         lead = ds.lead.values
         _increasing(lead, "lead")
-        if ds.attrs["role"] != "predicted": raise PoseError(f"only predictions have a lead, but the role is {ds.attrs['role']!r}")
-        if len(lead) and not 0 < lead[0] <= lead[-1] <= 10: raise PoseError(f"leads run from {lead[0]:g} to {lead[-1]:g} s; give them in seconds (0.08, not 80)")
+        if ds.attrs["role"] != "predicted":
+            raise PoseError(f"only predictions have a lead, but the role is {ds.attrs['role']!r}")
+        if len(lead) and not 0 < lead[0] <= lead[-1] <= 10:
+            raise PoseError(f"leads run from {lead[0]:g} to {lead[-1]:g} s; give them in seconds (0.08, not 80)")
     return ds
 
 # %% ../../nbs/01_core.poses.ipynb #fccbcc20
 def poses(
-    position, # (time, space, keypoint, individual), or (time, keypoint, space) for one person; with a lead: after time
+    position,  # (time, space, keypoint, individual), or (time, keypoint, space) for one person; with a lead: after time
     *,
-    skeleton="body13", # skeleton name
-    confidence=None, # (time, keypoint, individual) or (time, keypoint), in [0, 1]; None: NaN, not known
-    time=None, # (time,) seconds, increasing; None: frame number / fps
-    fps=None, # nominal frames per second; None: from the median time step
-    lead=None, # (lead,) seconds, for predictions
-    individuals=("id_0",), # names
-    space_unit="px", # px, m or normalised
-    y_axis="down", # down (images) or up
-    role="estimated", # estimated, predicted or reference
-    source_software="sports_nb", # who made them
-    source_file="", # from what
-) -> xr.Dataset: # validated
+    skeleton="body13",  # skeleton name
+    confidence=None,  # (time, keypoint, individual) or (time, keypoint), in [0, 1]; None: NaN, not known
+    time=None,  # (time,) seconds, increasing; None: frame number / fps
+    fps=None,  # nominal frames per second; None: from the median time step
+    lead=None,  # (lead,) seconds, for predictions
+    individuals=("id_0",),  # names
+    space_unit="px",  # px, m or normalised
+    y_axis="down",  # down (images) or up
+    role="estimated",  # estimated, predicted or reference
+    source_software="sports_nb",  # who made them
+    source_file="",  # from what
+) -> xr.Dataset:  # validated
     "Poses as a Dataset in movement's schema"
     skeleton = get_skeleton(skeleton)
     position = np.asarray(position)
-    position = position.astype(np.result_type(position.dtype, np.float32), copy=False) # keeps float64, makes integers float
+    position = position.astype(
+        np.result_type(position.dtype, np.float32), copy=False
+    )  # keeps float64, makes integers float
     extra = lead is not None
-    if position.ndim == 3 + extra: position = np.moveaxis(position, -1, -2)[..., None]
+    if position.ndim == 3 + extra:
+        position = np.moveaxis(position, -1, -2)[..., None]
     if position.ndim != 4 + extra:
-        want = "(time, lead, space, keypoint, individual) or (time, lead, keypoint, space)" if extra else "(time, space, keypoint, individual) or (time, keypoint, space)"
+        want = (
+            "(time, lead, space, keypoint, individual) or (time, lead, keypoint, space)"
+            if extra
+            else "(time, space, keypoint, individual) or (time, keypoint, space)"
+        )
         raise PoseError(f"position must be {want}, got shape {position.shape}")
     if position.shape[-2] != skeleton.n or position.shape[-3] not in (2, 3):
-        raise PoseError(f"position has {position.shape[-2]} keypoints in {position.shape[-3]} dimensions; {skeleton.name!r} has {skeleton.n}, in 2 or 3")
+        raise PoseError(
+            f"position has {position.shape[-2]} keypoints in {position.shape[-3]} dimensions; {skeleton.name!r} has {skeleton.n}, in 2 or 3"
+        )
     shape = position.shape[:-3] + position.shape[-2:]
     confidence = np.full(shape, np.nan, np.float32) if confidence is None else np.asarray(confidence, np.float32)
-    if confidence.shape == shape[:-1] and shape[-1] == 1: confidence = confidence[..., None]
-    if confidence.shape != shape: raise PoseError(f"confidence has shape {confidence.shape}, the positions need {shape}")
-    if time is None and fps is None: raise PoseError("give the frames' times in seconds, or fps")
-    time = np.arange(len(position))/fps if time is None else np.asarray(time, np.float64)
+    if confidence.shape == shape[:-1] and shape[-1] == 1:
+        confidence = confidence[..., None]
+    if confidence.shape != shape:
+        raise PoseError(f"confidence has shape {confidence.shape}, the positions need {shape}")
+    if time is None and fps is None:
+        raise PoseError("give the frames' times in seconds, or fps")
+    time = np.arange(len(position)) / fps if time is None else np.asarray(time, np.float64)
     _increasing(time, "time")
-    if fps is None: fps = 1/np.median(np.diff(time)) if len(time) > 1 else np.nan
-    coords = dict(time=time, space=list("xyz"[:position.shape[-3]]), keypoint=list(skeleton.keypoints), individual=list(individuals))
+    if fps is None:
+        fps = 1 / np.median(np.diff(time)) if len(time) > 1 else np.nan
+    coords = dict(
+        time=time,
+        space=list("xyz"[: position.shape[-3]]),
+        keypoint=list(skeleton.keypoints),
+        individual=list(individuals),
+    )
     dims = DIMS
-    if extra: coords["lead"], dims = np.atleast_1d(np.asarray(lead, np.float64)), ("time", "lead") + DIMS[1:]
+    if extra:
+        coords["lead"], dims = np.atleast_1d(np.asarray(lead, np.float64)), ("time", "lead") + DIMS[1:]
     for d, n in zip(dims, position.shape):
-        if len(coords[d]) != n: raise PoseError(f"{len(coords[d])} values of {d!r} for {n} in position")
-    return validate(xr.Dataset(
-        dict(position=(dims, position), confidence=(tuple(d for d in dims if d != "space"), confidence)), coords,
-        dict(fps=float(fps), time_unit="seconds", source_software=source_software, source_file=str(source_file), ds_type="poses",
-             skeleton=skeleton.name, space_unit=space_unit, y_axis=y_axis, role=role)))
+        if len(coords[d]) != n:
+            raise PoseError(f"{len(coords[d])} values of {d!r} for {n} in position")
+    return validate(
+        xr.Dataset(
+            dict(position=(dims, position), confidence=(tuple(d for d in dims if d != "space"), confidence)),
+            coords,
+            dict(
+                fps=float(fps),
+                time_unit="seconds",
+                source_software=source_software,
+                source_file=str(source_file),
+                ds_type="poses",
+                skeleton=skeleton.name,
+                space_unit=space_unit,
+                y_axis=y_axis,
+                role=role,
+            ),
+        )
+    )
 
 # %% ../../nbs/01_core.poses.ipynb #df2fe65c
 def to_array(
-    ds:xr.Dataset, # poses or predictions
-    individual=0, # number of the person
-    min_confidence:float=0., # keypoints below it are not visible
-) -> tuple: # position (time, [lead,] keypoint, space) and visible (time, [lead,] keypoint)
+    ds: xr.Dataset,  # poses or predictions
+    individual=0,  # number of the person
+    min_confidence: float = 0.0,  # keypoints below it are not visible
+) -> tuple:  # position (time, [lead,] keypoint, space) and visible (time, [lead,] keypoint)
     "One person's poses as arrays, the way networks and metrics read them"
     one = ds.isel(individual=individual)
     position = one.position.transpose(..., "keypoint", "space").values
@@ -125,130 +181,163 @@ def to_array(
 
 # %% ../../nbs/01_core.poses.ipynb #495c8b14
 def fill_gaps(
-    ds:xr.Dataset, # poses
-    max_gap_s:float, # longest gap to bridge, seconds between its two good neighbours
-) -> xr.Dataset: # the same, short gaps filled; confidence untouched
+    ds: xr.Dataset,  # poses
+    max_gap_s: float,  # longest gap to bridge, seconds between its two good neighbours
+) -> xr.Dataset:  # the same, short gaps filled; confidence untouched
     "Bridge short gaps in time linearly"
     time = ds.time.values
-    if not len(time): return ds
+    if not len(time):
+        return ds
+
     def bridge(series):
         ok = np.isfinite(series)
-        if not ok.any(): return series
+        if not ok.any():
+            return series
         before = np.maximum.accumulate(np.where(ok, time, -np.inf))
         after = np.minimum.accumulate(np.where(ok, time, np.inf)[::-1])[::-1]
         return np.where(ok | (after - before > max_gap_s + 1e-9), series, np.interp(time, time[ok], series[ok]))
+
     return ds.assign(position=ds.position.copy(data=np.apply_along_axis(bridge, 0, ds.position.values)))
 
 # %% ../../nbs/01_core.poses.ipynb #09759328
 def butterworth(
-    ds:xr.Dataset, # poses
-    cutoff_hz:float, # frequency whose amplitude falls to 1/sqrt(2), Hz
-    order:int=4, # order of the two passes together, even
-) -> xr.Dataset: # smoothed poses; NaN stays NaN
+    ds: xr.Dataset,  # poses
+    cutoff_hz: float,  # frequency whose amplitude falls to 1/sqrt(2), Hz
+    order: int = 4,  # order of the two passes together, even
+) -> xr.Dataset:  # smoothed poses; NaN stays NaN
     "Zero-lag Butterworth low-pass; uneven times are filtered on an even grid and read back"
     time = ds.time.values
-    if order < 2 or order % 2: raise ValueError(f"order is the order of both passes together: an even number from 2, got {order}")
-    if len(time) < 2: return ds
+    if order < 2 or order % 2:
+        raise ValueError(f"order is the order of both passes together: an even number from 2, got {order}")
+    if len(time) < 2:
+        return ds
     step = np.median(np.diff(time))
-    if not 0 < cutoff_hz < .5/step: raise ValueError(f"cutoff_hz must lie between 0 and half the frame rate, {.5/step:g} Hz, got {cutoff_hz:g}")
-    each = np.arctan(np.tan(np.pi*cutoff_hz*step)/(np.sqrt(2) - 1)**(1/order))/np.pi
-    sos = butter(order//2, 2*each, output="sos")
+    if not 0 < cutoff_hz < 0.5 / step:
+        raise ValueError(f"cutoff_hz must lie between 0 and half the frame rate, {0.5 / step:g} Hz, got {cutoff_hz:g}")
+    each = np.arctan(np.tan(np.pi * cutoff_hz * step) / (np.sqrt(2) - 1) ** (1 / order)) / np.pi
+    sos = butter(order // 2, 2 * each, output="sos")
     even = np.allclose(np.diff(time), step, rtol=1e-3, atol=1e-6)
-    grid = time if even else np.linspace(time[0], time[-1], int(np.ceil((time[-1] - time[0])/step)) + 1)
+    grid = time if even else np.linspace(time[0], time[-1], int(np.ceil((time[-1] - time[0]) / step)) + 1)
 
     def smooth(series):
         out = series.copy()
         edges = np.flatnonzero(np.diff(np.isfinite(series), prepend=False, append=False))
-        for a, b in edges.reshape(-1, 2): # every stretch without a NaN by itself
-            if b - a < 2: continue
-            here = slice(None) if even else (grid >= time[a]) & (grid <= time[b-1])
+        for a, b in edges.reshape(-1, 2):  # every stretch without a NaN by itself
+            if b - a < 2:
+                continue
+            here = slice(None) if even else (grid >= time[a]) & (grid <= time[b - 1])
             x = series[a:b] if even else np.interp(grid[here], time[a:b], series[a:b])
-            if len(x) < 2: continue
-            y = sosfiltfilt(sos, x, padlen=min(3*order, len(x) - 1))
+            if len(x) < 2:
+                continue
+            y = sosfiltfilt(sos, x, padlen=min(3 * order, len(x) - 1))
             out[a:b] = y if even else np.interp(time[a:b], grid[here], y)
         return out
+
     values = np.apply_along_axis(smooth, 0, ds.position.values.astype(np.float64))
     return ds.assign(position=ds.position.copy(data=values.astype(ds.position.dtype)))
 
 # %% ../../nbs/01_core.poses.ipynb #03623072
 def one_euro(
-    ds:xr.Dataset, # poses
-    min_cutoff:float=1.5, # cutoff of a joint at rest, Hz
-    beta:float=.05, # Hz added per unit of speed (px/s; for metres per second take some 200 times as much)
-    d_cutoff:float=1., # cutoff for the speed itself, Hz
-) -> xr.Dataset: # smoothed poses; NaN stays NaN
+    ds: xr.Dataset,  # poses
+    min_cutoff: float = 1.5,  # cutoff of a joint at rest, Hz
+    beta: float = 0.05,  # Hz added per unit of speed (px/s; for metres per second take some 200 times as much)
+    d_cutoff: float = 1.0,  # cutoff for the speed itself, Hz
+) -> xr.Dataset:  # smoothed poses; NaN stays NaN
     "Causal smoothing: a value depends on itself and on earlier ones only"
-    alpha = lambda cutoff, dt: 1/(1 + 1/(2*np.pi*cutoff*dt))
+    alpha = lambda cutoff, dt: 1 / (1 + 1 / (2 * np.pi * cutoff * dt))
     time, x = ds.time.values, ds.position.values.astype(np.float64)
-    out, level, speed, last = np.full_like(x, np.nan), np.full(x.shape[1:], np.nan), np.zeros(x.shape[1:]), np.full(x.shape[1:], np.nan)
+    out, level, speed, last = (
+        np.full_like(x, np.nan),
+        np.full(x.shape[1:], np.nan),
+        np.zeros(x.shape[1:]),
+        np.full(x.shape[1:], np.nan),
+    )
     for i, (t, now) in enumerate(zip(time, x)):
         ok, first = np.isfinite(now), np.isnan(level)
-        dt = np.where(first, 1., t - last)
+        dt = np.where(first, 1.0, t - last)
         a = alpha(d_cutoff, dt)
-        new_speed = np.where(first, 0, a*(now - level)/dt + (1 - a)*speed)
-        a = np.where(first, 1, alpha(min_cutoff + beta*abs(new_speed), dt))
-        new = a*now + (1 - a)*np.where(first, 0, level)
+        new_speed = np.where(first, 0, a * (now - level) / dt + (1 - a) * speed)
+        a = np.where(first, 1, alpha(min_cutoff + beta * abs(new_speed), dt))
+        new = a * now + (1 - a) * np.where(first, 0, level)
         level, speed, last = np.where(ok, new, level), np.where(ok, new_speed, speed), np.where(ok, t, last)
         out[i] = np.where(ok, new, np.nan)
     return ds.assign(position=ds.position.copy(data=out.astype(ds.position.dtype)))
 
 # %% ../../nbs/01_core.poses.ipynb #3e56b3b1
 def sample(
-    values:np.ndarray, # (time, ...)
-    time:np.ndarray, # (time,) seconds, increasing
-    at, # (...) seconds to read at
-    until=None, # (...) seconds: no sample later than this is looked at; None: all may be
-) -> np.ndarray: # at's shape + values' shape without time
+    values: np.ndarray,  # (time, ...)
+    time: np.ndarray,  # (time,) seconds, increasing
+    at,  # (...) seconds to read at
+    until=None,  # (...) seconds: no sample later than this is looked at; None: all may be
+) -> np.ndarray:  # at's shape + values' shape without time
     "Linear interpolation in time that says NaN rather than guess"
     at = np.asarray(at, np.float64)
     empty = np.full(at.shape + values.shape[1:], np.nan, values.dtype)
-    if len(time) == 0: return empty
+    if len(time) == 0:
+        return empty
     time = np.asarray(time, np.float64)
     near = np.clip(np.searchsorted(time, at), 1, max(len(time) - 1, 1))
-    near = np.where(abs(time[near-1] - at) <= abs(time[np.minimum(near, len(time)-1)] - at), near - 1, np.minimum(near, len(time)-1))
-    at = np.where(abs(time[near] - at) < 1e-6, time[near], at) # a microsecond off is that frame
+    near = np.where(
+        abs(time[near - 1] - at) <= abs(time[np.minimum(near, len(time) - 1)] - at),
+        near - 1,
+        np.minimum(near, len(time) - 1),
+    )
+    at = np.where(abs(time[near] - at) < 1e-6, time[near], at)  # a microsecond off is that frame
     i = np.searchsorted(time, at, side="right") - 1
     j = np.minimum(i + (at != time[np.maximum(i, 0)]), len(time) - 1)
     known = (i >= 0) & (at <= time[-1])
-    if until is not None: known &= time[j] <= np.asarray(until) + 1e-6
+    if until is not None:
+        known &= time[j] <= np.asarray(until) + 1e-6
     i = np.maximum(i, 0)
-    w = np.where(j > i, (at - time[i])/np.where(j > i, time[j] - time[i], 1), 0)
+    w = np.where(j > i, (at - time[i]) / np.where(j > i, time[j] - time[i], 1), 0)
     axes = tuple(range(at.ndim, empty.ndim))
     w, known = np.expand_dims(w, axes), np.expand_dims(known, axes)
-    between = np.where(w == 0, values[i], (1 - w)*values[i] + w*values[j])
+    between = np.where(w == 0, values[i], (1 - w) * values[i] + w * values[j])
     return np.where(known, between, empty).astype(values.dtype)
 
 # %% ../../nbs/01_core.poses.ipynb #3894ccfd
 def history(
-    ds:xr.Dataset, # estimated poses
-    t:float, # the moment to forecast from, seconds; usually a frame's time
-    n:int=10, # number of poses
-    step:float=.04, # time between them, seconds
-) -> xr.Dataset: # n poses, the last at t; NaN where nothing is known
+    ds: xr.Dataset,  # estimated poses
+    t: float,  # the moment to forecast from, seconds; usually a frame's time
+    n: int = 10,  # number of poses
+    step: float = 0.04,  # time between them, seconds
+) -> xr.Dataset:  # n poses, the last at t; NaN where nothing is known
     "The past as a forecast sees it: an even grid that ends at t, read between past samples only"
-    if n < 1 or step <= 0: raise ValueError(f"a history has n >= 1 poses, step > 0 s apart, got n={n}, step={step}")
-    at = t - step*np.arange(n - 1, -1, -1)
-    read = {k: (v.dims, sample(v.values, ds.time.values, at, until=t)) for k, v in ds[["position", "confidence"]].items()}
-    return validate(xr.Dataset(read, {**{k: ds[k] for k in ds.dims if k != "time"}, "time": at}, {**ds.attrs, "fps": 1/step}))
+    if n < 1 or step <= 0:
+        raise ValueError(f"a history has n >= 1 poses, step > 0 s apart, got n={n}, step={step}")
+    at = t - step * np.arange(n - 1, -1, -1)
+    read = {
+        k: (v.dims, sample(v.values, ds.time.values, at, until=t)) for k, v in ds[["position", "confidence"]].items()
+    }
+    return validate(
+        xr.Dataset(read, {**{k: ds[k] for k in ds.dims if k != "time"}, "time": at}, {**ds.attrs, "fps": 1 / step})
+    )
 
 # %% ../../nbs/01_core.poses.ipynb #9548f94e
 def predictions(
-    position, # (time, lead, space, keypoint, individual), or (time, lead, keypoint, space) for one person
-    lead, # (lead,) seconds, increasing
-    **kw, # as `poses`: skeleton, confidence, time, fps ...
-) -> xr.Dataset: # validated, role `predicted`
+    position,  # (time, lead, space, keypoint, individual), or (time, lead, keypoint, space) for one person
+    lead,  # (lead,) seconds, increasing
+    **kw,  # as `poses`: skeleton, confidence, time, fps ...
+) -> xr.Dataset:  # validated, role `predicted`
     "Forecasts as a Dataset; `time` is when they were made from"
     return poses(position, lead=lead, role="predicted", **kw)
 
+
 def valid_at(
-    ds:xr.Dataset, # predictions
-    lead:float, # one of its leads, seconds
-) -> xr.Dataset: # poses at the same times: what was predicted `lead` ago for now; NaN before the first
+    ds: xr.Dataset,  # predictions
+    lead: float,  # one of its leads, seconds
+) -> xr.Dataset:  # poses at the same times: what was predicted `lead` ago for now; NaN before the first
     "For each frame, the pose that was predicted for it"
-    if "lead" not in ds.dims: raise PoseError("these poses have no leads; give predictions")
+    if "lead" not in ds.dims:
+        raise PoseError("these poses have no leads; give predictions")
     near = int(abs(ds.lead.values - lead).argmin())
-    if abs(ds.lead.values[near] - lead) > 5e-4: raise PoseError(f"no lead of {lead:g} s; there are {', '.join(f'{v:g}' for v in ds.lead.values)} s")
+    if abs(ds.lead.values[near] - lead) > 5e-4:
+        raise PoseError(f"no lead of {lead:g} s; there are {', '.join(f'{v:g}' for v in ds.lead.values)} s")
     one, time = ds.isel(lead=near), ds.time.values
     # frames further apart than the lead: nothing was predicted for them that did not already see them
-    read = {k: (v.dims, sample(v.values, time, time - ds.lead.values[near], until=time - 1e-4)) for k, v in one.items() if k in ("position", "confidence", "spread")}
+    read = {
+        k: (v.dims, sample(v.values, time, time - ds.lead.values[near], until=time - 1e-4))
+        for k, v in one.items()
+        if k in ("position", "confidence", "spread")
+    }
     return validate(one.assign(read).drop_vars("lead").assign_attrs(lead=float(ds.lead.values[near])))

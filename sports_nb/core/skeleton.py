@@ -14,55 +14,67 @@ import numpy as np
 
 # %% ../../nbs/00_core.skeleton.ipynb #d3692cd4
 def snake(
-    name:str, # keypoint name in any common spelling
-) -> str: # the same name in ours
+    name: str,  # keypoint name in any common spelling
+) -> str:  # the same name in ours
     "`RKnee`, `R_Knee`, `RightKnee`, `RIGHT_KNEE`, `right knee` -> `right_knee`"
     s = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=^[LR])(?=[A-Z])(?!EFT|IGHT)", "_", name.strip())
     s = re.sub(r"[\s\-_]+", "_", s).lower()
-    return re.sub(r"^([lr])_", lambda m: {"l":"left_", "r":"right_"}[m[1]], s)
+    return re.sub(r"^([lr])_", lambda m: {"l": "left_", "r": "right_"}[m[1]], s)
 
 # %% ../../nbs/00_core.skeleton.ipynb #3c6b109d
 REGIONS = dict(
     head=r"head|face|nose|eye|ear|mouth|chin|jaw",
     arm=r"elbow|forearm|wrist|hand|finger|thumb|index|middle|ring|pinky|palm",
-    leg=r"knee|shin|ankle|foot|toe|heel")
-LIMBS = tuple((f"{s}_{a}", f"{s}_{b}") for s in ("left", "right") for a, b in
-              (("shoulder","elbow"), ("elbow","wrist"), ("hip","knee"), ("knee","ankle"), ("shoulder","hip"))
-             ) + (("left_shoulder","right_shoulder"), ("left_hip","right_hip"))
+    leg=r"knee|shin|ankle|foot|toe|heel",
+)
+LIMBS = tuple(
+    (f"{s}_{a}", f"{s}_{b}")
+    for s in ("left", "right")
+    for a, b in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"), ("shoulder", "hip"))
+) + (("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"))
 
 # %% ../../nbs/00_core.skeleton.ipynb #7569e266
 def _region(
-    keypoint:str, # keypoint name
-) -> str: # head, torso, left_arm, right_arm, left_leg or right_leg
+    keypoint: str,  # keypoint name
+) -> str:  # head, torso, left_arm, right_arm, left_leg or right_leg
     "The part of the body that a keypoint belongs to, read from its name"
     side, _, base = keypoint.partition("_")
-    if side not in ("left", "right"): side, base = "", keypoint
+    if side not in ("left", "right"):
+        side, base = "", keypoint
     for region, pattern in REGIONS.items():
-        if re.search(rf"(?:^|_)(?:{pattern})", base): return region if region == "head" or not side else f"{side}_{region}"
+        if re.search(rf"(?:^|_)(?:{pattern})", base):
+            return region if region == "head" or not side else f"{side}_{region}"
     return "torso"
 
 # %% ../../nbs/00_core.skeleton.ipynb #2dcf9ce7
 @dataclass(frozen=True)
 class Skeleton:
     "Keypoints of a body, their edges, left and right, and two coarser scales"
-    name:str # for example `body13`
-    keypoints:tuple # names, in the order of the arrays
-    edges:tuple = () # bones as (i, j); names are also taken
-    aliases:dict = field(default_factory=dict, hash=False, repr=False) # name in a file -> keypoint, where spelling alone does not tell
+
+    name: str  # for example `body13`
+    keypoints: tuple  # names, in the order of the arrays
+    edges: tuple = ()  # bones as (i, j); names are also taken
+    aliases: dict = field(
+        default_factory=dict, hash=False, repr=False
+    )  # name in a file -> keypoint, where spelling alone does not tell
 
     def __post_init__(self):
         object.__setattr__(self, "keypoints", tuple(self.keypoints))
         twice = {k for k in self.keypoints if self.keypoints.count(k) > 1}
-        if twice: raise ValueError(f"skeleton {self.name!r} names a keypoint twice: {sorted(twice)}")
+        if twice:
+            raise ValueError(f"skeleton {self.name!r} names a keypoint twice: {sorted(twice)}")
         object.__setattr__(self, "edges", tuple(tuple(self.index(k) for k in e) for e in self.edges))
 
-    def index(self,
-        keypoint, # name (any common spelling, or the name in the data set's files) or number
-    ) -> int: # its place in the arrays
+    def index(
+        self,
+        keypoint,  # name (any common spelling, or the name in the data set's files) or number
+    ) -> int:  # its place in the arrays
         "Where a keypoint is"
-        if isinstance(keypoint, (int, np.integer)) and -self.n <= keypoint < self.n: return int(keypoint) % self.n
+        if isinstance(keypoint, (int, np.integer)) and -self.n <= keypoint < self.n:
+            return int(keypoint) % self.n
         for k in (keypoint, self.aliases.get(keypoint), snake(str(keypoint))):
-            if k in self.keypoints: return self.keypoints.index(k)
+            if k in self.keypoints:
+                return self.keypoints.index(k)
         raise ValueError(f"skeleton {self.name!r} has no keypoint {keypoint!r}; it has {', '.join(self.keypoints)}")
 
     @property
@@ -73,37 +85,50 @@ class Skeleton:
     @property
     def pairs(self) -> tuple:
         "(left, right) places of the keypoints that come in two"
-        return tuple((i, self.keypoints.index(r)) for i, k in enumerate(self.keypoints)
-                     if k.startswith("left_") and (r := "right_" + k[5:]) in self.keypoints)
+        return tuple(
+            (i, self.keypoints.index(r))
+            for i, k in enumerate(self.keypoints)
+            if k.startswith("left_") and (r := "right_" + k[5:]) in self.keypoints
+        )
 
     @property
     def flip(self) -> np.ndarray:
         "Order of keypoints (n,) that swaps left and right"
         order = np.arange(self.n)
-        for l, r in self.pairs: order[l], order[r] = r, l
+        for l, r in self.pairs:
+            order[l], order[r] = r, l
         return order
 
     @property
     def limbs(self) -> tuple:
         "The segments (i, j) whose orientation the angle error compares"
-        return tuple((self.keypoints.index(a), self.keypoints.index(b)) for a, b in LIMBS if {a, b} <= set(self.keypoints))
+        return tuple(
+            (self.keypoints.index(a), self.keypoints.index(b)) for a, b in LIMBS if {a, b} <= set(self.keypoints)
+        )
 
-    def nodes(self,
-        scale:str="joint", # `joint`, `part` or `body`
-    ) -> dict: # node name -> tuple of keypoint places
+    def nodes(
+        self,
+        scale: str = "joint",  # `joint`, `part` or `body`
+    ) -> dict:  # node name -> tuple of keypoint places
         "The nodes of one scale"
-        if scale == "joint": return {k: (i,) for i, k in enumerate(self.keypoints)}
-        if scale == "part": names = ("head", "torso", "left_arm", "right_arm", "left_leg", "right_leg")
-        elif scale == "body": names = ("trunk", "left_arm", "right_arm", "left_leg", "right_leg")
-        else: raise ValueError(f"no scale {scale!r}; choose joint, part or body")
+        if scale == "joint":
+            return {k: (i,) for i, k in enumerate(self.keypoints)}
+        if scale == "part":
+            names = ("head", "torso", "left_arm", "right_arm", "left_leg", "right_leg")
+        elif scale == "body":
+            names = ("trunk", "left_arm", "right_arm", "left_leg", "right_leg")
+        else:
+            raise ValueError(f"no scale {scale!r}; choose joint, part or body")
         region = [_region(k) for k in self.keypoints]
-        if scale == "body": region = ["trunk" if r in ("head", "torso") else r for r in region]
+        if scale == "body":
+            region = ["trunk" if r in ("head", "torso") else r for r in region]
         members = {name: tuple(i for i, r in enumerate(region) if r == name) for name in names}
         return {k: v for k, v in members.items() if v}
 
-    def node_edges(self,
-        scale:str="joint", # `joint`, `part` or `body`
-    ) -> tuple: # (i, j) between nodes of that scale, i < j
+    def node_edges(
+        self,
+        scale: str = "joint",  # `joint`, `part` or `body`
+    ) -> tuple:  # (i, j) between nodes of that scale, i < j
         "Two nodes are joined where an edge runs between their keypoints"
         of = {k: i for i, ks in enumerate(self.nodes(scale).values()) for k in ks}
         return tuple(sorted({tuple(sorted((of[i], of[j]))) for i, j in self.edges if of[i] != of[j]}))
@@ -113,57 +138,81 @@ class Skeleton:
     part_edges = property(lambda self: self.node_edges("part"), doc="edges between parts")
     body_edges = property(lambda self: self.node_edges("body"), doc="edges between body nodes")
 
-    def adjacency(self,
-        scale:str="joint", # `joint`, `part` or `body`
-    ) -> np.ndarray: # (nodes, nodes), 0 or 1, symmetric, zero diagonal
+    def adjacency(
+        self,
+        scale: str = "joint",  # `joint`, `part` or `body`
+    ) -> np.ndarray:  # (nodes, nodes), 0 or 1, symmetric, zero diagonal
         "Who is joined to whom: the start of eq. 8's adjacency matrices"
-        a = np.zeros((len(self.nodes(scale)),)*2, np.float32)
-        for i, j in self.node_edges(scale): a[i, j] = a[j, i] = 1
+        a = np.zeros((len(self.nodes(scale)),) * 2, np.float32)
+        for i, j in self.node_edges(scale):
+            a[i, j] = a[j, i] = 1
         return a
 
-    def pooling(self,
-        scale:str="part", # `joint`, `part` or `body`
-    ) -> np.ndarray: # (nodes, n), rows sum to 1
+    def pooling(
+        self,
+        scale: str = "part",  # `joint`, `part` or `body`
+    ) -> np.ndarray:  # (nodes, n), rows sum to 1
         "Matrix that averages keypoints into the nodes of a coarser scale"
         nodes = self.nodes(scale)
         p = np.zeros((len(nodes), self.n), np.float32)
-        for row, ks in zip(p, nodes.values()): row[list(ks)] = 1/len(ks)
+        for row, ks in zip(p, nodes.values()):
+            row[list(ks)] = 1 / len(ks)
         return p
 
 # %% ../../nbs/00_core.skeleton.ipynb #6cb75c2a
-BODY13 = Skeleton("body13",
-    tuple("head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist left_hip right_hip "
-          "left_knee right_knee left_ankle right_ankle".split()),
-    (("head","left_shoulder"), ("head","right_shoulder")) + LIMBS)
+BODY13 = Skeleton(
+    "body13",
+    tuple(
+        "head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist left_hip right_hip "
+        "left_knee right_knee left_ankle right_ankle".split()
+    ),
+    (("head", "left_shoulder"), ("head", "right_shoulder")) + LIMBS,
+)
 
 # %% ../../nbs/00_core.skeleton.ipynb #32c63a8d
 AD_HOC = "ad hoc: "
 
+
 def ad_hoc(
-    keypoints, # names, in any spelling
-    edges=None, # (i, j) places; None: the limbs whose two ends are there
-) -> Skeleton: # `get_skeleton` knows it by its name, in any session
+    keypoints,  # names, in any spelling
+    edges=None,  # (i, j) places; None: the limbs whose two ends are there
+) -> Skeleton:  # `get_skeleton` knows it by its name, in any session
     "A skeleton that tells its keypoints and edges by its name"
-    names = [snake(re.sub(r"[^A-Za-z0-9]+", "_", str(k)).strip("_")) or f"keypoint_{i}" for i, k in enumerate(keypoints)]
+    names = [
+        snake(re.sub(r"[^A-Za-z0-9]+", "_", str(k)).strip("_")) or f"keypoint_{i}" for i, k in enumerate(keypoints)
+    ]
     s = Skeleton("of a file", names, [e for e in LIMBS if set(e) <= set(names)] if edges is None else edges)
-    return Skeleton(f"{AD_HOC}{' '.join(s.keypoints)}; {' '.join(f'{i}-{j}' for i, j in s.edges)}", s.keypoints, s.edges)
+    return Skeleton(
+        f"{AD_HOC}{' '.join(s.keypoints)}; {' '.join(f'{i}-{j}' for i, j in s.edges)}", s.keypoints, s.edges
+    )
+
 
 def _read_ad_hoc(name):
-    names, _, edges = name[len(AD_HOC):].partition(";")
-    try: return Skeleton(name, names.split(), [tuple(map(int, e.split("-"))) for e in edges.split()])
-    except ValueError as error: raise ValueError(f"the skeleton {name[:60]!r} cannot be read ({error}); make it with ad_hoc(keypoints, edges)") from None
+    names, _, edges = name[len(AD_HOC) :].partition(";")
+    try:
+        return Skeleton(name, names.split(), [tuple(map(int, e.split("-"))) for e in edges.split()])
+    except ValueError as error:
+        raise ValueError(
+            f"the skeleton {name[:60]!r} cannot be read ({error}); make it with ad_hoc(keypoints, edges)"
+        ) from None
 
 # %% ../../nbs/00_core.skeleton.ipynb #ad65fd5b
 def _read(
-    name:str, # skeleton name
-    keypoints:str, # names in native order; `native=ours` where they differ
-    edges:str, # chains of names: `a-b-c d-e`
-) -> Skeleton: # the skeleton
+    name: str,  # skeleton name
+    keypoints: str,  # names in native order; `native=ours` where they differ
+    edges: str,  # chains of names: `a-b-c d-e`
+) -> Skeleton:  # the skeleton
     "A skeleton from two lines of text; `L:` and `R:` in a chain stand for both sides"
     words = [w.partition("=") for w in keypoints.split()]
-    chains = [c.replace("*", side).split("-") for c in edges.split() for side in (("left_", "right_") if "*" in c else ("",))]
-    return Skeleton(name, tuple(ours or native for native, _, ours in words), tuple((a, b) for c in chains for a, b in zip(c, c[1:])),
-                    {native: ours for native, eq, ours in words if eq})
+    chains = [
+        c.replace("*", side).split("-") for c in edges.split() for side in (("left_", "right_") if "*" in c else ("",))
+    ]
+    return Skeleton(
+        name,
+        tuple(ours or native for native, _, ours in words),
+        tuple((a, b) for c in chains for a, b in zip(c, c[1:])),
+        {native: ours for native, eq, ours in words if eq},
+    )
 
 # %% ../../nbs/00_core.skeleton.ipynb #9fb48261
 _trunk = " left_shoulder-right_shoulder left_hip-right_hip *shoulder-*hip *shoulder-*elbow-*wrist *hip-*knee-*ankle"
@@ -172,79 +221,132 @@ _feet = " *ankle-*heel *ankle-*big_toe-*small_toe"
 _fingers = "Index Middle Pinky Ring Thumb".split()
 _hand = lambda s: " ".join(f"{s}_{f}{i}" for f in _fingers for i in (1, 2, 3))
 
-SKELETONS = {s.name: s for s in (
-    BODY13,
-    _read("lsp14", "right_ankle right_knee right_hip left_hip left_knee left_ankle right_wrist right_elbow right_shoulder "
-        "left_shoulder left_elbow left_wrist neck head_top", "head_top-neck-left_shoulder neck-right_shoulder" + _trunk),
-    _read("coco17", "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist "
-        "right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle", "*ear-*shoulder" + _face + _trunk),
-    _read("mpii16", "right_ankle right_knee right_hip left_hip left_knee left_ankle pelvis thorax upper_neck=neck head_top right_wrist "
-        "right_elbow right_shoulder left_shoulder left_elbow left_wrist",
-        "head_top-neck-thorax-pelvis thorax-*shoulder-*elbow-*wrist pelvis-*hip-*knee-*ankle"),
-    _read("jhmdb15", "neck belly face=head right_shoulder left_shoulder right_hip left_hip right_elbow left_elbow right_knee left_knee "
-        "right_wrist left_wrist right_ankle left_ankle",
-        "head-neck-belly neck-*shoulder-*elbow-*wrist belly-*hip-*knee-*ankle"),
-    _read("halpe26", "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist "
-        "right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle Head=head_top neck Hip=pelvis "
-        "left_big_toe right_big_toe left_small_toe right_small_toe left_heel right_heel",
-        "head_top-nose-neck-pelvis neck-*shoulder-*elbow-*wrist pelvis-*hip-*knee-*ankle" + _face + _feet),
-    _read("body25", "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist MidHip=pelvis right_hip "
-        "right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear left_big_toe left_small_toe "
-        "left_heel right_big_toe right_small_toe right_heel",
-        "nose-neck-pelvis neck-*shoulder-*elbow-*wrist pelvis-*hip-*knee-*ankle" + _face + _feet),
-    _read("coco18", "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee right_ankle "
-        "left_hip left_knee left_ankle right_eye left_eye right_ear left_ear",  # OpenPose's older body
-        "nose-neck neck-*shoulder-*elbow-*wrist neck-*hip-*knee-*ankle" + _face),
-    _read("cmu", "Hips=pelvis LHipJoint=left_hip_joint LeftUpLeg=left_hip LeftLeg=left_knee LeftFoot=left_ankle LeftToeBase=left_toe "
-        "LeftToeBase_End=left_toe_end RHipJoint=right_hip_joint RightUpLeg=right_hip RightLeg=right_knee RightFoot=right_ankle "
-        "RightToeBase=right_toe RightToeBase_End=right_toe_end LowerBack=lower_back Spine=spine Spine1=spine1 Neck=neck Neck1=neck1 "
-        "Head=head_base Head_End=head_top LeftShoulder=left_clavicle LeftArm=left_shoulder LeftForeArm=left_elbow LeftHand=left_wrist "
-        "LeftFingerBase=left_finger_base LeftHandIndex1=left_index LeftHandIndex1_End=left_index_end LThumb=left_thumb "
-        "LThumb_End=left_thumb_end RightShoulder=right_clavicle RightArm=right_shoulder RightForeArm=right_elbow RightHand=right_wrist "
-        "RightFingerBase=right_finger_base RightHandIndex1=right_index RightHandIndex1_End=right_index_end RThumb=right_thumb "
-        "RThumb_End=right_thumb_end",
-        "pelvis-*hip_joint-*hip-*knee-*ankle-*toe-*toe_end pelvis-lower_back-spine-spine1-neck-neck1-head_base-head_top "
-        "spine1-*clavicle-*shoulder-*elbow-*wrist-*finger_base-*index-*index_end *wrist-*thumb-*thumb_end"),
-    _read("cmu25", "left_knee left_ankle left_toe left_toe_end right_knee right_ankle right_toe right_toe_end spine spine1 neck1 head_base head_top "
-        "left_shoulder left_elbow left_wrist left_index left_index_end left_thumb_end right_shoulder right_elbow right_wrist right_index "
-        "right_index_end right_thumb_end",  # the joints of `cmu` that the forecasting benchmark scores
-        "spine-*knee-*ankle-*toe-*toe_end left_knee-right_knee spine-spine1-neck1-head_base-head_top spine1-*shoulder-*elbow-*wrist-*index-*index_end *wrist-*thumb_end"),
-    _read("ballplay", " ".join(f"{native}={snake(native).replace('thorax', 'clavicle')}" for native in (
-        "Pelvis L_Hip L_Knee L_Ankle L_Toe R_Hip R_Knee R_Ankle R_Toe Torso Spine Spine2 Chest Neck Head "
-        f"L_Thorax L_Shoulder L_Elbow L_Wrist {_hand('L')} R_Thorax R_Shoulder R_Elbow R_Wrist {_hand('R')}").split()),
-        "pelvis-*hip-*knee-*ankle-*toe pelvis-torso-spine-spine2-chest-neck-head chest-*clavicle-*shoulder-*elbow-*wrist "
-        + " ".join("*wrist-" + "-".join(f"*{f.lower()}{i}" for i in (1, 2, 3)) for f in _fingers)),
-    _read("penn13", "head right_shoulder left_shoulder right_elbow left_elbow right_wrist left_wrist right_hip left_hip "
-        "right_knee left_knee right_ankle left_ankle", "head-*shoulder" + _trunk),
-)}
+SKELETONS = {
+    s.name: s
+    for s in (
+        BODY13,
+        _read(
+            "lsp14",
+            "right_ankle right_knee right_hip left_hip left_knee left_ankle right_wrist right_elbow right_shoulder "
+            "left_shoulder left_elbow left_wrist neck head_top",
+            "head_top-neck-left_shoulder neck-right_shoulder" + _trunk,
+        ),
+        _read(
+            "coco17",
+            "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist "
+            "right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle",
+            "*ear-*shoulder" + _face + _trunk,
+        ),
+        _read(
+            "mpii16",
+            "right_ankle right_knee right_hip left_hip left_knee left_ankle pelvis thorax upper_neck=neck head_top right_wrist "
+            "right_elbow right_shoulder left_shoulder left_elbow left_wrist",
+            "head_top-neck-thorax-pelvis thorax-*shoulder-*elbow-*wrist pelvis-*hip-*knee-*ankle",
+        ),
+        _read(
+            "jhmdb15",
+            "neck belly face=head right_shoulder left_shoulder right_hip left_hip right_elbow left_elbow right_knee left_knee "
+            "right_wrist left_wrist right_ankle left_ankle",
+            "head-neck-belly neck-*shoulder-*elbow-*wrist belly-*hip-*knee-*ankle",
+        ),
+        _read(
+            "halpe26",
+            "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist "
+            "right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle Head=head_top neck Hip=pelvis "
+            "left_big_toe right_big_toe left_small_toe right_small_toe left_heel right_heel",
+            "head_top-nose-neck-pelvis neck-*shoulder-*elbow-*wrist pelvis-*hip-*knee-*ankle" + _face + _feet,
+        ),
+        _read(
+            "body25",
+            "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist MidHip=pelvis right_hip "
+            "right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear left_big_toe left_small_toe "
+            "left_heel right_big_toe right_small_toe right_heel",
+            "nose-neck-pelvis neck-*shoulder-*elbow-*wrist pelvis-*hip-*knee-*ankle" + _face + _feet,
+        ),
+        _read(
+            "coco18",
+            "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee right_ankle "
+            "left_hip left_knee left_ankle right_eye left_eye right_ear left_ear",  # OpenPose's older body
+            "nose-neck neck-*shoulder-*elbow-*wrist neck-*hip-*knee-*ankle" + _face,
+        ),
+        _read(
+            "cmu",
+            "Hips=pelvis LHipJoint=left_hip_joint LeftUpLeg=left_hip LeftLeg=left_knee LeftFoot=left_ankle LeftToeBase=left_toe "
+            "LeftToeBase_End=left_toe_end RHipJoint=right_hip_joint RightUpLeg=right_hip RightLeg=right_knee RightFoot=right_ankle "
+            "RightToeBase=right_toe RightToeBase_End=right_toe_end LowerBack=lower_back Spine=spine Spine1=spine1 Neck=neck Neck1=neck1 "
+            "Head=head_base Head_End=head_top LeftShoulder=left_clavicle LeftArm=left_shoulder LeftForeArm=left_elbow LeftHand=left_wrist "
+            "LeftFingerBase=left_finger_base LeftHandIndex1=left_index LeftHandIndex1_End=left_index_end LThumb=left_thumb "
+            "LThumb_End=left_thumb_end RightShoulder=right_clavicle RightArm=right_shoulder RightForeArm=right_elbow RightHand=right_wrist "
+            "RightFingerBase=right_finger_base RightHandIndex1=right_index RightHandIndex1_End=right_index_end RThumb=right_thumb "
+            "RThumb_End=right_thumb_end",
+            "pelvis-*hip_joint-*hip-*knee-*ankle-*toe-*toe_end pelvis-lower_back-spine-spine1-neck-neck1-head_base-head_top "
+            "spine1-*clavicle-*shoulder-*elbow-*wrist-*finger_base-*index-*index_end *wrist-*thumb-*thumb_end",
+        ),
+        _read(
+            "cmu25",
+            "left_knee left_ankle left_toe left_toe_end right_knee right_ankle right_toe right_toe_end spine spine1 neck1 head_base head_top "
+            "left_shoulder left_elbow left_wrist left_index left_index_end left_thumb_end right_shoulder right_elbow right_wrist right_index "
+            "right_index_end right_thumb_end",  # the joints of `cmu` that the forecasting benchmark scores
+            "spine-*knee-*ankle-*toe-*toe_end left_knee-right_knee spine-spine1-neck1-head_base-head_top spine1-*shoulder-*elbow-*wrist-*index-*index_end *wrist-*thumb_end",
+        ),
+        _read(
+            "ballplay",
+            " ".join(
+                f"{native}={snake(native).replace('thorax', 'clavicle')}"
+                for native in (
+                    "Pelvis L_Hip L_Knee L_Ankle L_Toe R_Hip R_Knee R_Ankle R_Toe Torso Spine Spine2 Chest Neck Head "
+                    f"L_Thorax L_Shoulder L_Elbow L_Wrist {_hand('L')} R_Thorax R_Shoulder R_Elbow R_Wrist {_hand('R')}"
+                ).split()
+            ),
+            "pelvis-*hip-*knee-*ankle-*toe pelvis-torso-spine-spine2-chest-neck-head chest-*clavicle-*shoulder-*elbow-*wrist "
+            + " ".join("*wrist-" + "-".join(f"*{f.lower()}{i}" for i in (1, 2, 3)) for f in _fingers),
+        ),
+        _read(
+            "penn13",
+            "head right_shoulder left_shoulder right_elbow left_elbow right_wrist left_wrist right_hip left_hip "
+            "right_knee left_knee right_ankle left_ankle",
+            "head-*shoulder" + _trunk,
+        ),
+    )
+}
 
 # %% ../../nbs/00_core.skeleton.ipynb #b0391588
-def list_skeletons() -> list: # names
+def list_skeletons() -> list:  # names
     "The skeletons that are known"
     return list(SKELETONS)
 
+
 def get_skeleton(
-    skeleton="body13", # name, or a `Skeleton`, which is handed back
-) -> Skeleton: # the skeleton
+    skeleton="body13",  # name, or a `Skeleton`, which is handed back
+) -> Skeleton:  # the skeleton
     "A skeleton by name"
-    if isinstance(skeleton, Skeleton): return skeleton
-    if skeleton in SKELETONS: return SKELETONS[skeleton]
-    if str(skeleton).startswith(AD_HOC): return _read_ad_hoc(skeleton)
-    raise ValueError(f"unknown skeleton {skeleton!r}; known are {', '.join(SKELETONS)}; make your own with ad_hoc(keypoints, edges)")
+    if isinstance(skeleton, Skeleton):
+        return skeleton
+    if skeleton in SKELETONS:
+        return SKELETONS[skeleton]
+    if str(skeleton).startswith(AD_HOC):
+        return _read_ad_hoc(skeleton)
+    raise ValueError(
+        f"unknown skeleton {skeleton!r}; known are {', '.join(SKELETONS)}; make your own with ad_hoc(keypoints, edges)"
+    )
 
 # %% ../../nbs/00_core.skeleton.ipynb #c85ea293
 def match_skeleton(
-    names, # keypoint names, in the order of a file
-    edges=None, # (i, j) places in the file; for a skeleton that nobody knows
-) -> tuple: # the skeleton, and the place in the file of each of its keypoints
+    names,  # keypoint names, in the order of a file
+    edges=None,  # (i, j) places in the file; for a skeleton that nobody knows
+) -> tuple:  # the skeleton, and the place in the file of each of its keypoints
     "The known skeleton that has just these keypoints, else one made ad hoc"
     found = {}
     for s in SKELETONS.values():
-        try: place = [s.index(str(k)) for k in names]
-        except ValueError: continue
-        if sorted(place) == list(range(s.n)): found[s.name] = np.argsort(place).tolist()
+        try:
+            place = [s.index(str(k)) for k in names]
+        except ValueError:
+            continue
+        if sorted(place) == list(range(s.n)):
+            found[s.name] = np.argsort(place).tolist()
     same = [k for k, order in found.items() if order == list(range(len(order)))]
-    if found: return SKELETONS[name := (same or list(found))[0]], found[name]
+    if found:
+        return SKELETONS[name := (same or list(found))[0]], found[name]
     return ad_hoc(names, edges), list(range(len(names)))
 
 # %% ../../nbs/00_core.skeleton.ipynb #b688c55f
@@ -252,15 +354,16 @@ DERIVED = dict(
     head=(("left_ear", "right_ear"), ("neck", "head_top"), ("nose",)),
     neck=(("left_shoulder", "right_shoulder"),),
     thorax=(("left_shoulder", "right_shoulder"),),
-    pelvis=(("left_hip", "right_hip"),))
+    pelvis=(("left_hip", "right_hip"),),
+)
 
 # %% ../../nbs/00_core.skeleton.ipynb #fff8fc05
 def convert(
-    position, # coordinates (..., k, d) in the source's order
-    source, # skeleton, or its name
-    target="body13", # skeleton, or its name
-    visible=None, # (..., k) bool; None: all. A keypoint with a NaN is never visible
-) -> tuple: # position (..., k', d) and visible (..., k') in the target's order
+    position,  # coordinates (..., k, d) in the source's order
+    source,  # skeleton, or its name
+    target="body13",  # skeleton, or its name
+    visible=None,  # (..., k) bool; None: all. A keypoint with a NaN is never visible
+) -> tuple:  # position (..., k', d) and visible (..., k') in the target's order
     "Poses of one skeleton as poses of another; the coordinates of invisible keypoints mean nothing"
     source, target = get_skeleton(source), get_skeleton(target)
     position = np.asarray(position)
@@ -268,16 +371,20 @@ def convert(
         raise ValueError(f"poses of skeleton {source.name!r} have shape (..., {source.n}, d), got {position.shape}")
     visible = np.ones(position.shape[:-1], bool) if visible is None else np.asarray(visible, bool)
     if visible.shape != position.shape[:-1]:
-        raise ValueError(f"visible must have the poses' shape without the last axis, {position.shape[:-1]}, got {visible.shape}")
+        raise ValueError(
+            f"visible must have the poses' shape without the last axis, {position.shape[:-1]}, got {visible.shape}"
+        )
     visible = visible & np.isfinite(position).all(-1)
     out, seen = [], []
     for k in target.keypoints:
         rules = [(k,)] if k in source.keypoints else [r for r in DERIVED.get(k, ()) if set(r) <= set(source.keypoints)]
-        if not rules: raise ValueError(f"{source.name!r} has nothing to make {k!r} of {target.name!r} from")
+        if not rules:
+            raise ValueError(f"{source.name!r} has nothing to make {k!r} of {target.name!r} from")
         places = [[source.keypoints.index(s) for s in r] for r in rules]
         p, v = position[..., places[0], :].mean(-2), visible[..., places[0]].all(-1)
         for i in places[1:]:
             take = ~v & visible[..., i].all(-1)
             p, v = np.where(take[..., None], position[..., i, :].mean(-2), p), v | take
-        out.append(p); seen.append(v)
+        out.append(p)
+        seen.append(v)
     return np.stack(out, -2), np.stack(seen, -1)

@@ -23,6 +23,7 @@ from .files import appearing
 # %% ../../nbs/16_data.analysis.ipynb #59b01250
 FORMAT, VERSION = "sports_nb analysis", 1
 
+
 class AnalysisError(ValueError):
     "An analysis or its file is not valid; the message names the cause and the cure."
 
@@ -53,7 +54,10 @@ def _clip_of(path, named):
         return folder / clip.name
     if clip.is_relative_to(folder) or clip.parent == folder.parent:
         return clip
-    warnings.warn(f"{path.name} names a clip in another place, {clip}. It is not opened; if you trust the file, give the clip yourself, as clip=.", stacklevel=4)
+    warnings.warn(
+        f"{path.name} names a clip in another place, {clip}. It is not opened; if you trust the file, give the clip yourself, as clip=.",
+        stacklevel=4,
+    )
     return None
 
 
@@ -100,28 +104,48 @@ class Analysis:
 
     def _check_actions(self):
         ok = isinstance(self.actions, xr.DataArray) and self.actions.dims == ("time", "action")
-        _require(ok and {"time", "action"} <= set(self.actions.coords), "actions must be a DataArray with named (time, action).")
+        _require(
+            ok and {"time", "action"} <= set(self.actions.coords),
+            "actions must be a DataArray with named (time, action).",
+        )
         self.actions = self.actions.rename("probability")
         names, p = [str(a) for a in self.actions.action.values], self.actions.values
-        _require(set(names) == set(self.clip_action), f"clip_action names {sorted(self.clip_action)}, actions names {sorted(names)}; use the same.")
+        _require(
+            set(names) == set(self.clip_action),
+            f"clip_action names {sorted(self.clip_action)}, actions names {sorted(names)}; use the same.",
+        )
         self.clip_action = {name: float(self.clip_action[name]) for name in names}
         _require((np.diff(self.actions.time.values) > 0).all(), "actions: time must rise; sort the windows.")
         for row in (*p, np.array(list(self.clip_action.values()))):
             known = np.isnan(row).all() or (np.all((row >= 0) & (row <= 1)) and abs(row.sum() - 1) < 1e-3)
-            _require(known, f"actions: probabilities must lie in 0 to 1 and sum to 1, or all be NaN; found {row.tolist()}.")
+            _require(
+                known, f"actions: probabilities must lie in 0 to 1 and sum to 1, or all be NaN; found {row.tolist()}."
+            )
 
     def _check_box(self):
-        ok = isinstance(self.box, xr.DataArray) and self.box.dims == ("time", "corner") and self.box.sizes["corner"] == 4
-        _require(ok and "time" in self.box.coords, "box must be a DataArray with named (time, corner), corners x0 y0 x1 y1.")
+        ok = (
+            isinstance(self.box, xr.DataArray) and self.box.dims == ("time", "corner") and self.box.sizes["corner"] == 4
+        )
+        _require(
+            ok and "time" in self.box.coords, "box must be a DataArray with named (time, corner), corners x0 y0 x1 y1."
+        )
         self.box = self.box.rename("box")
-        _require(np.array_equal(self.box.time, self.estimated.time), "box and estimated have different times; give both for every frame.")
+        _require(
+            np.array_equal(self.box.time, self.estimated.time),
+            "box and estimated have different times; give both for every frame.",
+        )
         b = self.box.values
         lost, whole = np.isnan(b).all(1), np.isfinite(b).all(1) & (b[:, 2] > b[:, 0]) & (b[:, 3] > b[:, 1])
         bad = np.flatnonzero(~lost & ~whole)
-        _require(not len(bad), f"box of frame {bad[:1].sum()} must be x0 < x1, y0 < y1 in px, or all NaN where lost; found {b[bad[:1]].tolist()}.")
+        _require(
+            not len(bad),
+            f"box of frame {bad[:1].sum()} must be x0 < x1, y0 < y1 in px, or all NaN where lost; found {b[bad[:1]].tolist()}.",
+        )
 
     @property
-    def action(self) -> str:  # the most probable action of the clip; "none" where the athlete never moved, "" where no window was seen
+    def action(
+        self,
+    ) -> str:  # the most probable action of the clip; "none" where the athlete never moved, "" where no window was seen
         known = {name: p for name, p in self.clip_action.items() if not np.isnan(p)}
         return max(known, key=known.get) if known else NONE if len(self.actions) else ""
 
@@ -151,9 +175,14 @@ class Analysis:
         actions = self.actions.to_dataset().assign(clip_probability=("action", list(self.clip_action.values())))
         parts = dict(estimated=self.estimated, predicted=self.predicted, actions=actions, box=self.box.to_dataset())
         parts |= {} if self.refined is None else dict(refined=self.refined)
-        exact = {f"/{name}": {v: {"_FillValue": None} for v, a in ds.variables.items() if a.dtype.kind == "f"} for name, ds in parts.items()}
+        exact = {
+            f"/{name}": {v: {"_FillValue": None} for v, a in ds.variables.items() if a.dtype.kind == "f"}
+            for name, ds in parts.items()
+        }
         with appearing(path) as temporary:
-            xr.DataTree.from_dict({"/": xr.Dataset(attrs=head), **parts}).to_netcdf(temporary, engine="h5netcdf", encoding=exact)
+            xr.DataTree.from_dict({"/": xr.Dataset(attrs=head), **parts}).to_netcdf(
+                temporary, engine="h5netcdf", encoding=exact
+            )
         return path
 
     @classmethod
@@ -163,22 +192,32 @@ class Analysis:
     ) -> "Analysis":  # complete in memory, the file closed
         "Read an analysis and check every value."
         path = Path(path)
-        _require(path.is_file(), f"{path}: there is no such file. Check the name; relative names start at {Path.cwd()}.")
+        _require(
+            path.is_file(), f"{path}: there is no such file. Check the name; relative names start at {Path.cwd()}."
+        )
         try:
             with xr.open_datatree(path, engine="h5netcdf", decode_times=False) as tree:
                 parts = {name: node.to_dataset(inherit=False).load() for name, node in tree.children.items()}
                 head = dict(tree.attrs)
-        except Exception as error:  # h5py and xarray raise a dozen kinds for files that are damaged or of another format
+        except (
+            Exception
+        ) as error:  # h5py and xarray raise a dozen kinds for files that are damaged or of another format
             cure = "Give a .nc file that save wrote; if it is one, copy it again, it is cut off or damaged"
             raise AnalysisError(f"{path} cannot be read as an analysis. {cure}. ({error})") from error
-        _require(head.get("format") == FORMAT, f"{path} is not an analysis of sports_nb. Give a .nc file that save wrote.")
-        newer = f"{path} has version {head.get('version')} of the format, this sports_nb reads {VERSION}. Update sports_nb."
+        _require(
+            head.get("format") == FORMAT, f"{path} is not an analysis of sports_nb. Give a .nc file that save wrote."
+        )
+        newer = (
+            f"{path} has version {head.get('version')} of the format, this sports_nb reads {VERSION}. Update sports_nb."
+        )
         _require(head.get("version") == VERSION, newer)
         lacks = [part for part in ("estimated", "predicted", "actions", "box") if part not in parts]
         lacks += [v for v in ("probability", "clip_probability") if not lacks and v not in parts["actions"]]
         lacks += [v for v in ("timings", "provenance", "complete", "clip") if v not in head]
         lacks += ["box"] if not lacks and "box" not in parts["box"] else []
-        _require(not lacks, f"{path} lacks {', '.join(lacks)}; it was changed after it was saved. Save the analysis again.")
+        _require(
+            not lacks, f"{path} lacks {', '.join(lacks)}; it was changed after it was saved. Save the analysis again."
+        )
         for part in parts.values():  # netCDF hands numbers back as NumPy scalars
             part.attrs = {k: v.item() if isinstance(v, np.generic) else v for k, v in part.attrs.items()}
         actions, clip = parts["actions"], _clip_of(Path(os.path.abspath(path)), str(head["clip"]))
@@ -194,7 +233,10 @@ class Analysis:
         "The findings in a small table."
         found = np.isfinite(self.box.values).all(1)
         height = float((self.box[:, 3] - self.box[:, 1]).median())
-        rows = [("action", _said(self.action, "not seen"), ""), ("probability of it", 100 * self.clip_action.get(self.action, np.nan), "%")]
+        rows = [
+            ("action", _said(self.action, "not seen"), ""),
+            ("probability of it", 100 * self.clip_action.get(self.action, np.nan), "%"),
+        ]
         rows += [("frames", len(found), ""), ("duration", self.duration, "s")]
         rows += [("athlete found in", 100 * found.mean() if len(found) else np.nan, "% of frames")]
         rows += [("confidence, median", float(self.estimated.confidence.median()), "0 to 1")]
@@ -239,15 +281,25 @@ def _page(analysis):
 
     ranked = sorted(analysis.clip_action, key=lambda name: -np.nan_to_num(analysis.clip_action[name]))
     at, p = analysis.actions.time.values, analysis.actions
-    curves = [row(name, analysis.clip_action[name], _area(at, p.sel(action=name).values, start, stop)) for name in ranked]
+    curves = [
+        row(name, analysis.clip_action[name], _area(at, p.sel(action=name).values, start, stop)) for name in ranked
+    ]
     curves.append(row("athlete found", found.mean() if len(found) else np.nan, _area(time, found, start, stop)))
-    ticks = '<div style="display:flex;justify-content:space-between;opacity:.7">' + f"<span>{start:.2f} s</span><span>{stop:.2f} s</span></div>"
+    ticks = (
+        '<div style="display:flex;justify-content:space-between;opacity:.7">'
+        + f"<span>{start:.2f} s</span><span>{stop:.2f} s</span></div>"
+    )
     curves.append(row("", np.nan, ticks))
     told = analysis.summary().drop(["action", "probability of it"]).reset_index()
     told["value"] = [f"{v:.3g}" if isinstance(v, float) else str(v) for v in told["value"]]
-    facts = "".join(f"<tr>{cell.format('left', html.escape(r.fact))}{cell.format('right', r.value)}{cell.format('left', r.unit)}</tr>" for r in told.itertuples())
+    facts = "".join(
+        f"<tr>{cell.format('left', html.escape(r.fact))}{cell.format('right', r.value)}{cell.format('left', r.unit)}</tr>"
+        for r in told.itertuples()
+    )
     share = analysis.clip_action.get(analysis.action, np.nan)
-    title = html.escape(_said(analysis.action)) + ("" if np.isnan(share) else f' <span style="opacity:.7;font-weight:400">{100 * share:.0f} %</span>')
+    title = html.escape(_said(analysis.action)) + (
+        "" if np.isnan(share) else f' <span style="opacity:.7;font-weight:400">{100 * share:.0f} %</span>'
+    )
     state = "" if analysis.complete else " &middot; <b>partial: stopped before the end of the clip</b>"
     name = html.escape(analysis.clip.name if analysis.clip else "no clip")
     return (

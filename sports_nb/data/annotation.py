@@ -6,199 +6,314 @@
 __all__ = ['NOT', 'HIDDEN', 'VISIBLE', 'FORMAT', 'VERSION', 'Annotation']
 
 # %% ../../nbs/17_data.annotation.ipynb #3b06284b
-import base64,json,os
+import base64
+import json
+import os
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from ..core.poses import poses,validate
+from ..core.poses import poses, validate
 from ..core.skeleton import get_skeleton
-from .files import FormatError,read_text,require,to_numbers,write_atomic
+from .files import FormatError, read_text, require, to_numbers, write_atomic
 
 # %% ../../nbs/17_data.annotation.ipynb #d31a419f
-NOT,HIDDEN,VISIBLE = 0,1,2
-FORMAT,VERSION = "sports_nb annotation",1
+NOT, HIDDEN, VISIBLE = 0, 1, 2
+FORMAT, VERSION = "sports_nb annotation", 1
 
 
-def _pack(x): return dict(shape=list(x.shape), data=base64.b64encode(np.ascontiguousarray(x, "<f4").tobytes()).decode())
+def _pack(x):
+    return dict(shape=list(x.shape), data=base64.b64encode(np.ascontiguousarray(x, "<f4").tobytes()).decode())
 
 
 def _unpack(path, packed, shape):
-    require(isinstance(packed, dict) and packed.get("shape") == list(shape) and isinstance(packed.get("data"), str), path, f"line 1: an array of shape {tuple(shape)} is missing; the file is damaged")
-    try: raw = base64.b64decode(packed["data"], validate=True)
-    except ValueError: raise FormatError(f"{path}: line 1: an array cannot be read; the file is damaged") from None
-    require(len(raw) == 4*int(np.prod(shape)), path, "line 1: an array is not of the size that it says; the file is damaged")
+    require(
+        isinstance(packed, dict) and packed.get("shape") == list(shape) and isinstance(packed.get("data"), str),
+        path,
+        f"line 1: an array of shape {tuple(shape)} is missing; the file is damaged",
+    )
+    try:
+        raw = base64.b64decode(packed["data"], validate=True)
+    except ValueError:
+        raise FormatError(f"{path}: line 1: an array cannot be read; the file is damaged") from None
+    require(
+        len(raw) == 4 * int(np.prod(shape)),
+        path,
+        "line 1: an array is not of the size that it says; the file is damaged",
+    )
     return np.frombuffer(raw, "<f4").reshape(shape).astype(np.float32)
 
 
 class Annotation:
     "Joints (n, k, 2) px, their state (n, k), boxes (n, 4) and actions, set step by step."
 
-    def __init__(self,
-        times, # (n,) seconds of the frames
-        skeleton="body13", # its name
-        start:xr.Dataset=None, # poses in px at these times to begin with; None: nothing
-        path=None, # journal; None: in memory only
-        clip:str="", # name of the video
+    def __init__(
+        self,
+        times,  # (n,) seconds of the frames
+        skeleton="body13",  # its name
+        start: xr.Dataset = None,  # poses in px at these times to begin with; None: nothing
+        path=None,  # journal; None: in memory only
+        clip: str = "",  # name of the video
     ):
-        self.times,self.skeleton = np.asarray(times, float),get_skeleton(skeleton if start is None else validate(start).attrs["skeleton"])
-        n,k = len(self.times),self.skeleton.n
-        if not n or not np.isfinite(self.times).all() or (np.diff(self.times) <= 0).any(): raise ValueError("times are those of the frames, in seconds, and increase")
-        position,confidence = np.full((n, k, 2), np.nan, np.float32),np.full((n, k), np.nan, np.float32)
+        self.times, self.skeleton = (
+            np.asarray(times, float),
+            get_skeleton(skeleton if start is None else validate(start).attrs["skeleton"]),
+        )
+        n, k = len(self.times), self.skeleton.n
+        if not n or not np.isfinite(self.times).all() or (np.diff(self.times) <= 0).any():
+            raise ValueError("times are those of the frames, in seconds, and increase")
+        position, confidence = np.full((n, k, 2), np.nan, np.float32), np.full((n, k), np.nan, np.float32)
         if start is not None:
-            if start.attrs["space_unit"] != "px" or start.sizes["space"] != 2 or "lead" in start.dims: raise ValueError("an annotation starts from poses in px, with x and y")
-            half = np.median(np.diff(self.times))/2*1.01 if n > 1 else .5
+            if start.attrs["space_unit"] != "px" or start.sizes["space"] != 2 or "lead" in start.dims:
+                raise ValueError("an annotation starts from poses in px, with x and y")
+            half = np.median(np.diff(self.times)) / 2 * 1.01 if n > 1 else 0.5
             near = start.isel(individual=0).reindex(time=self.times, method="nearest", tolerance=half)
-            position,confidence = near.position.transpose("time", "keypoint", "space").values.astype(np.float32),near.confidence.transpose("time", "keypoint").values.astype(np.float32)
-        self.clip,self.path = str(clip),None if path is None else Path(path)
+            position, confidence = (
+                near.position.transpose("time", "keypoint", "space").values.astype(np.float32),
+                near.confidence.transpose("time", "keypoint").values.astype(np.float32),
+            )
+        self.clip, self.path = str(clip), None if path is None else Path(path)
         self._begin(position, confidence)
         if self.path:
-            if self.path.exists(): raise FileExistsError(f"{self.path} is there already; open it with Annotation.open, or choose another name")
-            head = dict(format=FORMAT, version=VERSION, clip=self.clip, skeleton=self.skeleton.name, times=self.times.tolist(), position=_pack(position), confidence=_pack(confidence))
-            write_atomic(self.path, (json.dumps(head)+"\n").encode())
+            if self.path.exists():
+                raise FileExistsError(
+                    f"{self.path} is there already; open it with Annotation.open, or choose another name"
+                )
+            head = dict(
+                format=FORMAT,
+                version=VERSION,
+                clip=self.clip,
+                skeleton=self.skeleton.name,
+                times=self.times.tolist(),
+                position=_pack(position),
+                confidence=_pack(confidence),
+            )
+            write_atomic(self.path, (json.dumps(head) + "\n").encode())
             self._size = self.path.stat().st_size
 
     def _begin(self, position, confidence):
-        self.position,self.start_confidence = position.copy(),confidence
+        self.position, self.start_confidence = position.copy(), confidence
         seen = np.isfinite(position).all(-1)
-        self.state = np.where(~seen, NOT, np.where(confidence < .5, HIDDEN, VISIBLE)).astype(np.uint8)
+        self.state = np.where(~seen, NOT, np.where(confidence < 0.5, HIDDEN, VISIBLE)).astype(np.uint8)
         self.hand = np.zeros(seen.shape, bool)
-        self.box,self.spans = np.full((len(position), 4), np.nan, np.float32),[]
-        self._done,self._undone = [],[]
+        self.box, self.spans = np.full((len(position), 4), np.nan, np.float32), []
+        self._done, self._undone = [], []
 
     # ---- what can be done
-    def do(self,
-        op:str, # move, mark, copy, interpolate, box, span, unspan, undo or redo
-        **what, # see `_change`
-    )->tuple: # first and last frame that changed, or () where there was nothing to do
+    def do(
+        self,
+        op: str,  # move, mark, copy, interpolate, box, span, unspan, undo or redo
+        **what,  # see `_change`
+    ) -> tuple:  # first and last frame that changed, or () where there was nothing to do
         "Do one thing, and write it down."
         line = json.dumps(dict(op=op, **what), default=lambda v: v.tolist())
-        if self.path and self.path.stat().st_size != self._size: raise FormatError(f"{self.path}: another program has written to it; nothing was done. Open it again, and close the other")
+        if self.path and self.path.stat().st_size != self._size:
+            raise FormatError(
+                f"{self.path}: another program has written to it; nothing was done. Open it again, and close the other"
+            )
         changed = self._apply(json.loads(line))
         if changed and self.path:
             try:
-                with open(self.path, "ab") as f: f.write((line+"\n").encode()); f.flush(); os.fsync(f.fileno())
-            except OSError:   # a full disk: what is not written has not happened
+                with open(self.path, "ab") as f:
+                    f.write((line + "\n").encode())
+                    f.flush()
+                    os.fsync(f.fileno())
+            except OSError:  # a full disk: what is not written has not happened
                 self._apply(dict(op="redo" if op == "undo" else "undo"))
-                if op not in ("undo", "redo"): self._undone.pop()
-                if self.path.stat().st_size > self._size: os.truncate(self.path, self._size)
+                if op not in ("undo", "redo"):
+                    self._undone.pop()
+                if self.path.stat().st_size > self._size:
+                    os.truncate(self.path, self._size)
                 raise
             self._size = self.path.stat().st_size
         return changed
 
     def _apply(self, record):
         if record.get("op") in ("undo", "redo"):
-            come,go = (self._done, self._undone) if record["op"] == "undo" else (self._undone, self._done)
-            if not come: return ()
-            patch,changed = come.pop()
-            go.append(([self._swap(name, key, old) for name,key,old in reversed(patch)], changed))
+            come, go = (self._done, self._undone) if record["op"] == "undo" else (self._undone, self._done)
+            if not come:
+                return ()
+            patch, changed = come.pop()
+            go.append(([self._swap(name, key, old) for name, key, old in reversed(patch)], changed))
             return changed
-        wanted,changed = self._change(record)
-        if not wanted: return ()
-        self._done.append(([self._swap(*w) for w in wanted], changed)); self._undone.clear()
+        wanted, changed = self._change(record)
+        if not wanted:
+            return ()
+        self._done.append(([self._swap(*w) for w in wanted], changed))
+        self._undone.clear()
         return changed
 
     def _swap(self, name, key, new):
         "Set a part of a field; what it was, to be set again"
-        if name == "spans": old,self.spans = self.spans,new; return name,key,old
+        if name == "spans":
+            old, self.spans = self.spans, new
+            return name, key, old
         field = getattr(self, name)
         old = np.array(field[key])
         field[key] = new
-        return name,key,old
+        return name, key, old
 
     def _frame(self, v, name="frame"):
-        if isinstance(v, bool) or not isinstance(v, (int, np.integer)) or not 0 <= v < len(self.times): raise ValueError(f"there is no {name} {v!r}; frames run from 0 to {len(self.times)-1}")
+        if isinstance(v, bool) or not isinstance(v, (int, np.integer)) or not 0 <= v < len(self.times):
+            raise ValueError(f"there is no {name} {v!r}; frames run from 0 to {len(self.times) - 1}")
         return int(v)
 
     def _numbers(self, v, n):
         v = np.asarray(v, float)
-        if v.shape != (n,) or not np.isfinite(v).all() or abs(v).max() > 1e5: raise ValueError(f"a place is {n} finite numbers in px, got {v.tolist()}")
+        if v.shape != (n,) or not np.isfinite(v).all() or abs(v).max() > 1e5:
+            raise ValueError(f"a place is {n} finite numbers in px, got {v.tolist()}")
         return v
 
     def _change(self, r):
         "What a record sets: [(field, key, new)], and the frames that change"
         op = r.get("op")
         if op in ("move", "mark"):
-            f,k = self._frame(r["frame"]),self.skeleton.index(r["joint"])
+            f, k = self._frame(r["frame"]), self.skeleton.index(r["joint"])
             # what a person puts somewhere is seen there, unless they have said before that it is hidden
-            if op == "move": return [("position", (f, k), self._numbers(r["xy"], 2)), ("state", (f, k), self.state[f, k] if self.hand[f, k] and self.state[f, k] else VISIBLE), ("hand", (f, k), True)],(f, f)
-            if r["state"] not in (NOT, HIDDEN, VISIBLE): raise ValueError(f"a joint is not labelled (0), hidden (1) or visible (2), got {r['state']!r}")
-            if r["state"] and not np.isfinite(self.position[f, k]).all(): raise ValueError(f"{self.skeleton.keypoints[k]} has no place in frame {f} yet: put it there first")
+            if op == "move":
+                return [
+                    ("position", (f, k), self._numbers(r["xy"], 2)),
+                    ("state", (f, k), self.state[f, k] if self.hand[f, k] and self.state[f, k] else VISIBLE),
+                    ("hand", (f, k), True),
+                ], (f, f)
+            if r["state"] not in (NOT, HIDDEN, VISIBLE):
+                raise ValueError(f"a joint is not labelled (0), hidden (1) or visible (2), got {r['state']!r}")
+            if r["state"] and not np.isfinite(self.position[f, k]).all():
+                raise ValueError(f"{self.skeleton.keypoints[k]} has no place in frame {f} yet: put it there first")
             gone = [("position", (f, k), np.nan)] if r["state"] == NOT else []
-            return [*gone, ("state", (f, k), r["state"]), ("hand", (f, k), True)],(f, f)
-        if op == "copy":   # the pose of another frame
-            f,source = self._frame(r["frame"]),self._frame(r["source"], "source")
-            return [("position", f, self.position[source].copy()), ("state", f, self.state[source].copy()), ("hand", f, True)],(f, f)
-        if op == "interpolate":   # between two frames, where both have the joint
-            a,b = self._frame(r["start"], "start"),self._frame(r["stop"], "stop")
+            return [*gone, ("state", (f, k), r["state"]), ("hand", (f, k), True)], (f, f)
+        if op == "copy":  # the pose of another frame
+            f, source = self._frame(r["frame"]), self._frame(r["source"], "source")
+            return [
+                ("position", f, self.position[source].copy()),
+                ("state", f, self.state[source].copy()),
+                ("hand", f, True),
+            ], (f, f)
+        if op == "interpolate":  # between two frames, where both have the joint
+            a, b = self._frame(r["start"], "start"), self._frame(r["stop"], "stop")
             joints = [self.skeleton.index(j) for j in r.get("joints") or range(self.skeleton.n)]
             joints = [k for k in joints if self.state[a, k] and self.state[b, k]]
-            if b-a < 2 or not joints: return [],()
-            w = ((self.times[a+1:b]-self.times[a])/(self.times[b]-self.times[a]))[:, None, None]
-            key = np.ix_(range(a+1, b), joints)
-            between = (1-w)*self.position[a, joints]+w*self.position[b, joints]
-            return [("position", key, between.astype(np.float32)), ("state", key, np.minimum(self.state[a, joints], self.state[b, joints])), ("hand", key, False)],(a+1, b-1)
+            if b - a < 2 or not joints:
+                return [], ()
+            w = ((self.times[a + 1 : b] - self.times[a]) / (self.times[b] - self.times[a]))[:, None, None]
+            key = np.ix_(range(a + 1, b), joints)
+            between = (1 - w) * self.position[a, joints] + w * self.position[b, joints]
+            return [
+                ("position", key, between.astype(np.float32)),
+                ("state", key, np.minimum(self.state[a, joints], self.state[b, joints])),
+                ("hand", key, False),
+            ], (a + 1, b - 1)
         if op == "box":
             f = self._frame(r["frame"])
             box = np.full(4, np.nan) if r["box"] is None else self._numbers(r["box"], 4)
-            if r["box"] is not None and not (box[0] < box[2] and box[1] < box[3]): raise ValueError(f"a box is x0 < x1 and y0 < y1, got {box.tolist()}")
-            return [("box", f, box)],(f, f)
+            if r["box"] is not None and not (box[0] < box[2] and box[1] < box[3]):
+                raise ValueError(f"a box is x0 < x1 and y0 < y1, got {box.tolist()}")
+            return [("box", f, box)], (f, f)
         if op == "span":
-            a,b,name = self._frame(r["start"], "start"),self._frame(r["stop"], "stop"),str(r["action"]).strip()
-            if b < a or not name: raise ValueError("a span has an action, and ends where it starts or later")
-            return [("spans", None, sorted([*self.spans, dict(action=name, start=a, stop=b)], key=lambda s: (s["start"], s["stop"], s["action"])))],(a, b)
+            a, b, name = self._frame(r["start"], "start"), self._frame(r["stop"], "stop"), str(r["action"]).strip()
+            if b < a or not name:
+                raise ValueError("a span has an action, and ends where it starts or later")
+            return [
+                (
+                    "spans",
+                    None,
+                    sorted(
+                        [*self.spans, dict(action=name, start=a, stop=b)],
+                        key=lambda s: (s["start"], s["stop"], s["action"]),
+                    ),
+                )
+            ], (a, b)
         if op == "unspan":
-            if r["number"] not in range(len(self.spans)): raise ValueError(f"there is no span {r['number']!r}; there are {len(self.spans)}")
+            if r["number"] not in range(len(self.spans)):
+                raise ValueError(f"there is no span {r['number']!r}; there are {len(self.spans)}")
             s = self.spans[r["number"]]
-            return [("spans", None, [x for i,x in enumerate(self.spans) if i != r["number"]])],(s["start"], s["stop"])
-        raise ValueError(f"nothing is called {op!r}; there are move, mark, copy, interpolate, box, span, unspan, undo and redo")
+            return [("spans", None, [x for i, x in enumerate(self.spans) if i != r["number"]])], (s["start"], s["stop"])
+        raise ValueError(
+            f"nothing is called {op!r}; there are move, mark, copy, interpolate, box, span, unspan, undo and redo"
+        )
 
-    def interpolate_around(self,
-        frame:int, # between the frames before and after it that were labelled by hand
-        joint=None, # its name or number; None: all joints
-    )->tuple: # frames that changed
+    def interpolate_around(
+        self,
+        frame: int,  # between the frames before and after it that were labelled by hand
+        joint=None,  # its name or number; None: all joints
+    ) -> tuple:  # frames that changed
         "Fill the gap in which a frame lies."
         rows = self.hand.any(1) if joint is None else self.hand[:, self.skeleton.index(joint)]
-        before,after = np.flatnonzero(rows[:self._frame(frame)+1]),np.flatnonzero(rows[frame:])+frame
-        if not len(before) or not len(after): return ()
-        a,b = (int(before[-1]), int(after[0])) if before[-1] != frame else (int(before[-2]) if len(before) > 1 else frame, frame)
-        return self.do("interpolate", start=a, stop=b, **({} if joint is None else dict(joints=[self.skeleton.keypoints[self.skeleton.index(joint)]])))
+        before, after = np.flatnonzero(rows[: self._frame(frame) + 1]), np.flatnonzero(rows[frame:]) + frame
+        if not len(before) or not len(after):
+            return ()
+        a, b = (
+            (int(before[-1]), int(after[0]))
+            if before[-1] != frame
+            else (int(before[-2]) if len(before) > 1 else frame, frame)
+        )
+        return self.do(
+            "interpolate",
+            start=a,
+            stop=b,
+            **({} if joint is None else dict(joints=[self.skeleton.keypoints[self.skeleton.index(joint)]])),
+        )
 
     # ---- what comes of it
-    def poses(self)->xr.Dataset: # role reference; confidence 1 visible, 0.5 hidden
+    def poses(self) -> xr.Dataset:  # role reference; confidence 1 visible, 0.5 hidden
         "The joints as pose data."
-        fps = 1/np.median(np.diff(self.times)) if len(self.times) > 1 else 1.   # of a single picture
-        return poses(self.position, skeleton=self.skeleton, time=self.times, fps=fps, confidence=np.choose(self.state, [0, .5, 1.]), role="reference", source_file=self.clip, source_software="sports_nb annotation").assign_coords(frame=("time", np.arange(len(self.times))))
+        fps = 1 / np.median(np.diff(self.times)) if len(self.times) > 1 else 1.0  # of a single picture
+        return poses(
+            self.position,
+            skeleton=self.skeleton,
+            time=self.times,
+            fps=fps,
+            confidence=np.choose(self.state, [0, 0.5, 1.0]),
+            role="reference",
+            source_file=self.clip,
+            source_software="sports_nb annotation",
+        ).assign_coords(frame=("time", np.arange(len(self.times))))
 
     @property
-    def labelled(self)->np.ndarray: # numbers of the frames in which something was set by hand
-        return np.flatnonzero(self.hand.any(1)|np.isfinite(self.box).all(1))
+    def labelled(self) -> np.ndarray:  # numbers of the frames in which something was set by hand
+        return np.flatnonzero(self.hand.any(1) | np.isfinite(self.box).all(1))
 
     @classmethod
-    def open(cls,
-        path, # journal
-    )->"Annotation":
+    def open(
+        cls,
+        path,  # journal
+    ) -> "Annotation":
         "Open a journal, and go on; a last line that was cut off by a crash is left out."
         path = Path(path)
         text = read_text(path)
         lines = text.split("\n")
-        whole,cut = lines[:-1],lines[-1]
+        whole, cut = lines[:-1], lines[-1]
         require(whole, path, "its first line is not whole; the file is damaged")
-        try: head = json.loads(whole[0])
-        except ValueError: raise FormatError(f"{path}: line 1 is no JSON; is this an annotation?") from None
+        try:
+            head = json.loads(whole[0])
+        except ValueError:
+            raise FormatError(f"{path}: line 1 is no JSON; is this an annotation?") from None
         require(isinstance(head, dict) and head.get("format") == FORMAT, path, "this is no annotation of sports_nb")
-        require(head.get("version") == VERSION, path, f"it has version {head.get('version')!r}, this program reads {VERSION}; update it")
+        require(
+            head.get("version") == VERSION,
+            path,
+            f"it has version {head.get('version')!r}, this program reads {VERSION}; update it",
+        )
         try:
             times = to_numbers(head["times"], (-1,), path, "line 1, times")
             self = cls(times, head["skeleton"], clip=str(head.get("clip", "")))
-            self._begin(_unpack(path, head["position"], (len(times), self.skeleton.n, 2)), _unpack(path, head["confidence"], (len(times), self.skeleton.n)))
+            self._begin(
+                _unpack(path, head["position"], (len(times), self.skeleton.n, 2)),
+                _unpack(path, head["confidence"], (len(times), self.skeleton.n)),
+            )
         except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, FormatError): raise
+            if isinstance(error, FormatError):
+                raise
             raise FormatError(f"{path}: line 1: {error}") from None
-        for number,line in enumerate(whole[1:], 2):
-            try: self._apply(json.loads(line))
-            except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error: raise FormatError(f"{path}: line {number}: {error}; the file was changed by hand, remove the line") from None
-        if cut: write_atomic(path, ("\n".join(whole)+"\n").encode())
-        self.path,self._size = path,path.stat().st_size
+        for number, line in enumerate(whole[1:], 2):
+            try:
+                self._apply(json.loads(line))
+            except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+                raise FormatError(
+                    f"{path}: line {number}: {error}; the file was changed by hand, remove the line"
+                ) from None
+        if cut:
+            write_atomic(path, ("\n".join(whole) + "\n").encode())
+        self.path, self._size = path, path.stat().st_size
         return self

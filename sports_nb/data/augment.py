@@ -11,257 +11,330 @@ import cv2
 import numpy as np
 
 from ..core.skeleton import get_skeleton
-from .film_flaws import ball,cut,darken,motion_blur
-from .sample import apply_affine,chain_affine,invert_affine
+from .film_flaws import ball, cut, darken, motion_blur
+from .sample import apply_affine, chain_affine, invert_affine
 
 # %% ../../nbs/14_data.augment.ipynb #d3a06f52
 def flip(
-    sample:dict, # as in `data.sample`
-    rng, # np.random.Generator
-    p:float=.5, # probability of a mirror image
-)->dict: # the sample or its mirror image
+    sample: dict,  # as in `data.sample`
+    rng,  # np.random.Generator
+    p: float = 0.5,  # probability of a mirror image
+) -> dict:  # the sample or its mirror image
     "The mirror image, left and right joints swapped."
-    if rng.random() >= p: return sample
+    if rng.random() >= p:
+        return sample
     swap = get_skeleton("body13").flip
     w = sample["frames"].shape[-1]
     own = {k: sample[k][:, swap] for k in ("visible", "absent") if k in sample}
-    mirrored = (sample["keypoints"]*np.float32([-1, 1]) + np.float32([1, 0]))[:, swap]
-    if "view" in sample: own["view"] = (w-1-sample["view"][0], *sample["view"][1:])
+    mirrored = (sample["keypoints"] * np.float32([-1, 1]) + np.float32([1, 0]))[:, swap]
+    if "view" in sample:
+        own["view"] = (w - 1 - sample["view"][0], *sample["view"][1:])
     affine = sample["affine"].copy()
-    affine[..., 2] += affine[..., 0]*(w-1)
+    affine[..., 2] += affine[..., 0] * (w - 1)
     affine[..., 0] *= -1
-    return sample|dict(frames=np.ascontiguousarray(sample["frames"][..., ::-1]), affine=affine,
-        keypoints=np.where(own["visible"][..., None], mirrored, np.float32(0)), **own)
+    return sample | dict(
+        frames=np.ascontiguousarray(sample["frames"][..., ::-1]),
+        affine=affine,
+        keypoints=np.where(own["visible"][..., None], mirrored, np.float32(0)),
+        **own,
+    )
 
 # %% ../../nbs/14_data.augment.ipynb #c93c0b24
 def warp(
-    sample:dict, # as in `data.sample`
-    matrix, # (2, 3) new crop pixels to old crop pixels
-    size:int=None, # side of the new crop, px; None keeps the old width
-    outside="black", # what lies around the old crop: "black", its "edge" repeated, or a picture (size, size, 3) uint8
-)->dict: # the sample seen through the map
+    sample: dict,  # as in `data.sample`
+    matrix,  # (2, 3) new crop pixels to old crop pixels
+    size: int = None,  # side of the new crop, px; None keeps the old width
+    outside="black",  # what lies around the old crop: "black", its "edge" repeated, or a picture (size, size, 3) uint8
+) -> dict:  # the sample seen through the map
     "One affine warp of frames, joints and the way back to the image."
-    h,w = sample["frames"].shape[-2:]
+    h, w = sample["frames"].shape[-2:]
     size = size or w
-    how = cv2.INTER_LINEAR|cv2.WARP_INVERSE_MAP
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+
     def look(frame):
         frame = np.ascontiguousarray(frame)
-        if not isinstance(outside, str): return cv2.warpAffine(frame, matrix, (size, size), outside.copy(), how, cv2.BORDER_TRANSPARENT)
-        return cv2.warpAffine(frame, matrix, (size, size), flags=how, borderMode=cv2.BORDER_REPLICATE if outside == "edge" else cv2.BORDER_CONSTANT)
+        if not isinstance(outside, str):
+            return cv2.warpAffine(frame, matrix, (size, size), outside.copy(), how, cv2.BORDER_TRANSPARENT)
+        return cv2.warpAffine(
+            frame,
+            matrix,
+            (size, size),
+            flags=how,
+            borderMode=cv2.BORDER_REPLICATE if outside == "edge" else cv2.BORDER_CONSTANT,
+        )
+
     frames = np.stack([look(frame) for frame in sample["frames"].transpose(0, 2, 3, 1)])
-    old = sample["keypoints"]*(w, h) - .5
-    new = (apply_affine(invert_affine(matrix), old)+.5)/size
-    visible = sample["visible"] & ((new >= 0)&(new <= 1)).all(-1)
-    absent = sample.get("absent", False) | sample["visible"]&~visible   # known not to be in the picture any more
-    return sample|dict(frames=np.ascontiguousarray(frames.transpose(0, 3, 1, 2)), visible=visible, absent=absent, affine=chain_affine(sample["affine"], matrix),
-        keypoints=np.where(visible[..., None], new, 0).astype(np.float32))
+    old = sample["keypoints"] * (w, h) - 0.5
+    new = (apply_affine(invert_affine(matrix), old) + 0.5) / size
+    visible = sample["visible"] & ((new >= 0) & (new <= 1)).all(-1)
+    absent = sample.get("absent", False) | sample["visible"] & ~visible  # known not to be in the picture any more
+    return sample | dict(
+        frames=np.ascontiguousarray(frames.transpose(0, 3, 1, 2)),
+        visible=visible,
+        absent=absent,
+        affine=chain_affine(sample["affine"], matrix),
+        keypoints=np.where(visible[..., None], new, 0).astype(np.float32),
+    )
 
 # %% ../../nbs/14_data.augment.ipynb #884146e7
 def _view(sample):
     "What a network should see of a crop: x and y of the middle and the side of a square, px"
-    h,w = sample["frames"].shape[-2:]
-    return sample.get("view", ((w-1)/2, (h-1)/2, w/sample.get("room", 1)))
+    h, w = sample["frames"].shape[-2:]
+    return sample.get("view", ((w - 1) / 2, (h - 1) / 2, w / sample.get("room", 1)))
 
 
-def _plain(sample): return {k: v for k,v in sample.items() if k not in ("room", "view")}
+def _plain(sample):
+    return {k: v for k, v in sample.items() if k not in ("room", "view")}
 
 
 def affine(
-    sample:dict, # as in `data.sample`
-    rng, # np.random.Generator
-    rotation:float=30, # largest turn either way, degrees
-    scale:float=.25, # largest change of size: the person grows or shrinks by up to 1 + scale
-    shift:float=.1, # largest shift along each axis, part of the crop's width
-    size:int=None, # side of the new crop, px; None keeps the old width
-    outside="black", # as in `warp`
-)->dict: # the warped sample
+    sample: dict,  # as in `data.sample`
+    rng,  # np.random.Generator
+    rotation: float = 30,  # largest turn either way, degrees
+    scale: float = 0.25,  # largest change of size: the person grows or shrinks by up to 1 + scale
+    shift: float = 0.1,  # largest shift along each axis, part of the crop's width
+    size: int = None,  # side of the new crop, px; None keeps the old width
+    outside="black",  # as in `warp`
+) -> dict:  # the warped sample
     "A random rotation, scale and shift about the middle of the crop, or of its `view`; a crop with `room` is closed in on."
     w = sample["frames"].shape[-1]
     size = size or w
-    *centre,side = _view(sample)
+    *centre, side = _view(sample)
     angle = np.radians(rng.uniform(-rotation, rotation))
-    step = side/size/np.exp(rng.uniform(-1, 1)*np.log1p(scale))   # old pixels in a new one
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])*step
-    middle = (size-1)/2 + rng.uniform(-shift, shift, 2)*size
-    return warp(_plain(sample), np.c_[turn, centre - turn@middle], size, outside)
+    step = side / size / np.exp(rng.uniform(-1, 1) * np.log1p(scale))  # old pixels in a new one
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) * step
+    middle = (size - 1) / 2 + rng.uniform(-shift, shift, 2) * size
+    return warp(_plain(sample), np.c_[turn, centre - turn @ middle], size, outside)
 
 # %% ../../nbs/14_data.augment.ipynb #fdc29dd9
 def look(
-    sample:dict, # as in `data.sample`
-    size:int, # side of the new crop, px
-)->dict: # the sample at another size, closed in on where it has `room` or a `view`
+    sample: dict,  # as in `data.sample`
+    size: int,  # side of the new crop, px
+) -> dict:  # the sample at another size, closed in on where it has `room` or a `view`
     "What a network sees of a sample when nothing is changed."
-    x,y,side = _view(sample)
-    step = side/size   # old pixels in a new one
-    return warp(_plain(sample), np.array([[step, 0, x - step*(size-1)/2], [0, step, y - step*(size-1)/2]]), size, "edge")
+    x, y, side = _view(sample)
+    step = side / size  # old pixels in a new one
+    return warp(
+        _plain(sample),
+        np.array([[step, 0, x - step * (size - 1) / 2], [0, step, y - step * (size - 1) / 2]]),
+        size,
+        "edge",
+    )
 
 # %% ../../nbs/14_data.augment.ipynb #96bd3154
 # rows: luma, then two colour axes (the YIQ axes of analogue television)
-YIQ = np.array([[.299, .587, .114], [.596, -.274, -.322], [.211, -.523, .312]])
+YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 
 
 def colour(
-    sample:dict, # as in `data.sample`
-    rng, # np.random.Generator
-    brightness:float=.2, # largest change, part of full white
-    contrast:float=.3, # largest relative change
-    saturation:float=.4, # largest relative change
-    hue:float=15, # largest turn of the colour circle, degrees
-)->dict: # the sample in another light
+    sample: dict,  # as in `data.sample`
+    rng,  # np.random.Generator
+    brightness: float = 0.2,  # largest change, part of full white
+    contrast: float = 0.3,  # largest relative change
+    saturation: float = 0.4,  # largest relative change
+    hue: float = 15,  # largest turn of the colour circle, degrees
+) -> dict:  # the sample in another light
     "Random brightness, contrast, saturation and hue, the same for all frames."
-    gain,vivid = 1 + rng.uniform(-1, 1, 2)*(contrast, saturation)
+    gain, vivid = 1 + rng.uniform(-1, 1, 2) * (contrast, saturation)
     angle = np.radians(rng.uniform(-hue, hue))
-    offset = 127.5*(1-gain) + 255*rng.uniform(-brightness, brightness)
-    turn = np.array([[1, 0, 0], [0, vivid*np.cos(angle), -vivid*np.sin(angle)], [0, vivid*np.sin(angle), vivid*np.cos(angle)]])
-    matrix = np.c_[gain*np.linalg.inv(YIQ)@turn@YIQ, np.full(3, offset)]
+    offset = 127.5 * (1 - gain) + 255 * rng.uniform(-brightness, brightness)
+    turn = np.array(
+        [
+            [1, 0, 0],
+            [0, vivid * np.cos(angle), -vivid * np.sin(angle)],
+            [0, vivid * np.sin(angle), vivid * np.cos(angle)],
+        ]
+    )
+    matrix = np.c_[gain * np.linalg.inv(YIQ) @ turn @ YIQ, np.full(3, offset)]
     frames = [cv2.transform(np.ascontiguousarray(frame), matrix) for frame in sample["frames"].transpose(0, 2, 3, 1)]
-    return sample|dict(frames=np.ascontiguousarray(np.stack(frames).transpose(0, 3, 1, 2)))
+    return sample | dict(frames=np.ascontiguousarray(np.stack(frames).transpose(0, 3, 1, 2)))
 
 # %% ../../nbs/14_data.augment.ipynb #a1016cc0
 def noise(
-    sample:dict, # as in `data.sample`
-    rng, # np.random.Generator
-    gaussian:float=8, # largest standard deviation, grey levels of 255
-    salt_pepper:float=.01, # largest part of pixels turned white or black
-)->dict: # the noisy sample
+    sample: dict,  # as in `data.sample`
+    rng,  # np.random.Generator
+    gaussian: float = 8,  # largest standard deviation, grey levels of 255
+    salt_pepper: float = 0.01,  # largest part of pixels turned white or black
+) -> dict:  # the noisy sample
     "Gaussian noise and salt and pepper, of random strength."
     shape = sample["frames"].shape
-    frames = sample["frames"] + rng.standard_normal(shape, dtype=np.float32)*np.float32(rng.uniform(0, gaussian))
+    frames = sample["frames"] + rng.standard_normal(shape, dtype=np.float32) * np.float32(rng.uniform(0, gaussian))
     frames = np.clip(np.rint(frames), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
-    n = int(rng.uniform(0, salt_pepper)*frames[..., 0].size)
+    n = int(rng.uniform(0, salt_pepper) * frames[..., 0].size)
     where = np.unravel_index(rng.integers(0, frames[..., 0].size, n), frames.shape[:3])
     frames[where] = rng.choice(np.uint8([0, 255]), n)[:, None]
-    return sample|dict(frames=np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
+    return sample | dict(frames=np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
 
 # %% ../../nbs/14_data.augment.ipynb #d8f612c8
 def coarse(
-    sample:dict, # as in `data.sample`
-    rng, # np.random.Generator
-    shrink:float=.3, # smallest picture, part of the crop's side
-    p_shrink:float=.3, # how often it is shrunk
-    p_jpeg:float=.2, # how often it is compressed
-)->dict: # the sample in poorer quality
+    sample: dict,  # as in `data.sample`
+    rng,  # np.random.Generator
+    shrink: float = 0.3,  # smallest picture, part of the crop's side
+    p_shrink: float = 0.3,  # how often it is shrunk
+    p_jpeg: float = 0.2,  # how often it is compressed
+) -> dict:  # the sample in poorer quality
     "A picture as coarse as that of an athlete far away, or as hard compressed as a video."
-    h,w = sample["frames"].shape[-2:]
+    h, w = sample["frames"].shape[-2:]
     frames = [np.ascontiguousarray(frame) for frame in sample["frames"].transpose(0, 2, 3, 1)]
     if rng.random() < p_shrink:
         part = np.exp(rng.uniform(np.log(shrink), 0))
-        small = max(1, round(w*part)),max(1, round(h*part))
-        frames = [cv2.resize(cv2.resize(frame, small, interpolation=cv2.INTER_AREA), (w, h), interpolation=cv2.INTER_LINEAR) for frame in frames]
+        small = max(1, round(w * part)), max(1, round(h * part))
+        frames = [
+            cv2.resize(cv2.resize(frame, small, interpolation=cv2.INTER_AREA), (w, h), interpolation=cv2.INTER_LINEAR)
+            for frame in frames
+        ]
     if rng.random() < p_jpeg:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 80))]
         frames = [cv2.imdecode(cv2.imencode(".jpg", frame, quality)[1], cv2.IMREAD_COLOR) for frame in frames]
-    return sample|dict(frames=np.ascontiguousarray(np.stack(frames).transpose(0, 3, 1, 2)))
+    return sample | dict(frames=np.ascontiguousarray(np.stack(frames).transpose(0, 3, 1, 2)))
 
 # %% ../../nbs/14_data.augment.ipynb #4a62abdf
 def occlude(
-    sample:dict, # as in `data.sample`
-    rng, # np.random.Generator
-    n:int=2, # number of patches
-    size=(.1, .3), # smallest and largest side, part of the crop's width
-    hide:bool=True, # whether covered joints become invisible
-)->dict: # the sample behind the patches
+    sample: dict,  # as in `data.sample`
+    rng,  # np.random.Generator
+    n: int = 2,  # number of patches
+    size=(0.1, 0.3),  # smallest and largest side, part of the crop's width
+    hide: bool = True,  # whether covered joints become invisible
+) -> dict:  # the sample behind the patches
     "Flat patches over the crop; covered joints become invisible, or are kept with `hide=False`."
-    frames,visible = sample["frames"].copy(),sample["visible"].copy()
-    h,w = frames.shape[-2:]
+    frames, visible = sample["frames"].copy(), sample["visible"].copy()
+    h, w = frames.shape[-2:]
     for _ in range(n):
-        side = np.maximum(1, np.rint(rng.uniform(*size, 2)*(w, h))).astype(int)
-        x,y = rng.integers(0, np.array([w, h])-side+1)
-        frames[..., y:y+side[1], x:x+side[0]] = rng.integers(0, 256, 3, dtype=np.uint8)[:, None, None]
-        place = sample["keypoints"]*(w, h)  # counted from the crop's edge, as the patch is
-        covered = ((place >= (x, y))&(place <= (x+side[0], y+side[1]))).all(-1)
-        if hide: visible &= ~covered
-    return sample|dict(frames=frames, visible=visible, keypoints=np.where(visible[..., None], sample["keypoints"], np.float32(0)))
+        side = np.maximum(1, np.rint(rng.uniform(*size, 2) * (w, h))).astype(int)
+        x, y = rng.integers(0, np.array([w, h]) - side + 1)
+        frames[..., y : y + side[1], x : x + side[0]] = rng.integers(0, 256, 3, dtype=np.uint8)[:, None, None]
+        place = sample["keypoints"] * (w, h)  # counted from the crop's edge, as the patch is
+        covered = ((place >= (x, y)) & (place <= (x + side[0], y + side[1]))).all(-1)
+        if hide:
+            visible &= ~covered
+    return sample | dict(
+        frames=frames, visible=visible, keypoints=np.where(visible[..., None], sample["keypoints"], np.float32(0))
+    )
 
 # %% ../../nbs/14_data.augment.ipynb #768d6bb4
 def temporal_jitter(
-    sample:dict, # as in `data.sample`, t frames
-    rng, # np.random.Generator
-    n:int=None, # frames to return; None for as many as there are
-    speed=(.8, 1.25), # slowest and fastest tempo, frames of the clip per new frame
-)->dict: # n frames, in order, padded with the last one
+    sample: dict,  # as in `data.sample`, t frames
+    rng,  # np.random.Generator
+    n: int = None,  # frames to return; None for as many as there are
+    speed=(0.8, 1.25),  # slowest and fastest tempo, frames of the clip per new frame
+) -> dict:  # n frames, in order, padded with the last one
     "A random stretch of the clip at a random tempo."
     t = len(sample["frames"])
     n = n or t
     tempo = np.exp(rng.uniform(*np.log(speed)))
-    start = rng.uniform(0, max(0, t-1-(n-1)*tempo))
-    which = np.rint(start + tempo*np.arange(n)).astype(int)
+    start = rng.uniform(0, max(0, t - 1 - (n - 1) * tempo))
+    which = np.rint(start + tempo * np.arange(n)).astype(int)
     inside = which < t
-    which = np.minimum(which, t-1)
+    which = np.minimum(which, t - 1)
     own = {k: sample[k][which] for k in ("frames", "keypoints", "visible", "absent", "labelled", "time") if k in sample}
-    if sample["affine"].ndim == 3: own["affine"] = sample["affine"][which]
-    return sample|own|dict(frame_mask=sample["frame_mask"][which]&inside)
+    if sample["affine"].ndim == 3:
+        own["affine"] = sample["affine"][which]
+    return sample | own | dict(frame_mask=sample["frame_mask"][which] & inside)
 
 # %% ../../nbs/14_data.augment.ipynb #ffa25818
 def background(
-    sample:dict, # as in `data.sample`: a crop, or whole images (then there is more to choose from)
-    rng, # np.random.Generator
-    size:int=None, # side of the new crop, px; None keeps the old width
-    margin:float=.12, # half thickness of bones, part of the person's longer side
-)->dict: # a crop with nobody in it, every joint invisible
+    sample: dict,  # as in `data.sample`: a crop, or whole images (then there is more to choose from)
+    rng,  # np.random.Generator
+    size: int = None,  # side of the new crop, px; None keeps the old width
+    margin: float = 0.12,  # half thickness of bones, part of the person's longer side
+) -> dict:  # a crop with nobody in it, every joint invisible
     "A crop beside the person, for training confidence."
-    h,w = sample["frames"].shape[-2:]
+    h, w = sample["frames"].shape[-2:]
     size = size or w
-    if not np.all(sample.get("labelled", sample["visible"].any(-1)) | ~sample["frame_mask"]): raise ValueError("nobody said where the person is: `background` needs labelled frames")
+    if not np.all(sample.get("labelled", sample["visible"].any(-1)) | ~sample["frame_mask"]):
+        raise ValueError("nobody said where the person is: `background` needs labelled frames")
     person = np.full((h, w), 255, np.uint8)
-    points = sample["keypoints"]*(w, h) - .5
+    points = sample["keypoints"] * (w, h) - 0.5
     if sample["visible"].any():
         shown = points[sample["visible"]]
-        thick = max(1, round(2*margin*np.ptp(shown, axis=0).max()))
+        thick = max(1, round(2 * margin * np.ptp(shown, axis=0).max()))
         edges = get_skeleton("body13").edges + ((1, 8), (2, 7))  # the trunk is filled by its diagonals
-        for pose,visible in zip(np.rint(points).astype(int).tolist(), sample["visible"]):
-            for a,b in edges:
-                if visible[a] and visible[b]: cv2.line(person, pose[a], pose[b], 0, thick)
-            for j in np.flatnonzero(visible): cv2.circle(person, pose[j], (thick+1)//2, 0, -1)
+        for pose, visible in zip(np.rint(points).astype(int).tolist(), sample["visible"]):
+            for a, b in edges:
+                if visible[a] and visible[b]:
+                    cv2.line(person, pose[a], pose[b], 0, thick)
+            for j in np.flatnonzero(visible):
+                cv2.circle(person, pose[j], (thick + 1) // 2, 0, -1)
     # a black frame around the picture keeps squares inside it
-    room = cv2.distanceTransform(cv2.copyMakeBorder(person, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0), cv2.DIST_C, 3)[1:-1, 1:-1]
-    if room.max() < 4: raise ValueError("the person fills the frame: give whole images, or a smaller margin")
-    ys,xs = np.nonzero(room >= max(4, room.max()/3))
+    room = cv2.distanceTransform(cv2.copyMakeBorder(person, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0), cv2.DIST_C, 3)[
+        1:-1, 1:-1
+    ]
+    if room.max() < 4:
+        raise ValueError("the person fills the frame: give whole images, or a smaller margin")
+    ys, xs = np.nonzero(room >= max(4, room.max() / 3))
     pick = rng.integers(len(xs))
-    x,y,half = int(xs[pick]),int(ys[pick]),int(room[ys[pick], xs[pick]])-1
-    side = 2*half+1
-    zoom = np.exp(rng.uniform(0, np.log(max(1, size/side))))
-    matrix = np.array([[1/zoom, 0, half-(size-1)/2/zoom], [0, 1/zoom, half-(size-1)/2/zoom]])
-    frames = [cv2.warpAffine(np.ascontiguousarray(frame), matrix, (size, size), flags=cv2.INTER_LINEAR|cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT)
-        for frame in sample["frames"][..., y-half:y+half+1, x-half:x+half+1].transpose(0, 2, 3, 1)]
-    matrix[:, 2] += x-half,y-half
-    return sample|dict(frames=np.ascontiguousarray(np.stack(frames).transpose(0, 3, 1, 2)), affine=chain_affine(sample["affine"], matrix), action=-1,
-        keypoints=np.zeros_like(sample["keypoints"]), visible=np.zeros_like(sample["visible"]), labelled=sample["frame_mask"].copy())
+    x, y, half = int(xs[pick]), int(ys[pick]), int(room[ys[pick], xs[pick]]) - 1
+    side = 2 * half + 1
+    zoom = np.exp(rng.uniform(0, np.log(max(1, size / side))))
+    matrix = np.array([[1 / zoom, 0, half - (size - 1) / 2 / zoom], [0, 1 / zoom, half - (size - 1) / 2 / zoom]])
+    frames = [
+        cv2.warpAffine(
+            np.ascontiguousarray(frame),
+            matrix,
+            (size, size),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REFLECT,
+        )
+        for frame in sample["frames"][..., y - half : y + half + 1, x - half : x + half + 1].transpose(0, 2, 3, 1)
+    ]
+    matrix[:, 2] += x - half, y - half
+    return sample | dict(
+        frames=np.ascontiguousarray(np.stack(frames).transpose(0, 3, 1, 2)),
+        affine=chain_affine(sample["affine"], matrix),
+        action=-1,
+        keypoints=np.zeros_like(sample["keypoints"]),
+        visible=np.zeros_like(sample["visible"]),
+        labelled=sample["frame_mask"].copy(),
+    )
 
 # %% ../../nbs/14_data.augment.ipynb #a8b901f1
 def augment(
-    sample:dict, # as in `data.sample`
-    rng, # np.random.Generator
-    size:int=None, # side of the new crop, px; None keeps the old width
-    rotation:float=30, # as in `affine`, degrees
-    scale:float=.25, # as in `affine`
-    shift:float=.1, # as in `affine`
-    p_upside:float=0., # how often any turn is allowed: handstands and falls
-    p_coarse:float=.4, # how often `coarse` is applied
-    p_noise:float=.2, # how often noise is added
-    p_occlude:float=.2, # how often patches are laid over
-    p_cut:float=0., # how often the picture ends at the hips or knees
-    p_blur:float=0., # how often it is smeared by movement
-    p_dark:float=0., # how often the light is bad
-    p_ball:float=0., # how often a ball is held before the body
-    behind=(), # samples without a person; half of the warped crops lie on one of them
-)->dict: # another view of the sample
+    sample: dict,  # as in `data.sample`
+    rng,  # np.random.Generator
+    size: int = None,  # side of the new crop, px; None keeps the old width
+    rotation: float = 30,  # as in `affine`, degrees
+    scale: float = 0.25,  # as in `affine`
+    shift: float = 0.1,  # as in `affine`
+    p_upside: float = 0.0,  # how often any turn is allowed: handstands and falls
+    p_coarse: float = 0.4,  # how often `coarse` is applied
+    p_noise: float = 0.2,  # how often noise is added
+    p_occlude: float = 0.2,  # how often patches are laid over
+    p_cut: float = 0.0,  # how often the picture ends at the hips or knees
+    p_blur: float = 0.0,  # how often it is smeared by movement
+    p_dark: float = 0.0,  # how often the light is bad
+    p_ball: float = 0.0,  # how often a ball is held before the body
+    behind=(),  # samples without a person; half of the warped crops lie on one of them
+) -> dict:  # another view of the sample
     "A random view of a sample: flip, affine, colour, at times poorer, noisy or covered."
     sample = flip(sample, rng)
-    if rng.random() < p_ball: sample = ball(sample, rng)
-    if rng.random() < p_cut: sample = cut(sample, rng)
-    if rng.random() < p_upside: rotation = 180
-    outside = ("black", "edge")[int(rng.random() < .5)]
-    if len(behind) and rng.random() < .5: outside = _fit(behind[int(rng.integers(len(behind)))], size or sample["frames"].shape[-1])
-    if "room" in sample or "view" in sample or sample["visible"].any() or sample["action"] >= 0: sample = affine(sample, rng, rotation, scale, shift, size, outside)
-    elif size: sample = look(sample, size)
+    if rng.random() < p_ball:
+        sample = ball(sample, rng)
+    if rng.random() < p_cut:
+        sample = cut(sample, rng)
+    if rng.random() < p_upside:
+        rotation = 180
+    outside = ("black", "edge")[int(rng.random() < 0.5)]
+    if len(behind) and rng.random() < 0.5:
+        outside = _fit(behind[int(rng.integers(len(behind)))], size or sample["frames"].shape[-1])
+    if "room" in sample or "view" in sample or sample["visible"].any() or sample["action"] >= 0:
+        sample = affine(sample, rng, rotation, scale, shift, size, outside)
+    elif size:
+        sample = look(sample, size)
     sample = colour(sample, rng)
-    if rng.random() < p_dark: sample = darken(sample, rng)
-    if rng.random() < p_blur: sample = motion_blur(sample, rng)
-    if rng.random() < p_coarse: sample = coarse(sample, rng)
-    if rng.random() < p_noise: sample = noise(sample, rng)
-    if rng.random() < p_occlude: sample = occlude(sample, rng, n=int(rng.integers(1, 4)))
+    if rng.random() < p_dark:
+        sample = darken(sample, rng)
+    if rng.random() < p_blur:
+        sample = motion_blur(sample, rng)
+    if rng.random() < p_coarse:
+        sample = coarse(sample, rng)
+    if rng.random() < p_noise:
+        sample = noise(sample, rng)
+    if rng.random() < p_occlude:
+        sample = occlude(sample, rng, n=int(rng.integers(1, 4)))
     return sample
 
 
-def _fit(sample, size): return cv2.resize(np.ascontiguousarray(sample["frames"][0].transpose(1, 2, 0)), (size, size), interpolation=cv2.INTER_AREA)
+def _fit(sample, size):
+    return cv2.resize(
+        np.ascontiguousarray(sample["frames"][0].transpose(1, 2, 0)), (size, size), interpolation=cv2.INTER_AREA
+    )

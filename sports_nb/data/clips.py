@@ -6,95 +6,118 @@
 __all__ = ['FIELDS', 'follow', 'followed_sample', 'Windows', 'KeptClips', 'read_basketball400', 'whole_clips']
 
 # %% ../../nbs/13d_data.clips.ipynb #6abcfc52
-import hashlib,os
+import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from .augment import look,temporal_jitter
-from .sample import apply_affine,crop,invert_affine,make_sample,square
-from .synthetic import ACTIONS,FROZEN,LABELLED,basketball400_plan,cache_folder,make_clip
+from .augment import look, temporal_jitter
+from .sample import apply_affine, crop, invert_affine, make_sample, square
+from .synthetic import ACTIONS, FROZEN, LABELLED, basketball400_plan, cache_folder, make_clip
 from .video import Clip
 
 # %% ../../nbs/13d_data.clips.ipynb #ad265c0e
 def follow(
-    position, # (t, k, 2) px
-    visible, # (t, k) bool
-    margin:float=1.3, # side of the squares over the longest side of the joints' boxes
-)->np.ndarray: # (t, 4) squares, px
+    position,  # (t, k, 2) px
+    visible,  # (t, k) bool
+    margin: float = 1.3,  # side of the squares over the longest side of the joints' boxes
+) -> np.ndarray:  # (t, 4) squares, px
     "Squares of one size around a moving person."
     some = np.flatnonzero(visible.any(1))
-    if not len(some): raise ValueError("no joint is visible in any frame: nobody to follow")
+    if not len(some):
+        raise ValueError("no joint is visible in any frame: nobody to follow")
     boxes = np.array([np.r_[position[i, visible[i]].min(0), position[i, visible[i]].max(0)] for i in some])
-    side = max((boxes[:, 2:]-boxes[:, :2]).max(), 8)
-    near = some[np.abs(np.arange(len(position))[:, None]-some).argmin(1)]
-    centre = ((boxes[:, :2]+boxes[:, 2:])/2)[np.searchsorted(some, near)]
-    return np.array([square(np.r_[c-side/2, c+side/2], margin) for c in centre])
+    side = max((boxes[:, 2:] - boxes[:, :2]).max(), 8)
+    near = some[np.abs(np.arange(len(position))[:, None] - some).argmin(1)]
+    centre = ((boxes[:, :2] + boxes[:, 2:]) / 2)[np.searchsorted(some, near)]
+    return np.array([square(np.r_[c - side / 2, c + side / 2], margin) for c in centre])
 
 
 def followed_sample(
-    frames, # (t, h, w, 3) uint8, or a list of frames
-    position, # (t, 13, 2) px
-    visible, # (t, 13) bool
-    size:int, # side of the crops, px
-    room:float=1., # how much wider than the network's view they are
-    **named, # action, source, as in `make_sample`
-)->dict: # the sample, its affine (t, 2, 3)
+    frames,  # (t, h, w, 3) uint8, or a list of frames
+    position,  # (t, 13, 2) px
+    visible,  # (t, 13) bool
+    size: int,  # side of the crops, px
+    room: float = 1.0,  # how much wider than the network's view they are
+    **named,  # action, source, as in `make_sample`
+) -> dict:  # the sample, its affine (t, 2, 3)
     "A clip cropped around its athlete."
-    pictures,affines = zip(*(crop(frame, box, size) for frame,box in zip(frames, follow(position, visible, 1.3*room))))
-    local = np.stack([apply_affine(invert_affine(a), p) for a,p in zip(affines, position)])
-    return make_sample(np.stack(pictures), local, visible, **named)|dict(affine=np.stack(affines), labelled=np.ones(len(local), bool), **({"room": room} if room != 1 else {}))
+    pictures, affines = zip(
+        *(crop(frame, box, size) for frame, box in zip(frames, follow(position, visible, 1.3 * room)))
+    )
+    local = np.stack([apply_affine(invert_affine(a), p) for a, p in zip(affines, position)])
+    return make_sample(np.stack(pictures), local, visible, **named) | dict(
+        affine=np.stack(affines), labelled=np.ones(len(local), bool), **({"room": room} if room != 1 else {})
+    )
 
 # %% ../../nbs/13d_data.clips.ipynb #41ab78b8
 class Windows(Sequence):
     "Windows of a few frames from clips: the middle one, or in training (`draw`) another in every epoch."
-    def __init__(self,
-        clips, # samples of many frames
-        frames:int=8, # of a window
-        step:float=1, # clip frames from one window frame to the next
-        speed=(.8, 1.25), # slowest and fastest tempo in training, times `step`
-        seed:int=0,
-        size:int=None, # side of the plain view, px (`data.augment.look`); None: as the clips are kept
-    ):
-        if frames < 1 or step <= 0: raise ValueError(f"a window has at least one frame and a step above 0, got {frames} and {step}")
-        self.clips,self.frames,self.step,self.speed,self.seed,self.size = clips,frames,step,speed,seed,size
 
-    def __len__(self): return len(self.clips)
+    def __init__(
+        self,
+        clips,  # samples of many frames
+        frames: int = 8,  # of a window
+        step: float = 1,  # clip frames from one window frame to the next
+        speed=(0.8, 1.25),  # slowest and fastest tempo in training, times `step`
+        seed: int = 0,
+        size: int = None,  # side of the plain view, px (`data.augment.look`); None: as the clips are kept
+    ):
+        if frames < 1 or step <= 0:
+            raise ValueError(f"a window has at least one frame and a step above 0, got {frames} and {step}")
+        self.clips, self.frames, self.step, self.speed, self.seed, self.size = clips, frames, step, speed, seed, size
+
+    def __len__(self):
+        return len(self.clips)
 
     def _clip(self, i):
         "A clip without the frames that pad it, of which a window should hold as few as it can"
         sample = self.clips[range(len(self))[i]]
         n = max(1, int(sample["frame_mask"].sum()))
-        per_frame = [k for k in ("frames", "keypoints", "visible", "absent", "labelled", "frame_mask", "time") if k in sample]+["affine"]*(np.ndim(sample["affine"]) == 3)
-        return sample if n == len(sample["frames"]) else sample|{k: sample[k][:n] for k in per_frame}
+        per_frame = [
+            k for k in ("frames", "keypoints", "visible", "absent", "labelled", "frame_mask", "time") if k in sample
+        ] + ["affine"] * (np.ndim(sample["affine"]) == 3)
+        return sample if n == len(sample["frames"]) else sample | {k: sample[k][:n] for k in per_frame}
 
     def _cut(self, sample, start):
-        at = np.floor(start+self.step*np.arange(self.frames)+.5).astype(int)   # rint would show a frame twice: 3.5 and 4.5 are both 4 to it
-        inside,at = at < len(sample["frames"]),np.minimum(at, len(sample["frames"])-1)
-        own = {k: sample[k][at] for k in ("frames", "keypoints", "visible", "absent", "labelled", "time") if k in sample}
-        if sample["affine"].ndim == 3: own["affine"] = sample["affine"][at]
-        sample = sample|own|dict(frame_mask=sample["frame_mask"][at]&inside)
+        at = np.floor(start + self.step * np.arange(self.frames) + 0.5).astype(
+            int
+        )  # rint would show a frame twice: 3.5 and 4.5 are both 4 to it
+        inside, at = at < len(sample["frames"]), np.minimum(at, len(sample["frames"]) - 1)
+        own = {
+            k: sample[k][at] for k in ("frames", "keypoints", "visible", "absent", "labelled", "time") if k in sample
+        }
+        if sample["affine"].ndim == 3:
+            own["affine"] = sample["affine"][at]
+        sample = sample | own | dict(frame_mask=sample["frame_mask"][at] & inside)
         return sample if self.size is None else look(sample, self.size)
 
-    def starts(self,
-        i:int, # clip
-        hop:float=.5, # from one window to the next, part of a window
-    )->np.ndarray: # first frames
+    def starts(
+        self,
+        i: int,  # clip
+        hop: float = 0.5,  # from one window to the next, part of a window
+    ) -> np.ndarray:  # first frames
         "Where the windows of a clip begin, so that all of it is seen: end to end, the last one flush with the clip's end."
-        last = max(0, len(self._clip(i)["frames"])-1-(self.frames-1)*self.step)
-        return np.linspace(0, last, int(np.ceil(last/(self.frames*self.step*hop)))+1)
+        last = max(0, len(self._clip(i)["frames"]) - 1 - (self.frames - 1) * self.step)
+        return np.linspace(0, last, int(np.ceil(last / (self.frames * self.step * hop))) + 1)
 
     def __getitem__(self, i):
         sample = self._clip(i)
-        return self._cut(sample, max(0, len(sample["frames"])-1-(self.frames-1)*self.step)/2)
+        return self._cut(sample, max(0, len(sample["frames"]) - 1 - (self.frames - 1) * self.step) / 2)
 
     def draw(self, epoch, i):
         "The window that an epoch shows."
-        return temporal_jitter(self._clip(i), np.random.default_rng([self.seed, epoch, i]), self.frames, tuple(self.step*s for s in self.speed))
+        return temporal_jitter(
+            self._clip(i),
+            np.random.default_rng([self.seed, epoch, i]),
+            self.frames,
+            tuple(self.step * s for s in self.speed),
+        )
 
-    def all(self, i, hop=.5):
+    def all(self, i, hop=0.5):
         "Every window of a clip, at least one."
         sample = self._clip(i)
         return [self._cut(sample, start) for start in self.starts(i, hop)]
@@ -105,77 +128,121 @@ FIELDS = ("frames", "keypoints", "visible", "labelled", "frame_mask", "time", "a
 
 class KeptClips(Sequence):
     "Clips of one length and size in memory-mapped arrays."
-    def __init__(self,
-        folder, # where the arrays lie, or will lie
-        make=None, # () -> an iterable of samples, asked for when the folder is not complete
-        n:int=None, # how many there will be
+
+    def __init__(
+        self,
+        folder,  # where the arrays lie, or will lie
+        make=None,  # () -> an iterable of samples, asked for when the folder is not complete
+        n: int = None,  # how many there will be
     ):
         folder = Path(folder)
-        if not all((folder/f"{k}.npy").exists() for k in FIELDS):
-            if make is None: raise FileNotFoundError(f"no clips are kept in {folder}")
+        if not all((folder / f"{k}.npy").exists() for k in FIELDS):
+            if make is None:
+                raise FileNotFoundError(f"no clips are kept in {folder}")
             folder.mkdir(parents=True, exist_ok=True)
-            sources,arrays,name = set(),None,lambda key: folder/f"{key}.{os.getpid()}.tmp"
-            for i,sample in enumerate(make()):
-                sample = dict(labelled=sample["visible"].any(-1))|sample
+            sources, arrays, name = set(), None, lambda key: folder / f"{key}.{os.getpid()}.tmp"
+            for i, sample in enumerate(make()):
+                sample = dict(labelled=sample["visible"].any(-1)) | sample
                 if arrays is None:
-                    arrays = {k: np.lib.format.open_memmap(name(k), "w+", np.asarray(sample[k]).dtype, (n, *np.shape(sample[k]))) for k in FIELDS}
+                    arrays = {
+                        k: np.lib.format.open_memmap(
+                            name(k), "w+", np.asarray(sample[k]).dtype, (n, *np.shape(sample[k]))
+                        )
+                        for k in FIELDS
+                    }
                     room = sample.get("room", 1)
-                for k in FIELDS: arrays[k][i] = sample[k]
+                for k in FIELDS:
+                    arrays[k][i] = sample[k]
                 sources.add(sample["source"])
-            if arrays is None or i+1 != n: raise ValueError(f"{n} clips were announced for {folder}")
-            (folder/"about.txt").write_text(f"{'/'.join(sorted(sources))} {room}")
+            if arrays is None or i + 1 != n:
+                raise ValueError(f"{n} clips were announced for {folder}")
+            (folder / "about.txt").write_text(f"{'/'.join(sorted(sources))} {room}")
             for k in FIELDS:
                 arrays[k].flush()
-                os.replace(name(k), folder/f"{k}.npy")
-        self.arrays = {k: np.load(folder/f"{k}.npy", mmap_mode="r") for k in FIELDS}
-        source,room = (folder/"about.txt").read_text().split()[:2]
-        self.source,self.room = source,float(room)
+                os.replace(name(k), folder / f"{k}.npy")
+        self.arrays = {k: np.load(folder / f"{k}.npy", mmap_mode="r") for k in FIELDS}
+        source, room = (folder / "about.txt").read_text().split()[:2]
+        self.source, self.room = source, float(room)
 
-    def __len__(self): return len(self.arrays["action"])
+    def __len__(self):
+        return len(self.arrays["action"])
 
     def __getitem__(self, i):
         i = range(len(self))[i]
-        sample = {k: np.asarray(x[i]) for k,x in self.arrays.items()}|dict(action=int(self.arrays["action"][i]), source=self.source)
-        return sample|dict(room=self.room) if self.room != 1 else sample
+        sample = {k: np.asarray(x[i]) for k, x in self.arrays.items()} | dict(
+            action=int(self.arrays["action"][i]), source=self.source
+        )
+        return sample | dict(room=self.room) if self.room != 1 else sample
 
 # %% ../../nbs/13d_data.clips.ipynb #6c150d54
 def read_basketball400(
-    part:str="train", # "train", "validation" or "test"
-    condition:str="standard", # or "hard"
+    part: str = "train",  # "train", "validation" or "test"
+    condition: str = "standard",  # or "hard"
     *,
-    size:int=160, # side of the kept crops, px
-    room:float=1.25, # how much wider than the network's view they are
-    first:int=None, # only so many clips of each action
-)->KeptClips: # samples of 15 frames, 160 ms apart
+    size: int = 160,  # side of the kept crops, px
+    room: float = 1.25,  # how much wider than the network's view they are
+    first: int = None,  # only so many clips of each action
+) -> KeptClips:  # samples of 15 frames, 160 ms apart
     "The labelled frames of basketball400-v1, made where the cache does not have them."
-    if condition not in FROZEN: raise ValueError(f"basketball400-v1 has conditions {' and '.join(FROZEN)}, not {condition!r}")
+    if condition not in FROZEN:
+        raise ValueError(f"basketball400-v1 has conditions {' and '.join(FROZEN)}, not {condition!r}")
     rows = basketball400_plan(part, first=first)
+
     def make():
         for row in rows.itertuples():
             clip = make_clip(row.action, performer=row.performer, seed=row.seed, hard=condition == "hard")
             at = list(LABELLED)
-            yield followed_sample([clip.draw(i) for i in at], clip.position[at], clip.visible[at], size, room, time=clip.times[at], action=ACTIONS.index(row.action), source="basketball400-v1")
-    return KeptClips(cache_folder()/f"clips/basketball400-v1-{condition}-{part}-{size}-{room}{'' if first is None else f'-{first}'}", make, len(rows))
+            yield followed_sample(
+                [clip.draw(i) for i in at],
+                clip.position[at],
+                clip.visible[at],
+                size,
+                room,
+                time=clip.times[at],
+                action=ACTIONS.index(row.action),
+                source="basketball400-v1",
+            )
+
+    return KeptClips(
+        cache_folder()
+        / f"clips/basketball400-v1-{condition}-{part}-{size}-{room}{'' if first is None else f'-{first}'}",
+        make,
+        len(rows),
+    )
 
 # %% ../../nbs/13d_data.clips.ipynb #e1c5d322
 def whole_clips(
-    clips, # `data.datasets.Clips`
+    clips,  # `data.datasets.Clips`
     *,
-    frames:int=16, # kept of each clip, from its middle
-    seconds:float=.08, # from one frame to the next
-    size:int=128, # side, px
-    action=None, # (n,) labels to use instead of the table's
-)->KeptClips: # in the order of the table
+    frames: int = 16,  # kept of each clip, from its middle
+    seconds: float = 0.08,  # from one frame to the next
+    size: int = 128,  # side, px
+    action=None,  # (n,) labels to use instead of the table's
+) -> KeptClips:  # in the order of the table
     "Whole pictures of clips at a steady rate."
     labels = clips.table["action"].to_numpy() if action is None else np.asarray(action)
-    key = hashlib.sha256(repr([(str(Path(p).name), int(a)) for p,a in zip(clips.table["path"], labels)]).encode()).hexdigest()[:12]
+    key = hashlib.sha256(
+        repr([(str(Path(p).name), int(a)) for p, a in zip(clips.table["path"], labels)]).encode()
+    ).hexdigest()[:12]
+
     def make():
-        for row,label in zip(clips.table.itertuples(), labels):
+        for row, label in zip(clips.table.itertuples(), labels):
             clip = Clip(row.path)
-            n = min(frames, int(clip.times[-1]/seconds)+1)
-            want = (clip.times[-1]-(n-1)*seconds)/2 + seconds*np.arange(n)
-            at = np.abs(clip.times[:, None]-want).argmin(0)
-            seen = {i: cv2.resize(f, (size, size), interpolation=cv2.INTER_AREA) for i,f in clip.frames(at.min(), at.max()+1) if i in set(at.tolist())}
-            pictures = np.stack([seen[i] for i in at]+[seen[at[-1]]]*(frames-n))
-            yield make_sample(pictures, action=int(label), source=row.source, frame_mask=np.arange(frames) < n, time=seconds*np.arange(frames))
-    return KeptClips(cache_folder()/f"clips/{clips.name}-{key}-{frames}-{seconds}-{size}", make, len(labels))
+            n = min(frames, int(clip.times[-1] / seconds) + 1)
+            want = (clip.times[-1] - (n - 1) * seconds) / 2 + seconds * np.arange(n)
+            at = np.abs(clip.times[:, None] - want).argmin(0)
+            seen = {
+                i: cv2.resize(f, (size, size), interpolation=cv2.INTER_AREA)
+                for i, f in clip.frames(at.min(), at.max() + 1)
+                if i in set(at.tolist())
+            }
+            pictures = np.stack([seen[i] for i in at] + [seen[at[-1]]] * (frames - n))
+            yield make_sample(
+                pictures,
+                action=int(label),
+                source=row.source,
+                frame_mask=np.arange(frames) < n,
+                time=seconds * np.arange(frames),
+            )
+
+    return KeptClips(cache_folder() / f"clips/{clips.name}-{key}-{frames}-{seconds}-{size}", make, len(labels))

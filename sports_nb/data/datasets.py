@@ -8,7 +8,10 @@ __all__ = ['ACTION_CLASSES', 'ACTION_TABLE', 'VIDEO_ENDINGS', 'HMDB_CODES', 'act
            'read_other_clips']
 
 # %% ../../nbs/13a_data.datasets.ipynb #921e3a6a
-import os,re,zipfile,zlib
+import os
+import re
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,23 +19,36 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ..core.skeleton import get_skeleton,list_skeletons,match_skeleton
+from ..core.skeleton import get_skeleton, list_skeletons, match_skeleton
 from .files import FormatError
 from .formats_pictures import coco_marks
-from .sample import make_sample,person_box
+from .sample import make_sample, person_box
 from .video import Clip
 
 # %% ../../nbs/13a_data.datasets.ipynb #c543eae4
 ACTION_CLASSES = ("dribbling", "shooting", "passing", "dunk", "other")
 
 ACTION_TABLE = {
-    ("hmdb51", "dribble"): "dribbling", ("hmdb51", "shoot_ball"): "shooting",
-    ("ucf101", "Basketball"): "shooting", ("ucf101", "BasketballDunk"): "dunk",
-    ("jennycs", "dribbling"): "dribbling", ("jennycs", "passing"): "passing", ("jennycs", "shooting"): "shooting",
-    ("jennycs", "defense"): "other", ("jennycs", "nothing"): "other",
-    ("ballplay", "dribble"): "dribbling", ("ballplay", "shoot"): "shooting", ("ballplay", "pass"): "passing",
-    ("ballplay", "catch"): "other", ("ballplay", "pickup"): "other", ("ballplay", "rebound"): "other", ("ballplay", "other"): "other",
-    **{("hmdb51", label): "other" for label in ("catch", "fall_floor", "hit", "jump", "kick_ball", "push", "run", "walk")},
+    ("hmdb51", "dribble"): "dribbling",
+    ("hmdb51", "shoot_ball"): "shooting",
+    ("ucf101", "Basketball"): "shooting",
+    ("ucf101", "BasketballDunk"): "dunk",
+    ("jennycs", "dribbling"): "dribbling",
+    ("jennycs", "passing"): "passing",
+    ("jennycs", "shooting"): "shooting",
+    ("jennycs", "defense"): "other",
+    ("jennycs", "nothing"): "other",
+    ("ballplay", "dribble"): "dribbling",
+    ("ballplay", "shoot"): "shooting",
+    ("ballplay", "pass"): "passing",
+    ("ballplay", "catch"): "other",
+    ("ballplay", "pickup"): "other",
+    ("ballplay", "rebound"): "other",
+    ("ballplay", "other"): "other",
+    **{
+        ("hmdb51", label): "other"
+        for label in ("catch", "fall_floor", "hit", "jump", "kick_ball", "push", "run", "walk")
+    },
     **{("ucf101", label): "other" for label in ("Archery", "BaseballPitch", "ApplyEyeMakeup", "ApplyLipstick")},
     ("ballplay", "layup"): None,  # between a shot and a dunk
     **{("synthetic", action): action for action in ACTION_CLASSES},
@@ -40,9 +56,9 @@ ACTION_TABLE = {
 
 # %% ../../nbs/13a_data.datasets.ipynb #594a8a43
 def action_index(
-    source:str, # name of the data set
-    source_class:str, # the data set's own word
-)->int: # index in `ACTION_CLASSES`; -1 for a class that is left out or unknown to the table
+    source: str,  # name of the data set
+    source_class: str,  # the data set's own word
+) -> int:  # index in `ACTION_CLASSES`; -1 for a class that is left out or unknown to the table
     "The action that a data set's class stands for, from `ACTION_TABLE`."
     action = ACTION_TABLE.get((source, source_class))
     return -1 if action is None else ACTION_CLASSES.index(action)
@@ -54,49 +70,57 @@ class DataError(ValueError):
 
 class Reader(Sequence):
     "A data set read lazily: `len`, `[i]`, and `splits`, from a part's name to its indices."
-    def __init__(self,
-        name:str, # source name
-        splits:dict, # part name to array of indices
+
+    def __init__(
+        self,
+        name: str,  # source name
+        splits: dict,  # part name to array of indices
     ):
-        self.name,self.splits = name,{part: np.asarray(which, dtype=int) for part,which in splits.items()}
+        self.name, self.splits = name, {part: np.asarray(which, dtype=int) for part, which in splits.items()}
         if not any(map(len, self.splits.values())):
             raise DataError(f"{name} holds nothing to train or test on: is it the right folder, and the copy whole?")
 
-    def __getitem__(self, i): return self.read(range(len(self))[i])
+    def __getitem__(self, i):
+        return self.read(range(len(self))[i])
 
     def __repr__(self):
-        parts = ", ".join(f"{part} {len(which)}" for part,which in self.splits.items())
+        parts = ", ".join(f"{part} {len(which)}" for part, which in self.splits.items())
         return f"{self.name}: {len(self)} items ({parts})"
 
 
 def data_folder(
-    name:str, # folder of the data set
-    files, # what must be in it
-    root=None, # the folder that holds the data sets, or this set's own; None reads SPORTS_NB_DATA
-)->Path: # the data set's folder
+    name: str,  # folder of the data set
+    files,  # what must be in it
+    root=None,  # the folder that holds the data sets, or this set's own; None reads SPORTS_NB_DATA
+) -> Path:  # the data set's folder
     "Where a data set lies; says what to do where it does not."
     root = root or os.environ.get("SPORTS_NB_DATA")
-    if not root: raise DataError(f"where is {name}? Set SPORTS_NB_DATA to the folder that holds it, or give `root`")
-    for folder in (Path(root)/name, Path(root)):
-        if all((folder/file).exists() for file in files): return folder
-    raise DataError(f"{Path(root)/name} does not hold {', '.join(files)}: is `root` (or SPORTS_NB_DATA) the folder that holds {name}?")
+    if not root:
+        raise DataError(f"where is {name}? Set SPORTS_NB_DATA to the folder that holds it, or give `root`")
+    for folder in (Path(root) / name, Path(root)):
+        if all((folder / file).exists() for file in files):
+            return folder
+    raise DataError(
+        f"{Path(root) / name} does not hold {', '.join(files)}: is `root` (or SPORTS_NB_DATA) the folder that holds {name}?"
+    )
 
 # %% ../../nbs/13a_data.datasets.ipynb #04052a4b
 def load_arrays(
-    path, # an .npz file
-    keys, # the arrays that it must hold
-)->dict: # name to array
+    path,  # an .npz file
+    keys,  # the arrays that it must hold
+) -> dict:  # name to array
     "The arrays of a file, never unpickled; a broken file is named."
     try:
-        with np.load(path) as file: return {key: file[key] for key in keys}
+        with np.load(path) as file:
+            return {key: file[key] for key in keys}
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is not a whole .npz file with {', '.join(keys)}; copy the set again") from error
 
 
 def zipped_picture(
-    archive, # an open zip file
-    name:str, # of a picture in it
-)->np.ndarray: # (h, w, 3) uint8 RGB
+    archive,  # an open zip file
+    name: str,  # of a picture in it
+) -> np.ndarray:  # (h, w, 3) uint8 RGB
     "A picture out of a zip file; one that is damaged, or none at all, is named."
     try:
         data = np.frombuffer(archive.read(name), np.uint8)
@@ -110,120 +134,176 @@ def zipped_picture(
 # %% ../../nbs/13a_data.datasets.ipynb #4907ee53
 class LSPET(Reader):
     "LSPET person crops, each a sample with t = 1."
+
     skeleton = "lsp14"
 
     def __init__(self, folder):
-        self.zip_path,self._zip = Path(folder)/"crops128.zip",(None, None)
+        self.zip_path, self._zip = Path(folder) / "crops128.zip", (None, None)
         try:
-            with zipfile.ZipFile(self.zip_path) as archive: self.names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
-        except zipfile.BadZipFile: raise DataError(f"{self.zip_path} is not a whole zip file; copy the set again") from None
-        labels = load_arrays(Path(folder)/"crops128_joints.npz", ("joints", "box_x0_y0_size", "joint_names"))
-        self.joints,self.boxes = labels["joints"],labels["box_x0_y0_size"]
-        n,skeleton = len(self.names),get_skeleton(self.skeleton)
+            with zipfile.ZipFile(self.zip_path) as archive:
+                self.names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
+        except zipfile.BadZipFile:
+            raise DataError(f"{self.zip_path} is not a whole zip file; copy the set again") from None
+        labels = load_arrays(Path(folder) / "crops128_joints.npz", ("joints", "box_x0_y0_size", "joint_names"))
+        self.joints, self.boxes = labels["joints"], labels["box_x0_y0_size"]
+        n, skeleton = len(self.names), get_skeleton(self.skeleton)
         if [skeleton.index(name) for name in labels["joint_names"].tolist()] != list(range(14)):
-            raise DataError(f"{folder}: joints are {', '.join(labels['joint_names'])}, which is not the order of {self.skeleton}; copy the set again")
+            raise DataError(
+                f"{folder}: joints are {', '.join(labels['joint_names'])}, which is not the order of {self.skeleton}; copy the set again"
+            )
         if self.joints.shape != (n, 14, 3) or self.boxes.shape != (n, 3):
-            raise DataError(f"{folder}: {n} images but joints {self.joints.shape} and boxes {self.boxes.shape}; copy the set again")
-        if not (np.isfinite(self.joints).all() and (self.boxes[:, 2] > 0).all()): raise DataError(f"{folder}: joints or boxes are not numbers; copy the set again")
-        if not (self.joints[..., 2] > 0).any(): raise DataError(f"{folder}: no joint of any image is visible; copy the set again")
+            raise DataError(
+                f"{folder}: {n} images but joints {self.joints.shape} and boxes {self.boxes.shape}; copy the set again"
+            )
+        if not (np.isfinite(self.joints).all() and (self.boxes[:, 2] > 0).all()):
+            raise DataError(f"{folder}: joints or boxes are not numbers; copy the set again")
+        if not (self.joints[..., 2] > 0).any():
+            raise DataError(f"{folder}: no joint of any image is visible; copy the set again")
         number = np.array([int(Path(name).stem) for name in self.names])
-        super().__init__("lspet", dict(train=np.flatnonzero(number <= 8000), val=np.flatnonzero((number > 8000)&(number <= 9000))))
+        super().__init__(
+            "lspet", dict(train=np.flatnonzero(number <= 8000), val=np.flatnonzero((number > 8000) & (number <= 9000)))
+        )
 
-    def __len__(self): return len(self.names)
+    def __len__(self):
+        return len(self.names)
 
     def read(self, i):
         # a zip handle must not be shared with a worker process: each has its own
-        if self._zip[0] != os.getpid(): self._zip = os.getpid(),zipfile.ZipFile(self.zip_path)
+        if self._zip[0] != os.getpid():
+            self._zip = os.getpid(), zipfile.ZipFile(self.zip_path)
         image = zipped_picture(self._zip[1], self.names[i])
-        joints,(x0,y0,side) = self.joints[i],self.boxes[i]
-        sample = make_sample(image[None], joints[None, :, :2], joints[None, :, 2] > 0, skeleton=self.skeleton, source=self.name)
-        scale = side/image.shape[1]
+        joints, (x0, y0, side) = self.joints[i], self.boxes[i]
+        sample = make_sample(
+            image[None], joints[None, :, :2], joints[None, :, 2] > 0, skeleton=self.skeleton, source=self.name
+        )
+        scale = side / image.shape[1]
         sample["affine"] = np.array([[scale, 0, x0], [0, scale, y0]], dtype=float)
         return sample
 
-    def __getstate__(self): return {**self.__dict__, "_zip": (None, None)}
+    def __getstate__(self):
+        return {**self.__dict__, "_zip": (None, None)}
 
 
 def read_lspet(
-    root=None, # the folder that holds `lspet`, or `lspet` itself; None reads SPORTS_NB_DATA
-)->LSPET: # samples; splits train (images 1-8000) and val (8001-9000)
+    root=None,  # the folder that holds `lspet`, or `lspet` itself; None reads SPORTS_NB_DATA
+) -> LSPET:  # samples; splits train (images 1-8000) and val (8001-9000)
     "LSPET as samples."
     return LSPET(data_folder("lspet", ["crops128.zip", "crops128_joints.npz"], root))
 
 # %% ../../nbs/13a_data.datasets.ipynb #5cec4f9c
 class Clips(Reader):
     "Clips of a table, each a sample with t frames; keypoints where a COCO file names them."
-    def __init__(self,
-        name:str, # name of the collection
-        table, # pandas table: path, source, label, action, group, part and keypoints (a COCO file, or "")
-        size:int=128, # side of the crops, px
+
+    def __init__(
+        self,
+        name: str,  # name of the collection
+        table,  # pandas table: path, source, label, action, group, part and keypoints (a COCO file, or "")
+        size: int = 128,  # side of the crops, px
     ):
         gone = [str(path) for path in table["path"] if not Path(path).is_file()]
-        if gone: raise DataError(f"{len(gone)} clips of {name} are missing, the first is {gone[0]}; copy the set again")
-        self.table,self.size = table.reset_index(drop=True),size
+        if gone:
+            raise DataError(f"{len(gone)} clips of {name} are missing, the first is {gone[0]}; copy the set again")
+        self.table, self.size = table.reset_index(drop=True), size
         super().__init__(name, {part: np.flatnonzero(self.table["part"] == part) for part in ("train", "val", "test")})
 
-    def __len__(self): return len(self.table)
+    def __len__(self):
+        return len(self.table)
 
-    def read(self,
-        i:int, # row of the table
-        frames=None, # (t,) which frames; None for all
-        mask=None, # (t,) bool, False where a frame is padding; None for no padding
-        box=None, # (4,) x0 y0 x1 y1, px; None for the box of the visible joints, or the whole picture where there are none
-    )->dict: # the sample
+    def read(
+        self,
+        i: int,  # row of the table
+        frames=None,  # (t,) which frames; None for all
+        mask=None,  # (t,) bool, False where a frame is padding; None for no padding
+        box=None,  # (4,) x0 y0 x1 y1, px; None for the box of the visible joints, or the whole picture where there are none
+    ) -> dict:  # the sample
         row = self.table.iloc[i]
         clip = Clip(row["path"])
         frames = np.arange(len(clip)) if frames is None else np.asarray(frames, dtype=int)
-        if not len(frames) or frames.min() < 0 or frames.max() >= len(clip): raise ValueError(f"{clip.path.name} has frames 0 to {len(clip)-1}, not {frames}")
-        pictures = {at: picture for at,picture in clip.frames(frames.min(), frames.max()+1) if at in set(frames.tolist())}
-        position,visible,skeleton = None,None,"body13"
+        if not len(frames) or frames.min() < 0 or frames.max() >= len(clip):
+            raise ValueError(f"{clip.path.name} has frames 0 to {len(clip) - 1}, not {frames}")
+        pictures = {
+            at: picture for at, picture in clip.frames(frames.min(), frames.max() + 1) if at in set(frames.tolist())
+        }
+        position, visible, skeleton = None, None, "body13"
         if row["keypoints"]:
-            position,visible,skeleton = read_coco(row["keypoints"], len(clip))
-            position,visible = position[frames],visible[frames]
-            if box is None: box = person_box(position, visible)
-        return make_sample([pictures[at] for at in frames], position, visible, skeleton=skeleton, box=box, size=self.size, frame_mask=mask,
-            action=row["action"], source=row["source"])
+            position, visible, skeleton = read_coco(row["keypoints"], len(clip))
+            position, visible = position[frames], visible[frames]
+            if box is None:
+                box = person_box(position, visible)
+        return make_sample(
+            [pictures[at] for at in frames],
+            position,
+            visible,
+            skeleton=skeleton,
+            box=box,
+            size=self.size,
+            frame_mask=mask,
+            action=row["action"],
+            source=row["source"],
+        )
 
 # %% ../../nbs/13a_data.datasets.ipynb #f98663c4
 def read_coco(
-    path, # COCO keypoint file
-    n:int, # frames of the clip
-)->tuple: # position (n, k, 2) px, visible (n, k) and the name of the skeleton
+    path,  # COCO keypoint file
+    n: int,  # frames of the clip
+) -> tuple:  # position (n, k, 2) px, visible (n, k) and the name of the skeleton
     "One person's keypoints in each frame of a clip, from a COCO file."
-    try: coco = coco_marks(path)
-    except FormatError as error: raise DataError(f"{error}; is it a COCO keypoint file?") from None
-    skeleton,order = match_skeleton(coco["names"])
-    if skeleton.name not in list_skeletons(): raise DataError(f"{path}: no known skeleton has the keypoints {', '.join(coco['names'])}; known are {', '.join(list_skeletons())}")
-    if any(not 0 <= at < n for at in coco["frames"]): raise DataError(f"{path} labels frame {max(coco['frames'])}, but the clip has frames 0 to {n-1}: is it the right clip?")
-    position,visible = np.zeros((n, skeleton.n, 2)),np.zeros((n, skeleton.n), bool)
-    seen = {key: np.isfinite(xy).all(-1) for key,(xy,_) in coco["marks"].items()}
-    if not any(s.any() for s in seen.values()): raise DataError(f"{path} labels no joint: label some, or take the file away")
+    try:
+        coco = coco_marks(path)
+    except FormatError as error:
+        raise DataError(f"{error}; is it a COCO keypoint file?") from None
+    skeleton, order = match_skeleton(coco["names"])
+    if skeleton.name not in list_skeletons():
+        raise DataError(
+            f"{path}: no known skeleton has the keypoints {', '.join(coco['names'])}; known are {', '.join(list_skeletons())}"
+        )
+    if any(not 0 <= at < n for at in coco["frames"]):
+        raise DataError(
+            f"{path} labels frame {max(coco['frames'])}, but the clip has frames 0 to {n - 1}: is it the right clip?"
+        )
+    position, visible = np.zeros((n, skeleton.n, 2)), np.zeros((n, skeleton.n), bool)
+    seen = {key: np.isfinite(xy).all(-1) for key, (xy, _) in coco["marks"].items()}
+    if not any(s.any() for s in seen.values()):
+        raise DataError(f"{path} labels no joint: label some, or take the file away")
     for key in sorted(seen, key=lambda k: (seen[k].sum(), coco["area"][k])):  # the best comes last and stays
-        position[key[0]],visible[key[0]] = np.nan_to_num(coco["marks"][key][0])[order],seen[key][order]
-    return position,visible,skeleton.name
+        position[key[0]], visible[key[0]] = np.nan_to_num(coco["marks"][key][0])[order], seen[key][order]
+    return position, visible, skeleton.name
 
 # %% ../../nbs/13a_data.datasets.ipynb #1960cea3
 VIDEO_ENDINGS = (".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm")
 
 
 def read_folder(
-    root, # folder with class/clip.mp4, or part/class/clip.mp4 with parts train, val and test
-    size:int=128, # side of the crops, px
-)->Clips: # samples; a class named as in `ACTION_CLASSES` is that action, others are -1 and live in `table["label"]`
+    root,  # folder with class/clip.mp4, or part/class/clip.mp4 with parts train, val and test
+    size: int = 128,  # side of the crops, px
+) -> Clips:  # samples; a class named as in `ACTION_CLASSES` is that action, others are -1 and live in `table["label"]`
     "A folder of your own clips, one sub-folder a class."
     root = Path(root)
-    if not root.is_dir(): raise DataError(f"there is no folder {root}: give the one that holds your clips, in one folder per class")
+    if not root.is_dir():
+        raise DataError(f"there is no folder {root}: give the one that holds your clips, in one folder per class")
     rows = []
-    parts = [part for part in ("train", "val", "test") if (root/part).is_dir()]
+    parts = [part for part in ("train", "val", "test") if (root / part).is_dir()]
     for part in parts or [""]:
-        for folder in sorted(path for path in (root/part).glob("*") if path.is_dir()):
+        for folder in sorted(path for path in (root / part).glob("*") if path.is_dir()):
             clips = sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEO_ENDINGS)
-            for at,path in enumerate(clips):
+            for at, path in enumerate(clips):
                 keypoints = path.with_suffix(".json")
                 action = ACTION_CLASSES.index(folder.name) if folder.name in ACTION_CLASSES else -1
-                rows.append(dict(path=path, source=root.name, label=folder.name, action=action, group="", part=part or ("train", "train", "train", "val", "test")[at%5],
-                    keypoints=keypoints if keypoints.is_file() else ""))
-    if not rows: raise DataError(f"{root} holds no clips: put them in one folder per class, like {root/'shooting'/'clip.mp4'}")
+                rows.append(
+                    dict(
+                        path=path,
+                        source=root.name,
+                        label=folder.name,
+                        action=action,
+                        group="",
+                        part=part or ("train", "train", "train", "val", "test")[at % 5],
+                        keypoints=keypoints if keypoints.is_file() else "",
+                    )
+                )
+    if not rows:
+        raise DataError(
+            f"{root} holds no clips: put them in one folder per class, like {root / 'shooting' / 'clip.mp4'}"
+        )
     return Clips(root.name, pd.DataFrame(rows), size)
 
 # %% ../../nbs/13a_data.datasets.ipynb #46450908
@@ -231,43 +311,66 @@ HMDB_CODES = {"0": "", "1": "train", "2": "test"}  # what the numbers in HMDB51'
 
 
 def _index(folder, columns=("path", "source", "source_class", "group", "split1")):
-    index = pd.read_csv(folder/"index.csv", dtype=str, keep_default_na=False)
-    lacking = set(columns)-set(index.columns)
-    if lacking: raise DataError(f"{folder/'index.csv'} has no column {', '.join(sorted(lacking))}; copy the set again")
+    index = pd.read_csv(folder / "index.csv", dtype=str, keep_default_na=False)
+    lacking = set(columns) - set(index.columns)
+    if lacking:
+        raise DataError(f"{folder / 'index.csv'} has no column {', '.join(sorted(lacking))}; copy the set again")
     return index
 
 
 def read_clips(
-    root=None, # the folder that holds `basketball_clips`, or itself; None reads SPORTS_NB_DATA
-    official:int=1, # which of the three official splits of HMDB51 and UCF101
-    size:int=128, # side of the crops, px
-)->Clips: # samples; `table` also tells source, label and group; clips that the official split leaves out have part ""
+    root=None,  # the folder that holds `basketball_clips`, or itself; None reads SPORTS_NB_DATA
+    official: int = 1,  # which of the three official splits of HMDB51 and UCF101
+    size: int = 128,  # side of the crops, px
+) -> (
+    Clips
+):  # samples; `table` also tells source, label and group; clips that the official split leaves out have part ""
     "The HMDB51, UCF101 and jennycs basketball clips."
-    if official not in (1, 2, 3): raise ValueError(f"official is {official}; the official splits are 1, 2 and 3")
+    if official not in (1, 2, 3):
+        raise ValueError(f"official is {official}; the official splits are 1, 2 and 3")
     folder = data_folder("basketball_clips", ["index.csv"], root)
     index = _index(folder)
-    hmdb = dict(line.split() for file in sorted(folder.glob(f"splits/hmdb51_*_test_split{official}.txt")) for line in file.read_text().splitlines() if line.strip())
-    codes = {Path(name).stem: HMDB_CODES[code] for name,code in hmdb.items()}
+    hmdb = dict(
+        line.split()
+        for file in sorted(folder.glob(f"splits/hmdb51_*_test_split{official}.txt"))
+        for line in file.read_text().splitlines()
+        if line.strip()
+    )
+    codes = {Path(name).stem: HMDB_CODES[code] for name, code in hmdb.items()}
     rows = []
     for row in index.itertuples():
-        source,stem = row.source.removesuffix("0830_5class"),Path(row.path).stem
+        source, stem = row.source.removesuffix("0830_5class"), Path(row.path).stem
         if source == "hmdb51":
-            if stem not in codes: raise DataError(f"{folder/'splits'} says nothing about {stem}; copy the set again")
+            if stem not in codes:
+                raise DataError(f"{folder / 'splits'} says nothing about {stem}; copy the set again")
             part = codes[stem]
-        elif source == "ucf101": part = "test" if 7*(official-1) < int(row.group) <= 7*official else "train"
-        else: part = row.split1
-        rows.append(dict(path=folder/row.path, source=source, label=row.source_class, action=action_index(source, row.source_class), group=row.group, part=part, keypoints=""))
+        elif source == "ucf101":
+            part = "test" if 7 * (official - 1) < int(row.group) <= 7 * official else "train"
+        else:
+            part = row.split1
+        rows.append(
+            dict(
+                path=folder / row.path,
+                source=source,
+                label=row.source_class,
+                action=action_index(source, row.source_class),
+                group=row.group,
+                part=part,
+                keypoints="",
+            )
+        )
     table = pd.DataFrame(rows)
-    for _,own in table[table["part"] == "train"].groupby("source"):
-        groups = sorted(set(own["group"])-{""})
-        if groups: chosen = own.index[own["group"].isin(groups[4::5])]
+    for _, own in table[table["part"] == "train"].groupby("source"):
+        groups = sorted(set(own["group"]) - {""})
+        if groups:
+            chosen = own.index[own["group"].isin(groups[4::5])]
         else:
             number = own["path"].map(lambda path: int(re.sub(r"\D", "", path.stem) or 0))
-            rank,count = number.groupby(own["label"]).rank(),number.groupby(own["label"]).transform("size")
-            chosen = own.index[rank > .8*count]
+            rank, count = number.groupby(own["label"]).rank(), number.groupby(own["label"]).transform("size")
+            chosen = own.index[rank > 0.8 * count]
         table.loc[chosen, "part"] = "val"
     # films that show up in pictures kept for judging train nothing
-    judged = folder.parent/"real_eval"/"exclude_clips.txt"
+    judged = folder.parent / "real_eval" / "exclude_clips.txt"
     if judged.is_file():
         gone = set(judged.read_text(encoding="utf-8").split("\n"))
         table.loc[[path.relative_to(folder).as_posix() in gone for path in table["path"]], "part"] = "test"
@@ -275,12 +378,25 @@ def read_clips(
 
 # %% ../../nbs/13a_data.datasets.ipynb #0c0f4751
 def read_other_clips(
-    root=None, # the folder that holds `other_clips`, or itself; None reads SPORTS_NB_DATA
-    size:int=128, # side of the crops, px
-)->Clips: # samples; every action is *other*
+    root=None,  # the folder that holds `other_clips`, or itself; None reads SPORTS_NB_DATA
+    size: int = 128,  # side of the crops, px
+) -> Clips:  # samples; every action is *other*
     "Clips of HMDB51 and UCF101 without basketball."
     folder = data_folder("other_clips", ["index.csv"], root)
-    table = pd.DataFrame([dict(path=folder/row.path, source=row.source, label=row.source_class, action=action_index(row.source, row.source_class), group=row.group, part=row.split1, keypoints="") for row in _index(folder).itertuples()])
-    for _,own in table[table["part"] == "train"].groupby(["source", "label"]):
+    table = pd.DataFrame(
+        [
+            dict(
+                path=folder / row.path,
+                source=row.source,
+                label=row.source_class,
+                action=action_index(row.source, row.source_class),
+                group=row.group,
+                part=row.split1,
+                keypoints="",
+            )
+            for row in _index(folder).itertuples()
+        ]
+    )
+    for _, own in table[table["part"] == "train"].groupby(["source", "label"]):
         table.loc[own.index[own["group"].isin(sorted(set(own["group"]))[4::5])], "part"] = "val"
     return Clips("other", table, size)

@@ -8,128 +8,269 @@ __all__ = ['dunk']
 # %% ../../nbs/12b_data.dunk.ipynb #854de1b6
 import numpy as np
 
-from .motion import (GRAVITY, RIM_HEIGHT, Athlete, Motion, both_sides, curve, ease, fly, jump_rise, pose_body,
-                                   push_down, step_feet)
+from sports_nb.data.motion import (
+    GRAVITY,
+    RIM_HEIGHT,
+    Athlete,
+    Motion,
+    both_sides,
+    curve,
+    ease,
+    fly,
+    jump_rise,
+    pose_body,
+    push_down,
+    step_feet,
+)
 
 # %% ../../nbs/12b_data.dunk.ipynb #aa86def8
 def dunk(
-    a:Athlete,
-    rng:np.random.Generator,  # what differs from try to try
-)->Motion:
+    a: Athlete,
+    rng: np.random.Generator,  # what differs from try to try
+) -> Motion:
     "Run-up, take-off, ball through the rim from above, landing"
-    h, s, k = a.height, -1.0 if a.right else 1.0, 1/a.tempo
+    h, s, k = a.height, -1.0 if a.right else 1.0, 1 / a.tempo
     two_hands, two_feet = rng.random() < 0.35, rng.random() < 0.35
     rim = np.array([0, 0, RIM_HEIGHT])
-    arm = (a.upper_arm + a.forearm)*h*0.97
-    stand = 0.575*h
-    need = RIM_HEIGHT + 0.20 - (stand + (a.trunk - 0.012 + 0.035)*h*0.985 + np.sqrt(arm**2 - 0.24**2))
+    arm = (a.upper_arm + a.forearm) * h * 0.97
+    stand = 0.575 * h
+    need = RIM_HEIGHT + 0.20 - (stand + (a.trunk - 0.012 + 0.035) * h * 0.985 + np.sqrt(arm**2 - 0.24**2))
     spring = max(need, 0.35) + 0.01
-    lift = np.sqrt(2*GRAVITY*spring)
-    leave = -lift/GRAVITY*rng.uniform(1.0, 1.08)
+    lift = np.sqrt(2 * GRAVITY * spring)
+    leave = -lift / GRAVITY * rng.uniform(1.0, 1.08)
     hang = rng.uniform(0, 0.25) if rng.random() < 0.6 else 0.0
-    land = leave + 2*lift/GRAVITY
-    run, fly_speed = rng.uniform(3.6, 4.8)/k**0.5, rng.uniform(2.4, 3.0)
-    x0, x1, x2 = -0.36 + leave*fly_speed, -0.36, -0.22
-    step, dip = 0.29*k**0.5, 0.13*h
+    land = leave + 2 * lift / GRAVITY
+    run, fly_speed = rng.uniform(3.6, 4.8) / k**0.5, rng.uniform(2.4, 3.0)
+    x0, x1, x2 = -0.36 + leave * fly_speed, -0.36, -0.22
+    step, dip = 0.29 * k**0.5, 0.13 * h
     plant = leave - (0.26 if two_feet else 0.2)
     gather = plant - 0.12
     curl = rng.uniform(0.0, 1.0)
 
-    def trail(times): return np.where(times < plant, x0 + run*(times - plant) - (leave - plant)*(run + fly_speed)/2,
-                                      np.where(times < leave, x0 - (leave - times)*(fly_speed + (run - fly_speed)*(leave - times)/(leave - plant)/2),
-                                               curve(times, (leave, x0, fly_speed), (0.0, x1, fly_speed*0.9), (land, x2), (land + 0.6, x2 + 0.05))))
+    def trail(times):
+        return np.where(
+            times < plant,
+            x0 + run * (times - plant) - (leave - plant) * (run + fly_speed) / 2,
+            np.where(
+                times < leave,
+                x0 - (leave - times) * (fly_speed + (run - fly_speed) * (leave - times) / (leave - plant) / 2),
+                curve(times, (leave, x0, fly_speed), (0.0, x1, fly_speed * 0.9), (land, x2), (land + 0.6, x2 + 0.05)),
+            ),
+        )
 
     stand_at = lambda t: float(trail(np.array([t]))[0])
     plants = {1.0: [], -1.0: []}
     foot, on = -s, plant  # take off from the foot opposite to the dunking hand
-    landed = [(land + 0.02*q, 99, (x2 + 0.08*h, q*0.11*h, 0.02*h), 0) for q in (1, -1)]
-    plants[foot] = [(plant, leave, (min(stand_at(leave) + 0.10*h, stand_at(plant) + 0.38*h), foot*0.05*h, 0.02*h), spring + 0.06*h)]
-    if two_feet: plants[-foot] = [(plant + 0.07, leave, (min(stand_at(leave) + 0.14*h, stand_at(plant + 0.07) + 0.38*h), -foot*0.09*h, 0.02*h), spring + 0.10*h)]
+    landed = [(land + 0.02 * q, 99, (x2 + 0.08 * h, q * 0.11 * h, 0.02 * h), 0) for q in (1, -1)]
+    plants[foot] = [
+        (
+            plant,
+            leave,
+            (min(stand_at(leave) + 0.10 * h, stand_at(plant) + 0.38 * h), foot * 0.05 * h, 0.02 * h),
+            spring + 0.06 * h,
+        )
+    ]
+    if two_feet:
+        plants[-foot] = [
+            (
+                plant + 0.07,
+                leave,
+                (min(stand_at(leave) + 0.14 * h, stand_at(plant + 0.07) + 0.38 * h), -foot * 0.09 * h, 0.02 * h),
+                spring + 0.10 * h,
+            )
+        ]
     for i in range(1, 9):
-        foot, on = -foot, on - step*(1.15 if i == 1 else 1)
+        foot, on = -foot, on - step * (1.15 if i == 1 else 1)
         off = on + 0.18
-        drive = spring + 0.26*h if i == 1 and not two_feet else 0.11*h
-        plants[foot].insert(0, (on, min(off, plant + 0.02), (stand_at(on + 0.085) + 0.10*h, foot*0.05*h, 0.02*h), drive))
-    for q in (1.0, -1.0): plants[q].append(landed[0 if q > 0 else 1])
+        drive = spring + 0.26 * h if i == 1 and not two_feet else 0.11 * h
+        plants[foot].insert(
+            0, (on, min(off, plant + 0.02), (stand_at(on + 0.085) + 0.10 * h, foot * 0.05 * h, 0.02 * h), drive)
+        )
+    for q in (1.0, -1.0):
+        plants[q].append(landed[0 if q > 0 else 1])
     push_t, back_t = gather - 0.62, gather - 0.08
 
     def body(times):
         one = np.ones(len(times))
         x, up = trail(times), jump_rise(times, leave, spring)
-        bob = 0.02*h*np.sin(2*np.pi*(times - plant)/step + 0.6)
-        run_z = -0.055*h + bob
-        near = ease((times - plant + 0.25)/0.25)
-        base = np.where(times < leave, run_z*(1 - near) + near*curve(times, (plant - 0.3, -0.06*h), (plant + 0.02, -dip), (leave, 0.0, lift)),
-                        np.where(times < land, 0, curve(times, (land, 0.0, -lift), (land + 0.2, -0.17*h), (land + 0.8, -0.02*h))))
-        toe_off = ease((times - leave + 0.08)/0.08)*(1 - ease((times - land + 0.12)/0.12))
-        root = np.stack([x, 0*one, stand - 0.035*h*(1 - toe_off) + base + up], 1)
+        bob = 0.02 * h * np.sin(2 * np.pi * (times - plant) / step + 0.6)
+        run_z = -0.055 * h + bob
+        near = ease((times - plant + 0.25) / 0.25)
+        base = np.where(
+            times < leave,
+            run_z * (1 - near)
+            + near * curve(times, (plant - 0.3, -0.06 * h), (plant + 0.02, -dip), (leave, 0.0, lift)),
+            np.where(
+                times < land, 0, curve(times, (land, 0.0, -lift), (land + 0.2, -0.17 * h), (land + 0.8, -0.02 * h))
+            ),
+        )
+        toe_off = ease((times - leave + 0.08) / 0.08) * (1 - ease((times - land + 0.12) / 0.12))
+        root = np.stack([x, 0 * one, stand - 0.035 * h * (1 - toe_off) + base + up], 1)
         feet = [step_feet(times, plants[q], 1.0, 0.25) for q in (1.0, -1.0)]
         # in the air the feet go with the body: the free knee drives up, the leg that pushed trails, both reach for the floor
         for q, spot, off in ((-s, 0, leave), (s, 1, leave if two_feet else plant)):
             j = 0 if q > 0 else 1
             lead = spot == 1 and not two_feet
-            reach = curve(times, (plant - 0.05, (-0.30, -0.38)), (plant + 0.13, (-0.02, -0.31)), (leave, (0.17, -0.27)), (0.55*leave, (0.13, -0.30)), (0.0, (0.02, -0.40)), (land - 0.1, (0.08, -0.50))) if lead else \
-                curve(times, (leave, (-0.13, -0.53)), (leave + 0.18, (-0.19, -0.45)), (0.4*leave, (-0.17, -0.41)), (0.1, (-0.10, -0.44)), (land - 0.1, (0.07, -0.51)))
-            toe = root + h*np.stack([reach[:, 0] + 0.09, q*0.06*one, reach[:, 1] - 0.06], 1)
-            mix = (ease((times - off + 0.06)/0.12)*(1 - ease((times - land + 0.16)/0.15)))[:, None]
-            feet[j] = (feet[j][0]*(1 - mix) + toe*mix, feet[j][1]*(1 - mix[:, 0]) + mix[:, 0]*curve(times, (leave, 0.7), (0.5*leave, 0.9), (land - 0.1, 0.35)))
-        air = ease((times - leave)/0.2)*(1 - ease((times - land + 0.15)/0.2))
-        pitch = curve(times, (plant - 0.3, 0.2), (plant, 0.02), (leave, -0.02), (0.5*leave, -0.12 - 0.12*curl), (0.03, 0.18), (land, 0.1), (land + 0.22, 0.5), (land + 0.8, 0.1))
-        beat = np.pi*(times - plant)/step
-        sway = 0.2*np.cos(beat)*(1 - near)*-s
-        pelvis = np.stack([sway - 0.15*s*air*(not two_hands), 0.45*pitch, 0*one], 1)
-        chest = np.stack([-1.6*sway + s*curve(times, (leave, 0.0), (0.45*leave, -0.45*(not two_hands)), (0.02, 0.35*(not two_hands)), (land, 0.0)), 0.55*pitch,
-                          s*0.18*(not two_hands)*curve(times, (leave, 0.0), (0.0, 1.0), (0.15, 1.0), (land, 0.0))], 1)
-        frame = np.stack([x, 0*one, root[:, 2] - 0.54*h], 1)
+            reach = (
+                curve(
+                    times,
+                    (plant - 0.05, (-0.30, -0.38)),
+                    (plant + 0.13, (-0.02, -0.31)),
+                    (leave, (0.17, -0.27)),
+                    (0.55 * leave, (0.13, -0.30)),
+                    (0.0, (0.02, -0.40)),
+                    (land - 0.1, (0.08, -0.50)),
+                )
+                if lead
+                else curve(
+                    times,
+                    (leave, (-0.13, -0.53)),
+                    (leave + 0.18, (-0.19, -0.45)),
+                    (0.4 * leave, (-0.17, -0.41)),
+                    (0.1, (-0.10, -0.44)),
+                    (land - 0.1, (0.07, -0.51)),
+                )
+            )
+            toe = root + h * np.stack([reach[:, 0] + 0.09, q * 0.06 * one, reach[:, 1] - 0.06], 1)
+            mix = (ease((times - off + 0.06) / 0.12) * (1 - ease((times - land + 0.16) / 0.15)))[:, None]
+            feet[j] = (
+                feet[j][0] * (1 - mix) + toe * mix,
+                feet[j][1] * (1 - mix[:, 0])
+                + mix[:, 0] * curve(times, (leave, 0.7), (0.5 * leave, 0.9), (land - 0.1, 0.35)),
+            )
+        air = ease((times - leave) / 0.2) * (1 - ease((times - land + 0.15) / 0.2))
+        pitch = curve(
+            times,
+            (plant - 0.3, 0.2),
+            (plant, 0.02),
+            (leave, -0.02),
+            (0.5 * leave, -0.12 - 0.12 * curl),
+            (0.03, 0.18),
+            (land, 0.1),
+            (land + 0.22, 0.5),
+            (land + 0.8, 0.1),
+        )
+        beat = np.pi * (times - plant) / step
+        sway = 0.2 * np.cos(beat) * (1 - near) * -s
+        pelvis = np.stack([sway - 0.15 * s * air * (not two_hands), 0.45 * pitch, 0 * one], 1)
+        chest = np.stack(
+            [
+                -1.6 * sway
+                + s
+                * curve(
+                    times,
+                    (leave, 0.0),
+                    (0.45 * leave, -0.45 * (not two_hands)),
+                    (0.02, 0.35 * (not two_hands)),
+                    (land, 0.0),
+                ),
+                0.55 * pitch,
+                s * 0.18 * (not two_hands) * curve(times, (leave, 0.0), (0.0, 1.0), (0.15, 1.0), (land, 0.0)),
+            ],
+            1,
+        )
+        frame = np.stack([x, 0 * one, root[:, 2] - 0.54 * h], 1)
         v = lambda *q: np.array(q, float)
-        side_y = s*0.16
-        run_ball = curve(times, (push_t - 0.2, v(0.22, side_y, 0.60)), (push_t, v(0.24, side_y, 0.52)), (back_t, v(0.22, side_y*0.8, 0.56)), (gather + 0.05, v(0.16, side_y*0.4, 0.60)),
-                         (plant + 0.05, v(0.15, s*0.10, 0.56)), (leave - 0.02, v(0.20, s*0.05, 0.82)), (leave + 0.16, v(0.12, s*0.08, 1.10)),
-                         (0.42*leave, v(0.02 - 0.1*curl, s*0.10, 1.21)), (-0.12, v(0.08, s*0.09, 1.25)))
-        held = frame + h*run_ball
-        slam = ease((times + 0.17)/0.15)[:, None]
+        side_y = s * 0.16
+        run_ball = curve(
+            times,
+            (push_t - 0.2, v(0.22, side_y, 0.60)),
+            (push_t, v(0.24, side_y, 0.52)),
+            (back_t, v(0.22, side_y * 0.8, 0.56)),
+            (gather + 0.05, v(0.16, side_y * 0.4, 0.60)),
+            (plant + 0.05, v(0.15, s * 0.10, 0.56)),
+            (leave - 0.02, v(0.20, s * 0.05, 0.82)),
+            (leave + 0.16, v(0.12, s * 0.08, 1.10)),
+            (0.42 * leave, v(0.02 - 0.1 * curl, s * 0.10, 1.21)),
+            (-0.12, v(0.08, s * 0.09, 1.25)),
+        )
+        held = frame + h * run_ball
+        slam = ease((times + 0.17) / 0.15)[:, None]
         target = rim + v(0, 0, 0.15)
-        ball = held*(1 - slam) + target*slam
-        behind = curve(times, (gather, v(0.06, 0.0, 0.05)), (leave, v(0.07, 0, 0.09)), (0.42*leave, v(0.09, 0, 0.06)), (-0.02, v(0.12, 0, -0.04)))
-        grab = np.stack([0*one - 0.16, s*0.05*one, 0*one + RIM_HEIGHT + 0.02], 1)
-        rest = frame + h*curve(times, (hang + 0.05, v(0.14, s*0.14, 1.0)), (land - 0.05, v(0.12, s*0.22, 0.72)), (land + 0.25, v(0.16, s*0.18, 0.52)), (land + 0.9, v(0.03, s*0.15, 0.50)))
-        down = ease((times - hang - 0.06)/0.25)[:, None]
-        through = ease((times + 0.02)/0.06)[:, None]
-        strong = (ball - behind)*(1 - through) + through*(grab*(1 - down) + rest*down)
-        share = ease((times - gather + 0.1)/0.1)
-        swing = frame + h*np.stack([0.06 + 0.13*np.cos(beat), -s*0.14*one, 0.56 + 0.03*np.cos(beat)], 1)
-        both = ball + np.stack([-0.03*one, -s*(0.15 if not two_hands else 0.12)*one, -0.02*one], 1)
-        open_arm = frame + h*curve(times, (leave + 0.1, v(0.18, -s*0.14, 0.95)), (-0.15, v(0.20, -s*0.2, 0.80)), (0.1, v(0.1, -s*0.25, 0.72)), (land, v(0.14, -s*0.24, 0.66)), (land + 0.9, v(0.03, -s*0.15, 0.5)))
+        ball = held * (1 - slam) + target * slam
+        behind = curve(
+            times,
+            (gather, v(0.06, 0.0, 0.05)),
+            (leave, v(0.07, 0, 0.09)),
+            (0.42 * leave, v(0.09, 0, 0.06)),
+            (-0.02, v(0.12, 0, -0.04)),
+        )
+        grab = np.stack([0 * one - 0.16, s * 0.05 * one, 0 * one + RIM_HEIGHT + 0.02], 1)
+        rest = frame + h * curve(
+            times,
+            (hang + 0.05, v(0.14, s * 0.14, 1.0)),
+            (land - 0.05, v(0.12, s * 0.22, 0.72)),
+            (land + 0.25, v(0.16, s * 0.18, 0.52)),
+            (land + 0.9, v(0.03, s * 0.15, 0.50)),
+        )
+        down = ease((times - hang - 0.06) / 0.25)[:, None]
+        through = ease((times + 0.02) / 0.06)[:, None]
+        strong = (ball - behind) * (1 - through) + through * (grab * (1 - down) + rest * down)
+        share = ease((times - gather + 0.1) / 0.1)
+        swing = frame + h * np.stack([0.06 + 0.13 * np.cos(beat), -s * 0.14 * one, 0.56 + 0.03 * np.cos(beat)], 1)
+        both = ball + np.stack([-0.03 * one, -s * (0.15 if not two_hands else 0.12) * one, -0.02 * one], 1)
+        open_arm = frame + h * curve(
+            times,
+            (leave + 0.1, v(0.18, -s * 0.14, 0.95)),
+            (-0.15, v(0.20, -s * 0.2, 0.80)),
+            (0.1, v(0.1, -s * 0.25, 0.72)),
+            (land, v(0.14, -s * 0.24, 0.66)),
+            (land + 0.9, v(0.03, -s * 0.15, 0.5)),
+        )
         if two_hands:
-            split = ease((times + 0.02)/0.06)[:, None]
+            split = ease((times + 0.02) / 0.06)[:, None]
             mirror = v(1, -1, 1)
-            weak = (swing*(1 - share[:, None]) + both*share[:, None])*(1 - split) + split*(grab*(1 - down) + rest*down)*mirror
+            weak = (swing * (1 - share[:, None]) + both * share[:, None]) * (1 - split) + split * (
+                grab * (1 - down) + rest * down
+            ) * mirror
         else:
-            split = ease((times - leave - 0.05)/0.2)[:, None]
-            weak = (swing*(1 - share[:, None]) + both*share[:, None])*(1 - split) + split*open_arm
-        press = ease((times + 0.1)/0.1)*(1 - ease((times - hang)/0.3))
-        strong_f = v(0.7, 0, 0.7)*(1 - press)[:, None] + v(0.75, 0, -0.6)*press[:, None]
-        weak_f = strong_f if two_hands else v(0.6, 0, 0.3)*one[:, None]
-        high = ease((times - leave)/0.2)*(1 - ease((times - hang - 0.06)/(land - hang + 0.1)))
-        strong_e = v(-0.6, s*0.6, -0.5)*(1 - high)[:, None] + v(0.55, s*0.8, -0.1)*high[:, None]
-        weak_e = v(-0.6, -s*0.6, -0.5)*(1 - high*two_hands)[:, None] + v(0.55, -s*0.8, -0.1)*(high*two_hands)[:, None]
+            split = ease((times - leave - 0.05) / 0.2)[:, None]
+            weak = (swing * (1 - share[:, None]) + both * share[:, None]) * (1 - split) + split * open_arm
+        press = ease((times + 0.1) / 0.1) * (1 - ease((times - hang) / 0.3))
+        strong_f = v(0.7, 0, 0.7) * (1 - press)[:, None] + v(0.75, 0, -0.6) * press[:, None]
+        weak_f = strong_f if two_hands else v(0.6, 0, 0.3) * one[:, None]
+        high = ease((times - leave) / 0.2) * (1 - ease((times - hang - 0.06) / (land - hang + 0.1)))
+        strong_e = v(-0.6, s * 0.6, -0.5) * (1 - high)[:, None] + v(0.55, s * 0.8, -0.1) * high[:, None]
+        weak_e = (
+            v(-0.6, -s * 0.6, -0.5) * (1 - high * two_hands)[:, None]
+            + v(0.55, -s * 0.8, -0.1) * (high * two_hands)[:, None]
+        )
         order = [(weak, strong), (weak_f, strong_f), (weak_e, strong_e)]
-        if not a.right: order = [o[::-1] for o in order]
-        foot = both_sides(np.stack([0.06*one, feet[0][1]], 1), np.stack([-0.06*one, feet[1][1]], 1))
-        rig = pose_body(a, root, pelvis, chest, both_sides(feet[0][0], feet[1][0]), foot, both_sides(*order[0]), both_sides(*order[2]), both_sides(*order[1]), (rim + [0.1, 0, 0])*one[:, None])
+        if not a.right:
+            order = [o[::-1] for o in order]
+        foot = both_sides(np.stack([0.06 * one, feet[0][1]], 1), np.stack([-0.06 * one, feet[1][1]], 1))
+        rig = pose_body(
+            a,
+            root,
+            pelvis,
+            chest,
+            both_sides(feet[0][0], feet[1][0]),
+            foot,
+            both_sides(*order[0]),
+            both_sides(*order[2]),
+            both_sides(*order[1]),
+            (rim + [0.1, 0, 0]) * one[:, None],
+        )
         return rig, rig[:, 9 if a.right else 8] + behind
 
-    (_, drop), = [body(np.array([push_t]))]
-    (_, back), = [body(np.array([back_t]))]
-    (_, last), = [body(np.zeros(1))]
+    ((_, drop),) = [body(np.array([push_t]))]
+    ((_, back),) = [body(np.array([back_t]))]
+    ((_, last),) = [body(np.zeros(1))]
 
     def at(times):
         times = np.asarray(times, float)
         rig, ball = body(times)
-        u = np.clip((times - push_t)/(back_t - push_t), 0, 1)
+        u = np.clip((times - push_t) / (back_t - push_t), 0, 1)
         free = (times > push_t) & (times < back_t)
-        fall = fly(u*(back_t - push_t), np.array([0, 0, drop[0, 2]]), np.array([0, 0, -push_down(drop[0, 2], back[0, 2], back_t - push_t)]))
-        across = drop[0] + (back[0] - drop[0])*u[:, None]
+        fall = fly(
+            u * (back_t - push_t),
+            np.array([0, 0, drop[0, 2]]),
+            np.array([0, 0, -push_down(drop[0, 2], back[0, 2], back_t - push_t)]),
+        )
+        across = drop[0] + (back[0] - drop[0]) * u[:, None]
         ball = np.where(free[:, None], np.stack([across[:, 0], across[:, 1], fall[:, 2]], 1), ball)
-        return rig, np.where((times >= 0)[:, None], fly(np.maximum(times, 0), last[0], np.array([0.25, 0, -3.2]), 0.75), ball)
+        return rig, np.where(
+            (times >= 0)[:, None], fly(np.maximum(times, 0), last[0], np.array([0.25, 0, -3.2]), 0.75), ball
+        )
+
     return Motion(at, push_t - 0.15, land + 0.35, rim)

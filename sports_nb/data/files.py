@@ -7,9 +7,11 @@ __all__ = ['MAX_BYTES', 'MAX_VALUES', 'appearing', 'write_together', 'write_atom
            'read_json', 'to_numbers', 'file_poses', 'require_px', 'frame_numbers']
 
 # %% ../../nbs/11a_data.files.ipynb #16431391
-import json,os,tempfile
+import json
+import os
+import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack,contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,45 +22,51 @@ from ..core.skeleton import match_skeleton
 # %% ../../nbs/11a_data.files.ipynb #178caddf
 @contextmanager
 def appearing(
-    path:str|Path, # file to write; its folder is made if it is missing
-): # yields the temporary path to write to, with the same ending
+    path: str | Path,  # file to write; its folder is made if it is missing
+):  # yields the temporary path to write to, with the same ending
     "Write a file that appears under its name when the block has ended well, and not at all otherwise."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle,name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
     os.close(handle)
     try:
         yield Path(name)
-        with open(name, "rb+") as f: os.fsync(f.fileno())
-        os.chmod(name, 0o666 & ~_umask())   # a temporary file starts readable by its owner only
+        with open(name, "rb+") as f:
+            os.fsync(f.fileno())
+        os.chmod(name, 0o666 & ~_umask())  # a temporary file starts readable by its owner only
         os.replace(name, path)
-    finally: Path(name).unlink(missing_ok=True)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def write_together(
-    files:Mapping, # path -> bytes; folders are made where they are missing
+    files: Mapping,  # path -> bytes; folders are made where they are missing
 ):
     "Write files of which nobody ever sees half; all are on the disk before the first takes its place."
     with ExitStack() as places:
-        for path,content in files.items():
-            with open(places.enter_context(appearing(path)), "wb") as f: f.write(content); f.flush(); os.fsync(f.fileno())
+        for path, content in files.items():
+            with open(places.enter_context(appearing(path)), "wb") as f:
+                f.write(content)
+                f.flush()
+                os.fsync(f.fileno())
 
 
 def write_atomic(
-    path:str|Path, # file to write; its folder is made if it is missing
-    content:bytes,
+    path: str | Path,  # file to write; its folder is made if it is missing
+    content: bytes,
 ):
     "Write a file of which nobody ever sees half."
     write_together({path: content})
 
 
 def _umask():
-    mask = os.umask(0); os.umask(mask)
+    mask = os.umask(0)
+    os.umask(mask)
     return mask
 
 # %% ../../nbs/11a_data.files.ipynb #562a18bd
-MAX_BYTES = 2**30 # a file of poses that is larger is a mistake
-MAX_VALUES = 2**28 # numbers in one file, once unpacked
+MAX_BYTES = 2**30  # a file of poses that is larger is a mistake
+MAX_VALUES = 2**28  # numbers in one file, once unpacked
 
 
 class FormatError(ValueError):
@@ -66,97 +74,149 @@ class FormatError(ValueError):
 
 
 def require(
-    holds, # what must be true
-    path, # the file
-    cause:str, # what is wrong where, and what to do
+    holds,  # what must be true
+    path,  # the file
+    cause: str,  # what is wrong where, and what to do
 ):
     "Refuse a file."
-    if not holds: raise FormatError(f"{path}: {cause}")
+    if not holds:
+        raise FormatError(f"{path}: {cause}")
 
 
 def read_text(
-    path, # a file
-)->str:
+    path,  # a file
+) -> str:
     "A text file, UTF-8, in whole."
     path = Path(path)
     require(path.is_file(), path, "there is no such file; is the name right?")
-    require(0 < (size := path.stat().st_size) <= MAX_BYTES, path, "the file is empty; copy it again" if not size else f"{size/2**20:.0f} MB are too many for a file of poses; cut it into pieces")
-    try: return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error: raise FormatError(f"{path}: byte {error.start} is no text; is this the right file, and is it saved as UTF-8?") from None
+    require(
+        0 < (size := path.stat().st_size) <= MAX_BYTES,
+        path,
+        "the file is empty; copy it again"
+        if not size
+        else f"{size / 2**20:.0f} MB are too many for a file of poses; cut it into pieces",
+    )
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FormatError(
+            f"{path}: byte {error.start} is no text; is this the right file, and is it saved as UTF-8?"
+        ) from None
 
 
 def read_json(
-    path, # a file
-): # what it holds
+    path,  # a file
+):  # what it holds
     "A JSON file."
-    try: return json.loads(read_text(path), parse_constant=lambda name: _constant(path, name))
-    except json.JSONDecodeError as error: raise FormatError(f"{path}: line {error.lineno}, column {error.colno}: {error.msg}; the file is cut off or was edited by hand, export it again") from None
-    except RecursionError: raise FormatError(f"{path}: brackets within brackets without end; export the file again") from None
+    try:
+        return json.loads(read_text(path), parse_constant=lambda name: _constant(path, name))
+    except json.JSONDecodeError as error:
+        raise FormatError(
+            f"{path}: line {error.lineno}, column {error.colno}: {error.msg}; the file is cut off or was edited by hand, export it again"
+        ) from None
+    except RecursionError:
+        raise FormatError(f"{path}: brackets within brackets without end; export the file again") from None
 
 
 def _constant(path, name):
-    if name == "NaN": return float("nan")
+    if name == "NaN":
+        return float("nan")
     raise FormatError(f"{path}: holds {name}, which is no number; export it again")
 
 
 def to_numbers(
-    values, # lists of numbers
-    shape, # expected; -1 for any length
-    path, # the file
-    where:str, # the place in it, for the message
-)->np.ndarray: # float64
+    values,  # lists of numbers
+    shape,  # expected; -1 for any length
+    path,  # the file
+    where: str,  # the place in it, for the message
+) -> np.ndarray:  # float64
     "Numbers of the right count, or an error that says where."
-    try: out = np.asarray(values, np.float64)
-    except (TypeError, ValueError, OverflowError): raise FormatError(f"{path}: {where} does not hold numbers only; export it again") from None
-    fits = out.ndim == len(shape) and all(w in (-1, n) for w,n in zip(shape, out.shape))
-    require(fits, path, f"{where} holds numbers of shape {out.shape}, expected ({', '.join('any' if w < 0 else str(w) for w in shape)}); export it again")
+    try:
+        out = np.asarray(values, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise FormatError(f"{path}: {where} does not hold numbers only; export it again") from None
+    fits = out.ndim == len(shape) and all(w in (-1, n) for w, n in zip(shape, out.shape))
+    require(
+        fits,
+        path,
+        f"{where} holds numbers of shape {out.shape}, expected ({', '.join('any' if w < 0 else str(w) for w in shape)}); export it again",
+    )
     require(not np.isinf(out).any(), path, f"{where} holds infinite numbers; export it again")
     return out
 
 # %% ../../nbs/11a_data.files.ipynb #274baee7
 def file_poses(
-    path, # the file, for messages and provenance
-    names, # keypoint names, in the file's order
-    position, # (time, individual, keypoint, space)
+    path,  # the file, for messages and provenance
+    names,  # keypoint names, in the file's order
+    position,  # (time, individual, keypoint, space)
     *,
-    confidence=None, # (time, individual, keypoint), 0 to 1
-    edges=None, # (i, j) places, for a skeleton that nobody knows
-    frames=None, # (time,) frame numbers; None: counted from 0
-    fps=None, # frames a second
-    time=None, # (time,) seconds; None: frames / fps
-    individuals=None, # names
-    **attrs, # of `core.poses.poses`: space_unit, y_axis, role, source_software
-): # poses
+    confidence=None,  # (time, individual, keypoint), 0 to 1
+    edges=None,  # (i, j) places, for a skeleton that nobody knows
+    frames=None,  # (time,) frame numbers; None: counted from 0
+    fps=None,  # frames a second
+    time=None,  # (time,) seconds; None: frames / fps
+    individuals=None,  # names
+    **attrs,  # of `core.poses.poses`: space_unit, y_axis, role, source_software
+):  # poses
     "What a file held as poses, checked."
     count = np.shape(position)[1]
     if fps is not None:
-        try: rate = float(fps)
-        except (TypeError, ValueError): rate = np.nan
+        try:
+            rate = float(fps)
+        except (TypeError, ValueError):
+            rate = np.nan
         require(0 < rate <= 1e5, path, f"{fps!r} frames a second cannot be; give fps=")
         fps = rate
-    require(time is not None or fps is not None, path, "the file does not say how many frames a second it has; give fps=, for example fps=30 (fps=1 for single pictures)")
+    require(
+        time is not None or fps is not None,
+        path,
+        "the file does not say how many frames a second it has; give fps=, for example fps=30 (fps=1 for single pictures)",
+    )
     try:
-        skeleton,order = match_skeleton(names, edges)
+        skeleton, order = match_skeleton(names, edges)
         position = np.asarray(position, np.float64)[:, :, order].transpose(0, 3, 2, 1)
-        if confidence is not None: confidence = np.asarray(confidence)[:, :, order].transpose(0, 2, 1)
-        if time is None: time = np.arange(len(position))/fps if frames is None else np.asarray(frames)/fps
-        return poses(position, skeleton=skeleton, confidence=confidence, time=time, fps=fps, individuals=[f"id_{i}" for i in range(count)] if individuals is None else individuals, source_file=path, **attrs)
-    except ValueError as error: raise FormatError(f"{path}: {error}") from None
+        if confidence is not None:
+            confidence = np.asarray(confidence)[:, :, order].transpose(0, 2, 1)
+        if time is None:
+            time = np.arange(len(position)) / fps if frames is None else np.asarray(frames) / fps
+        return poses(
+            position,
+            skeleton=skeleton,
+            confidence=confidence,
+            time=time,
+            fps=fps,
+            individuals=[f"id_{i}" for i in range(count)] if individuals is None else individuals,
+            source_file=path,
+            **attrs,
+        )
+    except ValueError as error:
+        raise FormatError(f"{path}: {error}") from None
 
 
 def require_px(
-    ds, # poses
-    path, # the file that is to be written
+    ds,  # poses
+    path,  # the file that is to be written
 ):
     "Refuse to write anything but joints in pictures."
-    require(ds.sizes["space"] == 2 and ds.attrs["space_unit"] == "px" and ds.attrs["y_axis"] == "down" and "lead" not in ds.dims, path, "this format holds poses in pictures, in px with x and y, y down; choose .csv, .trc or .nc for others")
+    require(
+        ds.sizes["space"] == 2
+        and ds.attrs["space_unit"] == "px"
+        and ds.attrs["y_axis"] == "down"
+        and "lead" not in ds.dims,
+        path,
+        "this format holds poses in pictures, in px with x and y, y down; choose .csv, .trc or .nc for others",
+    )
 
 
 def frame_numbers(
-    ds, # poses; a selection of frames may bring their numbers as the coordinate `frame`
-)->np.ndarray: # (time,) numbers, increasing
+    ds,  # poses; a selection of frames may bring their numbers as the coordinate `frame`
+) -> np.ndarray:  # (time,) numbers, increasing
     "Which frames of their clip poses are."
-    if "frame" not in ds.coords: return np.arange(ds.sizes["time"])
+    if "frame" not in ds.coords:
+        return np.arange(ds.sizes["time"])
     numbers = ds.coords["frame"].values.astype(np.int64)
-    if numbers.shape != (ds.sizes["time"],) or (numbers < 0).any() or (np.diff(numbers) <= 0).any(): raise ValueError(f"the coordinate `frame` must be increasing numbers from 0, one for each time; got {numbers.tolist()[:10]}")
+    if numbers.shape != (ds.sizes["time"],) or (numbers < 0).any() or (np.diff(numbers) <= 0).any():
+        raise ValueError(
+            f"the coordinate `frame` must be increasing numbers from 0, one for each time; got {numbers.tolist()[:10]}"
+        )
     return numbers

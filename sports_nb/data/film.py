@@ -25,6 +25,7 @@ from .video import write_video
 @dataclass
 class SyntheticClip:
     "A clip with its exact poses; frames are drawn when they are asked for"
+
     action: str
     performer: int
     seed: int
@@ -39,84 +40,96 @@ class SyntheticClip:
     draw: Callable  # frame number -> (h, w, 3) uint8 RGB
     outline: Callable  # () -> box of the athlete in every frame, (t, 4) px
 
-    def __len__(self): return len(self.times)
+    def __len__(self):
+        return len(self.times)
 
     @cached_property
-    def frames(self)->np.ndarray: # (t, h, w, 3) uint8 RGB
+    def frames(self) -> np.ndarray:  # (t, h, w, 3) uint8 RGB
         "All frames, drawn once"
         return np.stack([self.draw(i) for i in range(len(self))])
 
     @cached_property
-    def box(self)->np.ndarray: # (t, 4) x0 y0 x1 y1 px, NaN where no athlete is seen
+    def box(self) -> np.ndarray:  # (t, 4) x0 y0 x1 y1 px, NaN where no athlete is seen
         "Box around what lies inside the frame of the athlete's outline"
         return self.outline()
 
     def poses(self):
         "The reference poses as a pose dataset, NaN where a joint is not visible"
-        return poses(np.where(self.visible[..., None], self.position, np.nan), time=self.times, fps=self.fps, role="reference")
+        return poses(
+            np.where(self.visible[..., None], self.position, np.nan), time=self.times, fps=self.fps, role="reference"
+        )
 
-    def write(self,
+    def write(
+        self,
         path,  # video file, .mp4
-        crf:int=20,  # x264's quality, lower is better
-    )->Path:
+        crf: int = 20,  # x264's quality, lower is better
+    ) -> Path:
         "Write a browser-playable video, one frame in memory at a time"
         return write_video(path, (self.draw(i) for i in range(len(self))), fps=self.fps, crf=crf)
 
 # %% ../../nbs/12g_data.film.ipynb #ce88a2e4
 def place_camera(
-    rig:np.ndarray,  # (t, 20, 3) m
-    height:float,  # standing height, m
-    fps:float,
-    size:tuple,  # (width, height) px
-    rng:np.random.Generator,
-    reach:tuple=(0.5, 0.9),  # standing height over frame height
-    hard:bool=False,  # more extreme views, and bodies that are cut off
-    hoop:np.ndarray|None=None,  # (3,) m
-    toward:float=0.0,  # direction from the rim to its board, rad
-)->Camera:
+    rig: np.ndarray,  # (t, 20, 3) m
+    height: float,  # standing height, m
+    fps: float,
+    size: tuple,  # (width, height) px
+    rng: np.random.Generator,
+    reach: tuple = (0.5, 0.9),  # standing height over frame height
+    hard: bool = False,  # more extreme views, and bodies that are cut off
+    hoop: np.ndarray | None = None,  # (3,) m
+    toward: float = 0.0,  # direction from the rim to its board, rad
+) -> Camera:
     "A camera that keeps the motion in view"
     n, middle, frame = len(rig), rig[:, 0].mean(0), np.array(size)
     travel = np.ptp(rig[:, 0], axis=0).max()
-    yaw = rng.uniform(0, 2*np.pi) if hoop is None else toward + rng.uniform(0.25, 1.75)*np.pi  # never from behind the board and its pole
+    yaw = (
+        rng.uniform(0, 2 * np.pi) if hoop is None else toward + rng.uniform(0.25, 1.75) * np.pi
+    )  # never from behind the board and its pole
     far, high = rng.uniform(4, 9) + travel, rng.uniform(0.3, 4.5) if hard else rng.uniform(0.5, 2.8)
-    path = gaussian_filter1d(rig[:, 0], max(0.3*fps, 1), axis=0, mode="nearest")
+    path = gaussian_filter1d(rig[:, 0], max(0.3 * fps, 1), axis=0, mode="nearest")
     follow = 1.0 if travel > 1.5 else rng.choice([0.0, 0.5, 0.9])
-    sway = np.cumsum(rng.normal(0, 0.004 if hard else 0.0015, (n, 3)), 0)*(hard or follow > 0)
-    aim = middle + follow*(path - middle)*[1, 1, 0.3] + sway
-    place = np.broadcast_to(middle*[1, 1, 0] + np.array([np.cos(yaw)*far, np.sin(yaw)*far, high]), (n, 3))
+    sway = np.cumsum(rng.normal(0, 0.004 if hard else 0.0015, (n, 3)), 0) * (hard or follow > 0)
+    aim = middle + follow * (path - middle) * [1, 1, 0.3] + sway
+    place = np.broadcast_to(middle * [1, 1, 0] + np.array([np.cos(yaw) * far, np.sin(yaw) * far, high]), (n, 3))
     rotation = look_at(place, aim, rng.normal(0, 0.05 if hard else 0.015))
-    focal = rng.uniform(*reach)*frame[1]*np.linalg.norm(place[0] - aim[0])/height
-    flesh = (rig[:, :, None] + 0.032*height*np.array([[0, 0, 1.4], [0, 0, -1], [1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])).reshape(n, -1, 3)
-    if hoop is not None: flesh[np.linalg.norm(rig[:, 0] - hoop, axis=-1) < 1.6, 0] = hoop + [0, 0, 0.5]
+    focal = rng.uniform(*reach) * frame[1] * np.linalg.norm(place[0] - aim[0]) / height
+    flesh = (
+        rig[:, :, None]
+        + 0.032 * height * np.array([[0, 0, 1.4], [0, 0, -1], [1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
+    ).reshape(n, -1, 3)
+    if hoop is not None:
+        flesh[np.linalg.norm(rig[:, 0] - hoop, axis=-1) < 1.6, 0] = hoop + [0, 0, 0.5]
     xy, _ = Camera(place, rotation, 1.0, (0, 0)).project(flesh)
     low, span = xy.min((0, 1)), np.ptp(xy, axis=(0, 1))
-    if not hard: focal = min(focal, *(0.98*frame/span))
-    return Camera(place, rotation, focal, tuple((frame - span*focal)*rng.random(2) - low*focal - 0.5))
+    if not hard:
+        focal = min(focal, *(0.98 * frame / span))
+    return Camera(place, rotation, focal, tuple((frame - span * focal) * rng.random(2) - low * focal - 0.5))
 
 # %% ../../nbs/12g_data.film.ipynb #71030c7e
 def film(
-    at:Callable,  # seconds (t,) -> rig (t, 20, 3) m and ball (t, 3) m
-    times:np.ndarray,  # (t,) s, evenly spaced
+    at: Callable,  # seconds (t,) -> rig (t, 20, 3) m and ball (t, 3) m
+    times: np.ndarray,  # (t,) s, evenly spaced
     *,
-    height:float,  # standing height, m
-    kit:Kit,
-    rng:np.random.Generator,
-    size:int|tuple=256,  # px
-    hard:bool=False,
-    reach:tuple=(0.5, 0.9),
-    hoop:np.ndarray|None=None,  # (3,) m
-    toward:float=0.0,  # direction from the rim to its board, rad
-    absent:tuple|None=None,  # first and last+1 frame without the athlete
+    height: float,  # standing height, m
+    kit: Kit,
+    rng: np.random.Generator,
+    size: int | tuple = 256,  # px
+    hard: bool = False,
+    reach: tuple = (0.5, 0.9),
+    hoop: np.ndarray | None = None,  # (3,) m
+    toward: float = 0.0,  # direction from the rim to its board, rad
+    absent: tuple | None = None,  # first and last+1 frame without the athlete
     **named,  # action, performer, seed of the clip
-)->SyntheticClip:
+) -> SyntheticClip:
     "Film a motion from somewhere, somewhere"
     w, h = size = (size, size) if np.isscalar(size) else tuple(size)
-    n, fps = len(times), 1/np.median(np.diff(times)) if len(times) > 1 else 25.0
+    n, fps = len(times), 1 / np.median(np.diff(times)) if len(times) > 1 else 25.0
     rig, ball = at(times)
     camera = place_camera(rig, height, fps, size, rng, reach, hard, hoop, toward)
     position, _ = camera.project(rig[:, RIG_TO_BODY13])
     here = np.ones(n, bool)
-    if absent is not None: here[slice(*absent)] = False
+    if absent is not None:
+        here[slice(*absent)] = False
     visible = ((position >= -0.5) & (position < np.array(size) - 0.5)).all(-1) & here[:, None]
     occluder = None
     if hard and rng.random() < 0.6:
@@ -124,55 +137,92 @@ def film(
         x, y = (np.clip(np.round(position[..., i]), 0, size[i] - 1).astype(int) for i in (0, 1))
         visible &= occluder[1][y, x] < 128
     # light and place
-    figure, light = Figure(kit, 8 if max(size) <= 160 else 14), unit(np.array([*rng.normal(0, 0.6, 2), rng.uniform(0.6, 1.3)]))
+    figure, light = (
+        Figure(kit, 8 if max(size) <= 160 else 14),
+        unit(np.array([*rng.normal(0, 0.6, 2), rng.uniform(0.6, 1.3)])),
+    )
     ambient, dark, lens = rng.uniform(0.4, 0.7), rng.uniform(0.2, 0.5), Lens(rng, hard)
     board, spin, grain_seed = tuple(rng.integers(215, 250, 3).tolist()), rng.normal(0, 4, 3), int(rng.integers(2**31))
     middle, ahead = rig[:, 0].mean(0), unit(rig[:, 0].mean(0) - camera.place[0])
     lines = hoop if hoop is not None else np.array([*rng.uniform(-6, 6, 2), RIM_HEIGHT])
     room = plain = None
     if rng.random() < (0.6 if hard else 0.92):
-        room = Room(rng, lines, toward if hoop is not None else rng.uniform(0, 2*np.pi), middle, ahead, max(1.5, 1.6 + (lines - middle) @ ahead) if hoop is not None else 1.5)
-        if np.ptp(camera.rotation, axis=0).max() == 0: plain = room.draw(camera, 0, size)
-    else: plain = random_background(rng, size)
+        room = Room(
+            rng,
+            lines,
+            toward if hoop is not None else rng.uniform(0, 2 * np.pi),
+            middle,
+            ahead,
+            max(1.5, 1.6 + (lines - middle) @ ahead) if hoop is not None else 1.5,
+        )
+        if np.ptp(camera.rotation, axis=0).max() == 0:
+            plain = room.draw(camera, 0, size)
+    else:
+        plain = random_background(rng, size)
     # moments inside the exposure
-    shutter = rng.uniform(0.15, 0.5)/fps
-    speed = np.linalg.norm(np.gradient(position, axis=0), axis=-1).max(1)*fps if n > 1 else np.zeros(n)
-    count = np.clip(speed*shutter/2, 1, 4).astype(int)
+    shutter = rng.uniform(0.15, 0.5) / fps
+    speed = np.linalg.norm(np.gradient(position, axis=0), axis=-1).max(1) * fps if n > 1 else np.zeros(n)
+    count = np.clip(speed * shutter / 2, 1, 4).astype(int)
     first = np.concatenate([[0], np.cumsum(count)])
-    rigs, balls = at(np.concatenate([t + (np.arange(k) - (k - 1)/2)*shutter/k for t, k in zip(times, count)]))
+    rigs, balls = at(np.concatenate([t + (np.arange(k) - (k - 1) / 2) * shutter / k for t, k in zip(times, count)]))
 
-    def only(i, j=None): return Camera(camera.place[i:j or i + 1], camera.rotation[i:j or i + 1], camera.focal, camera.centre)
+    def only(i, j=None):
+        return Camera(camera.place[i : j or i + 1], camera.rotation[i : j or i + 1], camera.focal, camera.centre)
 
     def outline():
         box = np.full((n, 4), np.nan)
         for s in range(0, n, 32):
-            xy, _ = only(s, s + 32).project(figure.vertices(rig[s:s + 32], height))
+            xy, _ = only(s, s + 32).project(figure.vertices(rig[s : s + 32], height))
             low, high = np.maximum(xy.min(1), -0.5), np.minimum(xy.max(1), np.array(size) - 0.5)
-            box[s:s + 32] = np.where((high > low).all(-1, keepdims=True), np.concatenate([low, high], 1), np.nan)
+            box[s : s + 32] = np.where((high > low).all(-1, keepdims=True), np.concatenate([low, high], 1), np.nan)
         return np.where(here[:, None], box, np.nan)
 
     def layer(i, j):  # moment j of frame i: athlete, ball and hoop
-        canvas, things = np.zeros((2*h, 2*w, 4), np.uint8), hoop_things(camera, i, hoop, toward, 2.0, board) if hoop is not None else []
+        canvas, things = (
+            np.zeros((2 * h, 2 * w, 4), np.uint8),
+            hoop_things(camera, i, hoop, toward, 2.0, board) if hoop is not None else [],
+        )
         corners, depth, colour = np.zeros((0, 4, 2)), np.zeros(0), np.zeros((0, 3))
         if np.isfinite(balls[j]).all():
             ball_xy, away = (v[0] for v in only(i).project(balls[j][None]))
-            turned, lamp = camera.rotation[i] @ cv2.Rodrigues(spin*times[i])[0], (camera.rotation[i] @ light)[:2]*0.6
-            things.append((float(away), lambda c: draw_ball(c, 2*ball_xy + 0.5, 2*camera.focal*BALL_RADIUS/away, turned, lamp)))
+            turned, lamp = (
+                camera.rotation[i] @ cv2.Rodrigues(spin * times[i])[0],
+                (camera.rotation[i] @ light)[:2] * 0.6,
+            )
+            things.append(
+                (
+                    float(away),
+                    lambda c: draw_ball(c, 2 * ball_xy + 0.5, 2 * camera.focal * BALL_RADIUS / away, turned, lamp),
+                )
+            )
         if here[i]:
-            vertices = figure.vertices(rigs[j:j + 1], height)
+            vertices = figure.vertices(rigs[j : j + 1], height)
             xy, d = only(i).project(vertices)
-            corners, depth = 2*xy[0][figure.faces] + 0.5, d[0][figure.faces].mean(-1)
+            corners, depth = 2 * xy[0][figure.faces] + 0.5, d[0][figure.faces].mean(-1)
             colour = shade(vertices[:, figure.faces], figure.colour, light, ambient)[0]
         paint(canvas, corners, depth, colour, things)
         return cv2.resize(canvas, size, interpolation=cv2.INTER_AREA)
 
     def draw(i):
         image = plain if plain is not None else room.draw(camera, i, size)
-        if room is not None and here[i]: image = shadow(image, camera, i, rig[i], light, dark)
+        if room is not None and here[i]:
+            image = shadow(image, camera, i, rig[i], light, dark)
         layers = [layer(i, j) for j in range(first[i], first[i + 1])]
         image = cover(image, layers[0] if len(layers) == 1 else np.mean(layers, 0, dtype=np.float32).astype(np.uint8))
-        if occluder is not None: image = cv2.copyTo(*occluder, image)
+        if occluder is not None:
+            image = cv2.copyTo(*occluder, image)
         return lens.take(image, np.random.default_rng([grain_seed, i]))
 
-    return SyntheticClip(fps=float(fps), size=size, times=times, position=position, position_3d=rig[:, RIG_TO_BODY13], visible=visible,
-                         ball=camera.project(ball)[0], ball_3d=ball, draw=draw, outline=outline, **named)
+    return SyntheticClip(
+        fps=float(fps),
+        size=size,
+        times=times,
+        position=position,
+        position_3d=rig[:, RIG_TO_BODY13],
+        visible=visible,
+        ball=camera.project(ball)[0],
+        ball_3d=ball,
+        draw=draw,
+        outline=outline,
+        **named,
+    )

@@ -13,82 +13,96 @@ from ..core.skeleton import get_skeleton
 
 # %% ../../nbs/13g_data.film_flaws.ipynb #b531e49a
 _BODY = get_skeleton("body13")
-_HIPS,_KNEES,_SHOULDERS = ([_BODY.index(f"{side}_{joint}") for side in ("left", "right")] for joint in ("hip", "knee", "shoulder"))
+_HIPS, _KNEES, _SHOULDERS = (
+    [_BODY.index(f"{side}_{joint}") for side in ("left", "right")] for joint in ("hip", "knee", "shoulder")
+)
 
 
 def cut(
-    sample:dict, # as in `data.sample`
-    rng, # np.random.Generator
-    room:float=1.15, # side of the new view over the longer side of what is left of the body
-)->dict: # the sample with its lower rows gone, or the sample itself
+    sample: dict,  # as in `data.sample`
+    rng,  # np.random.Generator
+    room: float = 1.15,  # side of the new view over the longer side of what is left of the body
+) -> dict:  # the sample with its lower rows gone, or the sample itself
     "The picture ends below the hips, at the knees or at the shins."
-    h,w = sample["frames"].shape[-2:]
-    visible,at = sample["visible"],sample["keypoints"]*(w, h)
-    if not all(visible[:, part].any() for part in (_HIPS, _SHOULDERS)): return sample
-    hips,shoulders = (at[:, part][visible[:, part]] for part in (_HIPS, _SHOULDERS))
-    trunk = hips[:, 1].mean()-shoulders[:, 1].mean()
-    if trunk < .12*h or abs(hips[:, 0].mean()-shoulders[:, 0].mean()) > .7*trunk: return sample
-    edge = int(hips[:, 1].max()+rng.uniform(-.1, 1.2)*trunk)
-    if edge >= h: return sample
-    below = visible&(at[..., 1] > edge)
-    visible = visible&~below
+    h, w = sample["frames"].shape[-2:]
+    visible, at = sample["visible"], sample["keypoints"] * (w, h)
+    if not all(visible[:, part].any() for part in (_HIPS, _SHOULDERS)):
+        return sample
+    hips, shoulders = (at[:, part][visible[:, part]] for part in (_HIPS, _SHOULDERS))
+    trunk = hips[:, 1].mean() - shoulders[:, 1].mean()
+    if trunk < 0.12 * h or abs(hips[:, 0].mean() - shoulders[:, 0].mean()) > 0.7 * trunk:
+        return sample
+    edge = int(hips[:, 1].max() + rng.uniform(-0.1, 1.2) * trunk)
+    if edge >= h:
+        return sample
+    below = visible & (at[..., 1] > edge)
+    visible = visible & ~below
     left = at[visible]
-    low,high = left.min(0),np.r_[left[:, 0].max(), edge]
-    side = room*max(high-low)
-    return {k: v for k,v in sample.items() if k != "room"}|dict(frames=np.ascontiguousarray(sample["frames"][..., :edge, :]), visible=visible, absent=sample.get("absent", False)|below,
-        keypoints=np.where(visible[..., None], at/(w, edge), 0).astype(np.float32), view=(*((low+high)/2-.5), side))
+    low, high = left.min(0), np.r_[left[:, 0].max(), edge]
+    side = room * max(high - low)
+    return {k: v for k, v in sample.items() if k != "room"} | dict(
+        frames=np.ascontiguousarray(sample["frames"][..., :edge, :]),
+        visible=visible,
+        absent=sample.get("absent", False) | below,
+        keypoints=np.where(visible[..., None], at / (w, edge), 0).astype(np.float32),
+        view=(*((low + high) / 2 - 0.5), side),
+    )
 
 # %% ../../nbs/13g_data.film_flaws.ipynb #01afe6c6
 def motion_blur(
-    sample:dict, # as in `data.sample`
-    rng, # np.random.Generator
-    longest:float=.07, # length of the line, part of the picture's width
-)->dict: # the blurred sample
+    sample: dict,  # as in `data.sample`
+    rng,  # np.random.Generator
+    longest: float = 0.07,  # length of the line, part of the picture's width
+) -> dict:  # the blurred sample
     "Smears all frames along one random line."
     w = sample["frames"].shape[-1]
-    length,angle = rng.uniform(2, max(2.5, longest*w)),rng.uniform(0, np.pi)
-    n = int(np.ceil(length))|1
+    length, angle = rng.uniform(2, max(2.5, longest * w)), rng.uniform(0, np.pi)
+    n = int(np.ceil(length)) | 1
     line = np.zeros((n, n), np.float32)
-    arm = length/2*np.array([np.cos(angle), np.sin(angle)])
-    ends = [tuple(int(round(v*16)) for v in (n//2+s*arm)) for s in (-1, 1)]
-    cv2.line(line, *ends, 1., 1, cv2.LINE_AA, shift=4)
+    arm = length / 2 * np.array([np.cos(angle), np.sin(angle)])
+    ends = [tuple(int(round(v * 16)) for v in (n // 2 + s * arm)) for s in (-1, 1)]
+    cv2.line(line, *ends, 1.0, 1, cv2.LINE_AA, shift=4)
     line /= line.sum()
     frames = [cv2.filter2D(np.ascontiguousarray(frame), -1, line) for frame in sample["frames"].transpose(0, 2, 3, 1)]
-    return sample|dict(frames=np.ascontiguousarray(np.stack(frames).transpose(0, 3, 1, 2)))
+    return sample | dict(frames=np.ascontiguousarray(np.stack(frames).transpose(0, 3, 1, 2)))
 
 
 def darken(
-    sample:dict, # as in `data.sample`
-    rng, # np.random.Generator
-    power=(1.2, 2.4), # of the brightness; 1 leaves it as it is
-    noise:float=10, # largest standard deviation of the grain, grey levels of 255
-)->dict: # the dark sample
+    sample: dict,  # as in `data.sample`
+    rng,  # np.random.Generator
+    power=(1.2, 2.4),  # of the brightness; 1 leaves it as it is
+    noise: float = 10,  # largest standard deviation of the grain, grey levels of 255
+) -> dict:  # the dark sample
     "Bad light: deep shadows and grain."
-    curve = 255*(np.arange(256)/255)**rng.uniform(*power)
+    curve = 255 * (np.arange(256) / 255) ** rng.uniform(*power)
     frames = curve.astype(np.float32)[sample["frames"]]
-    frames += rng.standard_normal(frames.shape, np.float32)*np.float32(rng.uniform(0, noise))
-    return sample|dict(frames=np.clip(np.rint(frames), 0, 255).astype(np.uint8))
+    frames += rng.standard_normal(frames.shape, np.float32) * np.float32(rng.uniform(0, noise))
+    return sample | dict(frames=np.clip(np.rint(frames), 0, 255).astype(np.uint8))
 
 
 def ball(
-    sample:dict, # as in `data.sample`
-    rng, # np.random.Generator
-    radius=(.05, .11), # smallest and largest, part of the picture's width
-)->dict: # the sample with a ball in front of it
+    sample: dict,  # as in `data.sample`
+    rng,  # np.random.Generator
+    radius=(0.05, 0.11),  # smallest and largest, part of the picture's width
+) -> dict:  # the sample with a ball in front of it
     "A ball near a random joint; what it covers keeps its labels."
-    if not sample["visible"].any(): return sample
-    h,w = sample["frames"].shape[-2:]
+    if not sample["visible"].any():
+        return sample
+    h, w = sample["frames"].shape[-2:]
     joint = rng.choice(np.flatnonzero(sample["visible"].any(0)))
-    r = rng.uniform(*radius)*w
-    colour = np.array([(200, 105, 45), (235, 235, 230), (60, 60, 60), (150, 60, 40)])[rng.integers(4)]*rng.uniform(.6, 1.1)
-    off = rng.normal(0, .6*r, 2)
-    y,x = np.mgrid[:h, :w]
+    r = rng.uniform(*radius) * w
+    colour = np.array([(200, 105, 45), (235, 235, 230), (60, 60, 60), (150, 60, 40)])[rng.integers(4)] * rng.uniform(
+        0.6, 1.1
+    )
+    off = rng.normal(0, 0.6 * r, 2)
+    y, x = np.mgrid[:h, :w]
     frames = sample["frames"].copy()
-    for frame,points,seen in zip(frames, sample["keypoints"], sample["visible"]):
-        if not seen[joint]: continue
-        dx,dy = (x-points[joint, 0]*w-off[0])/r,(y-points[joint, 1]*h-off[1])/r
-        inside = dx**2+dy**2 < 1
-        shade = .75+.35*np.clip(-dy-.3*dx, -1, 1)
-        seam = np.where((np.abs(dx+.2*dy) < .05)|(np.abs(dy-.3*dx) < .05), .5, 1.)
-        frame[:, inside] = np.clip(colour[:, None]*(shade*seam)[inside], 0, 255).astype(np.uint8)
-    return sample|dict(frames=frames)
+    for frame, points, seen in zip(frames, sample["keypoints"], sample["visible"]):
+        if not seen[joint]:
+            continue
+        dx, dy = (x - points[joint, 0] * w - off[0]) / r, (y - points[joint, 1] * h - off[1]) / r
+        inside = dx**2 + dy**2 < 1
+        shade = 0.75 + 0.35 * np.clip(-dy - 0.3 * dx, -1, 1)
+        seam = np.where((np.abs(dx + 0.2 * dy) < 0.05) | (np.abs(dy - 0.3 * dx) < 0.05), 0.5, 1.0)
+        frame[:, inside] = np.clip(colour[:, None] * (shade * seam)[inside], 0, 255).astype(np.uint8)
+    return sample | dict(frames=frames)

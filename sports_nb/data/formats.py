@@ -10,77 +10,145 @@ from pathlib import Path
 
 import xarray as xr
 
-from .files import FormatError,require
-from .formats_mocap import read_c3d,read_trc,write_trc
-from .formats_pictures import read_coco,read_cvat,read_label_studio,read_openpose,write_coco,write_openpose
-from .formats_tables import read_mat,read_netcdf,read_table,write_netcdf,write_table
-from .formats_trackers import open_h5,read_dlc_csv,read_dlc_h5,read_sleap,write_dlc_csv,write_dlc_h5,write_sleap
+from .files import FormatError, require
+from .formats_mocap import read_c3d, read_trc, write_trc
+from sports_nb.data.formats_pictures import (
+    read_coco,
+    read_cvat,
+    read_label_studio,
+    read_openpose,
+    write_coco,
+    write_openpose,
+)
+from .formats_tables import read_mat, read_netcdf, read_table, write_netcdf, write_table
+from sports_nb.data.formats_trackers import (
+    open_h5,
+    read_dlc_csv,
+    read_dlc_h5,
+    read_sleap,
+    write_dlc_csv,
+    write_dlc_h5,
+    write_sleap,
+)
 
 # %% ../../nbs/11_data.formats.ipynb #23217f40
-READERS = {"COCO": read_coco, "OpenPose": read_openpose, "CVAT": read_cvat, "Label Studio": read_label_studio, "DeepLabCut CSV": read_dlc_csv, "DeepLabCut HDF5": read_dlc_h5,
-    "SLEAP": read_sleap, "table": read_table, "netCDF": read_netcdf, "MATLAB": read_mat, "TRC": read_trc, "C3D": read_c3d}
+READERS = {
+    "COCO": read_coco,
+    "OpenPose": read_openpose,
+    "CVAT": read_cvat,
+    "Label Studio": read_label_studio,
+    "DeepLabCut CSV": read_dlc_csv,
+    "DeepLabCut HDF5": read_dlc_h5,
+    "SLEAP": read_sleap,
+    "table": read_table,
+    "netCDF": read_netcdf,
+    "MATLAB": read_mat,
+    "TRC": read_trc,
+    "C3D": read_c3d,
+}
 
 
 def _hdf5(path):
     with open_h5(path) as file:
-        if "tracks" in file and "node_names" in file: return "SLEAP"
+        if "tracks" in file and "node_names" in file:
+            return "SLEAP"
         return "DeepLabCut HDF5" if any("pandas_type" in g.attrs for g in file.values() if g is not None) else "netCDF"
 
 
 def recognise(
-    path, # file or folder
-)->str: # a name in `READERS`, or "MOT"
+    path,  # file or folder
+) -> str:  # a name in `READERS`, or "MOT"
     "What kind of file this is, by its content."
     path = Path(path)
     require(path.exists(), path, f"there is no such file; relative names start at {Path.cwd()}")
-    if path.is_dir(): return "OpenPose"
-    with open(path, "rb") as f: start = f.read(4096)
+    if path.is_dir():
+        return "OpenPose"
+    with open(path, "rb") as f:
+        start = f.read(4096)
     require(start, path, "the file is empty; copy it again")
-    if start[:8] == b"\x89HDF\r\n\x1a\n": return _hdf5(path)
-    if start[:4] == b"PAR1": return "table"
-    if start[:6] == b"MATLAB": return "MATLAB"
-    if len(start) > 1 and start[1] == 0x50 and not start[:2].isalpha(): return "C3D"
+    if start[:8] == b"\x89HDF\r\n\x1a\n":
+        return _hdf5(path)
+    if start[:4] == b"PAR1":
+        return "table"
+    if start[:6] == b"MATLAB":
+        return "MATLAB"
+    if len(start) > 1 and start[1] == 0x50 and not start[:2].isalpha():
+        return "C3D"
     text = start.decode("utf-8-sig", "ignore").lstrip()
     first = text.splitlines()[0] if text else ""
-    if text.startswith("<"): return "CVAT"
-    if text.startswith("{"): return "COCO"
-    if text.startswith("["): return "COCO" if '"keypoints"' in text and '"image_id"' in text else "Label Studio"
-    if first.startswith("PathFileType"): return "TRC"
-    if first.startswith("scorer"): return "DeepLabCut CSV"
-    if "endheader" in text.lower(): return "MOT"
-    if "," in first and "keypoint" in first: return "table"
+    if text.startswith("<"):
+        return "CVAT"
+    if text.startswith("{"):
+        return "COCO"
+    if text.startswith("["):
+        return "COCO" if '"keypoints"' in text and '"image_id"' in text else "Label Studio"
+    if first.startswith("PathFileType"):
+        return "TRC"
+    if first.startswith("scorer"):
+        return "DeepLabCut CSV"
+    if "endheader" in text.lower():
+        return "MOT"
+    if "," in first and "keypoint" in first:
+        return "table"
     raise FormatError(f"{path}: it is none of {', '.join(READERS)}; export it as one of these")
 
 # %% ../../nbs/11_data.formats.ipynb #1bd41fdb
 def read_poses(
-    path, # file, or folder of OpenPose files
+    path,  # file, or folder of OpenPose files
     *,
-    fps:float=None, # frames a second, for formats that do not say; 1 for single pictures
-    role:str=None, # estimated, predicted or reference; None: what the format usually holds
-    **more, # what else the format's own reader takes, such as `video` of `read_coco`
-)->xr.Dataset: # poses; the skeleton is a known one where the names are, else made ad hoc
+    fps: float = None,  # frames a second, for formats that do not say; 1 for single pictures
+    role: str = None,  # estimated, predicted or reference; None: what the format usually holds
+    **more,  # what else the format's own reader takes, such as `video` of `read_coco`
+) -> xr.Dataset:  # poses; the skeleton is a known one where the names are, else made ad hoc
     "Open poses that any tool made."
     kind = recognise(path)
-    require(kind != "MOT", path, "this file holds joint angles and no poses; open it with sports_nb.data.formats_mocap.read_mot")
-    told = {k: v for k,v in dict(fps=fps, role=role).items() if v is not None}|more
-    if kind in ("TRC", "C3D"): require(told.pop("fps", None) is None, path, f"{kind} says itself how many frames a second it has; leave fps out")
+    require(
+        kind != "MOT",
+        path,
+        "this file holds joint angles and no poses; open it with sports_nb.data.formats_mocap.read_mot",
+    )
+    told = {k: v for k, v in dict(fps=fps, role=role).items() if v is not None} | more
+    if kind in ("TRC", "C3D"):
+        require(
+            told.pop("fps", None) is None, path, f"{kind} says itself how many frames a second it has; leave fps out"
+        )
     return READERS[kind](path, **told)
 
 
-WRITERS = {".json": write_coco, ".csv": write_table, ".parquet": write_table, ".nc": write_netcdf, ".trc": write_trc, "": write_openpose}
-FORMATS = {"coco": write_coco, "openpose": write_openpose, "table": write_table, "netcdf": write_netcdf, "trc": write_trc, "sleap": write_sleap, "dlc": lambda ds,path: (write_dlc_csv if Path(path).suffix.lower() == ".csv" else write_dlc_h5)(ds, path)}
+WRITERS = {
+    ".json": write_coco,
+    ".csv": write_table,
+    ".parquet": write_table,
+    ".nc": write_netcdf,
+    ".trc": write_trc,
+    "": write_openpose,
+}
+FORMATS = {
+    "coco": write_coco,
+    "openpose": write_openpose,
+    "table": write_table,
+    "netcdf": write_netcdf,
+    "trc": write_trc,
+    "sleap": write_sleap,
+    "dlc": lambda ds, path: (write_dlc_csv if Path(path).suffix.lower() == ".csv" else write_dlc_h5)(ds, path),
+}
 
 
 def write_poses(
-    ds:xr.Dataset, # poses
-    path, # file; its ending says the format
-    format:str=None, # in `FORMATS`, where the ending does not say: "dlc" (.csv or .h5) or "sleap" (.h5)
-)->Path: # the path
+    ds: xr.Dataset,  # poses
+    path,  # file; its ending says the format
+    format: str = None,  # in `FORMATS`, where the ending does not say: "dlc" (.csv or .h5) or "sleap" (.h5)
+) -> Path:  # the path
     "Save poses for another tool; the file appears whole or not at all."
     if format is not None:
-        if format not in FORMATS: raise ValueError(f"no format {format!r}; there are {', '.join(FORMATS)}")
+        if format not in FORMATS:
+            raise ValueError(f"no format {format!r}; there are {', '.join(FORMATS)}")
         return FORMATS[format](ds, path)
     ending = Path(path).suffix.lower()
     require(ending != ".h5", path, 'several tools have .h5 files; say which with format="dlc" or format="sleap"')
-    require(ending in WRITERS, path, f"nothing is known that ends in {ending}; there are {', '.join(k for k in WRITERS if k)} and, without an ending, a folder for OpenPose")
+    require(
+        ending in WRITERS,
+        path,
+        f"nothing is known that ends in {ending}; there are {', '.join(k for k in WRITERS if k)} and, without an ending, a folder for OpenPose",
+    )
     return WRITERS[ending](ds, path)

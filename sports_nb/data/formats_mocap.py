@@ -6,7 +6,10 @@
 __all__ = ['METRES', 'WAIT', 'read_trc', 'write_trc', 'read_mot', 'write_mot', 'read_c3d']
 
 # %% ../../nbs/11e_data.formats_mocap.ipynb #9be72cf4
-import io,struct,subprocess,sys
+import io
+import struct
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,107 +17,207 @@ import numpy as np
 import xarray as xr
 
 from ..core.skeleton import get_skeleton
-from .files import MAX_VALUES,FormatError,file_poses,read_text,require,to_numbers,write_atomic
+from .files import MAX_VALUES, FormatError, file_poses, read_text, require, to_numbers, write_atomic
 
 # %% ../../nbs/11e_data.formats_mocap.ipynb #8dd7af1e
-METRES = dict(m=1., mm=1e-3, cm=1e-2)
+METRES = dict(m=1.0, mm=1e-3, cm=1e-2)
 
 
 def _rows(path, lines, first, width):
     "Lines of numbers, tab or space between, as an array; missing values are NaN"
     rows = []
-    for n,text in enumerate(lines[first:], first+1):
-        if not text.strip(): continue
+    for n, text in enumerate(lines[first:], first + 1):
+        if not text.strip():
+            continue
         fields = text.split("\t") if "\t" in text else text.split()
-        while len(fields) > width and not fields[-1].strip(): fields.pop()   # some programs end each line with a tab
-        require(len(fields) == width, path, f"line {n} has {len(fields)} fields, expected {width}; the file is cut off, export it again")
+        while len(fields) > width and not fields[-1].strip():
+            fields.pop()  # some programs end each line with a tab
+        require(
+            len(fields) == width,
+            path,
+            f"line {n} has {len(fields)} fields, expected {width}; the file is cut off, export it again",
+        )
         rows.append(to_numbers([f.strip() or "nan" for f in fields], (width,), path, f"line {n}"))
     require(rows, path, "it has no frames")
-    require(len(rows)*width <= MAX_VALUES, path, "it has too many values; cut it into pieces")
+    require(len(rows) * width <= MAX_VALUES, path, "it has too many values; cut it into pieces")
     return np.array(rows)
 
 
 def _even(path, time, rate, where):
     "Times that rise as the rate says"
     bad = np.flatnonzero(~(np.diff(time) > 0))
-    require(not len(bad), path, f"time must rise, but {where} {bad[:1].sum()+1} is at {time[bad[:1]].sum():g} s and the next at {time[bad[:1]+1].sum():g} s")
-    if len(time) > 1: require(abs(np.median(np.diff(time))*rate-1) < .02, path, f"its frames are {np.median(np.diff(time)):.4g} s apart, but it says {rate:g} a second; which is right? Correct the file")
+    require(
+        not len(bad),
+        path,
+        f"time must rise, but {where} {bad[:1].sum() + 1} is at {time[bad[:1]].sum():g} s and the next at {time[bad[:1] + 1].sum():g} s",
+    )
+    if len(time) > 1:
+        require(
+            abs(np.median(np.diff(time)) * rate - 1) < 0.02,
+            path,
+            f"its frames are {np.median(np.diff(time)):.4g} s apart, but it says {rate:g} a second; which is right? Correct the file",
+        )
 
 
 def read_trc(
-    path, # text file
+    path,  # text file
     *,
-    role="reference", # what the markers are
-): # poses in m, y up
+    role="reference",  # what the markers are
+):  # poses in m, y up
     "Markers of a TRC file."
     lines = read_text(path).splitlines()
-    require(len(lines) > 5 and lines[0].startswith("PathFileType"), path, "it does not begin with PathFileType; is this a TRC file?")
+    require(
+        len(lines) > 5 and lines[0].startswith("PathFileType"),
+        path,
+        "it does not begin with PathFileType; is this a TRC file?",
+    )
     head = dict(zip(lines[1].split(), lines[2].split()))
     lacks = [k for k in ("DataRate", "NumFrames", "NumMarkers", "Units") if k not in head]
     require(not lacks, path, f"lines 2 and 3 do not say {', '.join(lacks)}; export it again")
-    rate,frames,count = to_numbers([head[k] for k in ("DataRate", "NumFrames", "NumMarkers")], (3,), path, "line 3")
+    rate, frames, count = to_numbers([head[k] for k in ("DataRate", "NumFrames", "NumMarkers")], (3,), path, "line 3")
     require(head["Units"] in METRES, path, f"line 3: its unit is {head['Units'][:20]!r}, not {', '.join(METRES)}")
     require(rate > 0, path, f"line 3: {rate:g} frames a second cannot be")
     names = [n.strip() for n in lines[3].split("\t")[2:] if n.strip()]
     require(len(names) == count, path, f"line 3 says {count:g} markers, line 4 names {len(names)}; export it again")
-    rows = _rows(path, lines, 5, 2+3*len(names))
-    require(len(rows) == frames, path, f"line 3 says {frames:g} frames, but there are {len(rows)}; the file is cut off, export it again")
+    rows = _rows(path, lines, 5, 2 + 3 * len(names))
+    require(
+        len(rows) == frames,
+        path,
+        f"line 3 says {frames:g} frames, but there are {len(rows)}; the file is cut off, export it again",
+    )
     _even(path, rows[:, 1], rate, "frame")
-    return file_poses(path, names, METRES[head["Units"]]*rows[:, None, 2:].reshape(len(rows), 1, -1, 3), time=rows[:, 1], fps=rate, space_unit="m", y_axis="up", role=role, source_software="TRC")
+    return file_poses(
+        path,
+        names,
+        METRES[head["Units"]] * rows[:, None, 2:].reshape(len(rows), 1, -1, 3),
+        time=rows[:, 1],
+        fps=rate,
+        space_unit="m",
+        y_axis="up",
+        role=role,
+        source_software="TRC",
+    )
 
 
 def write_trc(
-    ds:xr.Dataset, # poses of one person in m, x, y and z
-    path, # .trc file
-): # the path
+    ds: xr.Dataset,  # poses of one person in m, x, y and z
+    path,  # .trc file
+):  # the path
     "Poses as a TRC file, which OpenSim opens, y up; lost markers are left blank."
     path = Path(path)
-    require(ds.sizes["space"] == 3 and ds.attrs["space_unit"] == "m" and "lead" not in ds.dims, path, "TRC holds markers in space: poses in m with x, y and z; choose .csv or .json for others")
-    require(ds.sizes["individual"] == 1, path, f"TRC holds one person, these are {ds.sizes['individual']}; write each into a file of its own, ds.isel(individual=[0])")
-    s,fps = get_skeleton(ds.attrs["skeleton"]),ds.attrs["fps"]
+    require(
+        ds.sizes["space"] == 3 and ds.attrs["space_unit"] == "m" and "lead" not in ds.dims,
+        path,
+        "TRC holds markers in space: poses in m with x, y and z; choose .csv or .json for others",
+    )
+    require(
+        ds.sizes["individual"] == 1,
+        path,
+        f"TRC holds one person, these are {ds.sizes['individual']}; write each into a file of its own, ds.isel(individual=[0])",
+    )
+    s, fps = get_skeleton(ds.attrs["skeleton"]), ds.attrs["fps"]
     require(np.isfinite(fps), path, "these poses do not say how many frames a second they have; set ds.attrs['fps']")
     turned = np.array([1, -1 if ds.attrs["y_axis"] == "down" else 1, 1])[:, None]
-    head = dict(DataRate=fps, CameraRate=fps, NumFrames=ds.sizes["time"], NumMarkers=s.n, Units="m", OrigDataRate=fps, OrigDataStartFrame=1, OrigNumFrames=ds.sizes["time"])
-    lines = [f"PathFileType\t4\t(X/Y/Z)\t{path.name}", "\t".join(head), "\t".join(f"{v:g}" if isinstance(v, float) else str(v) for v in head.values()),
-        "Frame#\tTime\t"+"\t".join(f"{k}\t\t" for k in s.keypoints), "\t\t"+"\t".join(f"{a}{i}" for i in range(1, s.n+1) for a in "XYZ"), ""]
-    lines += ["\t".join([str(i+1), repr(float(t)), *("" if np.isnan(v) else repr(float(v)) for v in (turned*row).T.ravel())]) for i,(t,row) in enumerate(zip(ds.time.values, ds.position.values[..., 0]))]
-    write_atomic(path, ("\n".join(lines)+"\n").encode())
+    head = dict(
+        DataRate=fps,
+        CameraRate=fps,
+        NumFrames=ds.sizes["time"],
+        NumMarkers=s.n,
+        Units="m",
+        OrigDataRate=fps,
+        OrigDataStartFrame=1,
+        OrigNumFrames=ds.sizes["time"],
+    )
+    lines = [
+        f"PathFileType\t4\t(X/Y/Z)\t{path.name}",
+        "\t".join(head),
+        "\t".join(f"{v:g}" if isinstance(v, float) else str(v) for v in head.values()),
+        "Frame#\tTime\t" + "\t".join(f"{k}\t\t" for k in s.keypoints),
+        "\t\t" + "\t".join(f"{a}{i}" for i in range(1, s.n + 1) for a in "XYZ"),
+        "",
+    ]
+    lines += [
+        "\t".join(
+            [str(i + 1), repr(float(t)), *("" if np.isnan(v) else repr(float(v)) for v in (turned * row).T.ravel())]
+        )
+        for i, (t, row) in enumerate(zip(ds.time.values, ds.position.values[..., 0]))
+    ]
+    write_atomic(path, ("\n".join(lines) + "\n").encode())
     return path
 
 # %% ../../nbs/11e_data.formats_mocap.ipynb #6123476a
 def read_mot(
-    path, # text file
-)->xr.DataArray: # (time, angle, individual), degrees; coordinate `unit` of an angle is m where it is a position
+    path,  # text file
+) -> xr.DataArray:  # (time, angle, individual), degrees; coordinate `unit` of an angle is m where it is a position
     "Joint angles of a MOT (or STO) file."
     lines = read_text(path).splitlines()
-    end = next((i for i,l in enumerate(lines[:200]) if l.strip().lower() == "endheader"), None)
-    require(end is not None and len(lines) > end+1, path, "there is no line `endheader`; is this a MOT file?")
+    end = next((i for i, l in enumerate(lines[:200]) if l.strip().lower() == "endheader"), None)
+    require(end is not None and len(lines) > end + 1, path, "there is no line `endheader`; is this a MOT file?")
     head = dict((p.strip().lower() for p in l.split("=", 1)) for l in lines[:end] if "=" in l)
-    names = lines[end+1].split()
-    require(names and names[0] == "time" and len(set(names)) == len(names), path, f"line {end+2} does not name time and then each angle once")
-    require(head.get("indegrees", "yes") in ("yes", "no"), path, f"inDegrees is {head.get('indegrees')!r}, not yes or no")
-    rows = _rows(path, lines, end+2, len(names))
-    for key,have in (("nrows", len(rows)), ("ncolumns", len(names))): require(head.get(key, str(have)) == str(have), path, f"it says {key}={head.get(key)}, but has {have}; the file is cut off, export it again")
+    names = lines[end + 1].split()
+    require(
+        names and names[0] == "time" and len(set(names)) == len(names),
+        path,
+        f"line {end + 2} does not name time and then each angle once",
+    )
+    require(
+        head.get("indegrees", "yes") in ("yes", "no"), path, f"inDegrees is {head.get('indegrees')!r}, not yes or no"
+    )
+    rows = _rows(path, lines, end + 2, len(names))
+    for key, have in (("nrows", len(rows)), ("ncolumns", len(names))):
+        require(
+            head.get(key, str(have)) == str(have),
+            path,
+            f"it says {key}={head.get(key)}, but has {have}; the file is cut off, export it again",
+        )
     require((np.diff(rows[:, 0]) > 0).all(), path, "time must rise; sort the rows")
     unit = np.array(["m" if n.endswith(("_tx", "_ty", "_tz")) else "degrees" for n in names[1:]])
-    values = np.where((unit == "degrees")&(head.get("indegrees", "yes") == "no"), np.degrees(rows[:, 1:]), rows[:, 1:])
-    return xr.DataArray(values[..., None], dict(time=rows[:, 0], angle=names[1:], individual=["id_0"], unit=("angle", unit)), ("time", "angle", "individual"), "joint_angle", dict(unit="degrees"))
+    values = np.where(
+        (unit == "degrees") & (head.get("indegrees", "yes") == "no"), np.degrees(rows[:, 1:]), rows[:, 1:]
+    )
+    return xr.DataArray(
+        values[..., None],
+        dict(time=rows[:, 0], angle=names[1:], individual=["id_0"], unit=("angle", unit)),
+        ("time", "angle", "individual"),
+        "joint_angle",
+        dict(unit="degrees"),
+    )
 
 
 def write_mot(
-    angles:xr.DataArray, # (time, angle, individual) of one person, degrees, as of `joint_angles`
-    path, # .mot file
-): # the path
+    angles: xr.DataArray,  # (time, angle, individual) of one person, degrees, as of `joint_angles`
+    path,  # .mot file
+):  # the path
     "Joint angles as a MOT file, in degrees."
     path = Path(path)
-    require({"time", "angle", "individual"} == set(angles.dims) and angles.sizes["individual"] == 1, path, f"MOT holds the angles (time, angle, individual) of one person, these are {dict(angles.sizes)}")
+    require(
+        {"time", "angle", "individual"} == set(angles.dims) and angles.sizes["individual"] == 1,
+        path,
+        f"MOT holds the angles (time, angle, individual) of one person, these are {dict(angles.sizes)}",
+    )
     values = angles.transpose("time", "angle", "individual").values[..., 0]
-    head = [path.stem, "version=1", f"nRows={len(values)}", f"nColumns={values.shape[1]+1}", "inDegrees=yes", "endheader", "\t".join(["time", *map(str, angles.angle.values)])]
-    write_atomic(path, ("\n".join([*head, *("\t".join(repr(float(v)) for v in (t, *row)) for t,row in zip(angles.time.values, values))])+"\n").encode())
+    head = [
+        path.stem,
+        "version=1",
+        f"nRows={len(values)}",
+        f"nColumns={values.shape[1] + 1}",
+        "inDegrees=yes",
+        "endheader",
+        "\t".join(["time", *map(str, angles.angle.values)]),
+    ]
+    write_atomic(
+        path,
+        (
+            "\n".join(
+                [*head, *("\t".join(repr(float(v)) for v in (t, *row)) for t, row in zip(angles.time.values, values))]
+            )
+            + "\n"
+        ).encode(),
+    )
     return path
 
 # %% ../../nbs/11e_data.formats_mocap.ipynb #742d02f2
-WAIT = 60 # seconds for ezc3d
+WAIT = 60  # seconds for ezc3d
 _EZC3D = """
 import io,sys
 import ezc3d
@@ -129,25 +232,43 @@ sys.stdout.buffer.write(out.getvalue())
 
 
 def read_c3d(
-    path, # .c3d file
+    path,  # .c3d file
     *,
-    role="reference", # what the markers are
-): # poses in m, axes as in the file
+    role="reference",  # what the markers are
+):  # poses in m, axes as in the file
     "Markers of a C3D file."
     path = Path(path)
     require(path.is_file(), path, "there is no such file; is the name right?")
-    with open(path, "rb") as f: head = f.read(20)
+    with open(path, "rb") as f:
+        head = f.read(20)
     require(len(head) == 20 and head[1] == 0x50, path, "this is no C3D file, or not a whole one")
-    _,_,points,_,first,last = struct.unpack("<BBHHHH", head[:10])
-    require(last < first or points*(last-first+1)*8 <= path.stat().st_size, path, f"it says that it holds {points} markers in {last-first+1} frames, but is shorter; it is cut off, copy it again")
+    _, _, points, _, first, last = struct.unpack("<BBHHHH", head[:10])
+    require(
+        last < first or points * (last - first + 1) * 8 <= path.stat().st_size,
+        path,
+        f"it says that it holds {points} markers in {last - first + 1} frames, but is shorter; it is cut off, copy it again",
+    )
     require(find_spec("ezc3d"), path, "C3D needs ezc3d (pip install sports_nb[c3d])")
-    try: run = subprocess.run([sys.executable, "-c", _EZC3D, str(path)], capture_output=True, timeout=WAIT)
-    except subprocess.TimeoutExpired: raise FormatError(f"{path}: ezc3d was not done after {WAIT} s; the file is damaged, copy it again") from None
+    try:
+        run = subprocess.run([sys.executable, "-c", _EZC3D, str(path)], capture_output=True, timeout=WAIT)
+    except subprocess.TimeoutExpired:
+        raise FormatError(f"{path}: ezc3d was not done after {WAIT} s; the file is damaged, copy it again") from None
     said = run.stderr.decode(errors="replace").strip().splitlines()
-    require(run.returncode == 0, path, f"this is no whole C3D file ({said[-1][:80] if said else 'ezc3d fell over it'}); copy it again")
-    with np.load(io.BytesIO(run.stdout)) as data: xyz,lost,rate,unit,labels = (data[k] for k in ("points", "lost", "rate", "unit", "labels"))
-    unit,labels,rate = str(unit).strip() or "mm",[str(n) for n in labels],float(rate)
+    require(
+        run.returncode == 0,
+        path,
+        f"this is no whole C3D file ({said[-1][:80] if said else 'ezc3d fell over it'}); copy it again",
+    )
+    with np.load(io.BytesIO(run.stdout)) as data:
+        xyz, lost, rate, unit, labels = (data[k] for k in ("points", "lost", "rate", "unit", "labels"))
+    unit, labels, rate = str(unit).strip() or "mm", [str(n) for n in labels], float(rate)
     require(unit in METRES, path, f"its unit is {unit[:20]!r}, not {', '.join(METRES)}")
-    require(xyz.shape[1] and len(labels) == xyz.shape[1], path, f"it holds {xyz.shape[1]} markers and names {len(labels)}; it is damaged, or has no markers")
-    position = np.where(lost, np.nan, xyz).transpose(2, 1, 0)*METRES[unit]
-    return file_poses(path, labels, position[:, None], fps=rate, space_unit="m", y_axis="up", role=role, source_software="C3D")
+    require(
+        xyz.shape[1] and len(labels) == xyz.shape[1],
+        path,
+        f"it holds {xyz.shape[1]} markers and names {len(labels)}; it is damaged, or has no markers",
+    )
+    position = np.where(lost, np.nan, xyz).transpose(2, 1, 0) * METRES[unit]
+    return file_poses(
+        path, labels, position[:, None], fps=rate, space_unit="m", y_axis="up", role=role, source_software="C3D"
+    )

@@ -7,7 +7,8 @@ __all__ = ['OPENPOSE', 'coco_marks', 'read_coco', 'write_coco', 'read_openpose',
            'read_label_studio']
 
 # %% ../../nbs/11b_data.formats_pictures.ipynb #45681b66
-import json,re
+import json
+import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from pathlib import Path
@@ -16,259 +17,517 @@ import numpy as np
 import xarray as xr
 
 from ..core.skeleton import get_skeleton
-from .files import MAX_VALUES,FormatError,file_poses,frame_numbers,read_json,read_text,require,require_px,to_numbers,write_atomic,write_together
+from sports_nb.data.files import (
+    MAX_VALUES,
+    FormatError,
+    file_poses,
+    frame_numbers,
+    read_json,
+    read_text,
+    require,
+    require_px,
+    to_numbers,
+    write_atomic,
+    write_together,
+)
 
 # %% ../../nbs/11b_data.formats_pictures.ipynb #c4baba2e
 def _from_marks(path, names, marks, frames, times=None, **kw):
     "Poses from {(frame, person): (keypoints (k, 2), confidence (k,))}; frames without a mark are kept"
-    people = sorted({p for _,p in marks}, key=lambda p: (isinstance(p, str), p)) or [0]
+    people = sorted({p for _, p in marks}, key=lambda p: (isinstance(p, str), p)) or [0]
     order = np.argsort(frames, kind="stable")
     frames = [frames[i] for i in order]
-    if times is not None: kw["time"] = [times[i] for i in order]
-    require(len(frames)*len(people)*len(names)*2 <= MAX_VALUES, path, f"{len(frames):,} frames with {len(people):,} people are too many for one file; cut it into pieces")
-    row,column = ({v: i for i,v in enumerate(values)} for values in (frames, people))
-    position,confidence = np.full((len(frames), len(people), len(names), 2), np.nan),np.full((len(frames), len(people), len(names)), np.nan)
-    for (f,p),(xy,c) in marks.items(): position[row[f], column[p]],confidence[row[f], column[p]] = xy,c
-    return file_poses(path, names, position, confidence=confidence, frames=frames, individuals=[p if isinstance(p, str) else f"id_{p}" for p in people], **kw)
+    if times is not None:
+        kw["time"] = [times[i] for i in order]
+    require(
+        len(frames) * len(people) * len(names) * 2 <= MAX_VALUES,
+        path,
+        f"{len(frames):,} frames with {len(people):,} people are too many for one file; cut it into pieces",
+    )
+    row, column = ({v: i for i, v in enumerate(values)} for values in (frames, people))
+    position, confidence = (
+        np.full((len(frames), len(people), len(names), 2), np.nan),
+        np.full((len(frames), len(people), len(names)), np.nan),
+    )
+    for (f, p), (xy, c) in marks.items():
+        position[row[f], column[p]], confidence[row[f], column[p]] = xy, c
+    return file_poses(
+        path,
+        names,
+        position,
+        confidence=confidence,
+        frames=frames,
+        individuals=[p if isinstance(p, str) else f"id_{p}" for p in people],
+        **kw,
+    )
 
 
 def _field(path, where, record, name, kind=object):
     "A field of a record, or an error that says where it is missing"
     require(isinstance(record, dict) and name in record, path, f"{where} has no {name!r}; export the file again")
-    require(isinstance(record[name], kind) and not (kind is int and isinstance(record[name], bool)), path, f"{where}: {name!r} is {str(record[name])[:40]!r}, which cannot be; export the file again")
+    require(
+        isinstance(record[name], kind) and not (kind is int and isinstance(record[name], bool)),
+        path,
+        f"{where}: {name!r} is {str(record[name])[:40]!r}, which cannot be; export the file again",
+    )
     return record[name]
 
 # %% ../../nbs/11b_data.formats_pictures.ipynb #a3d07488
 def _coco_skeleton(path, data):
     "Names and edges of the category that has keypoints"
-    kinds = [c for c in _field(path, "the file", data, "categories", list) if isinstance(c, dict) and c.get("keypoints")]
-    require(kinds and all(c["keypoints"] == kinds[0]["keypoints"] for c in kinds), path, "its categories name no keypoints, or different ones; export one kind of skeleton as COCO keypoints")
+    kinds = [
+        c for c in _field(path, "the file", data, "categories", list) if isinstance(c, dict) and c.get("keypoints")
+    ]
+    require(
+        kinds and all(c["keypoints"] == kinds[0]["keypoints"] for c in kinds),
+        path,
+        "its categories name no keypoints, or different ones; export one kind of skeleton as COCO keypoints",
+    )
     names = [str(n) for n in kinds[0]["keypoints"]]
-    edges = to_numbers(kinds[0].get("skeleton") or np.zeros((0, 2)), (-1, 2), path, "the skeleton")-1
-    require(((edges >= 0)&(edges < len(names))).all(), path, f"its skeleton joins keypoints that are not there: there are {len(names)}")
-    return names,[(int(i), int(j)) for i,j in edges] or None
+    edges = to_numbers(kinds[0].get("skeleton") or np.zeros((0, 2)), (-1, 2), path, "the skeleton") - 1
+    require(
+        ((edges >= 0) & (edges < len(names))).all(),
+        path,
+        f"its skeleton joins keypoints that are not there: there are {len(names)}",
+    )
+    return names, [(int(i), int(j)) for i, j in edges] or None
 
 
 def _coco_frames(path, data, video):
     "Image id -> frame number, frames a second, and image id -> time; None where the file does not say"
-    videos = {_field(path, f"video {i}", v, "id"): v for i,v in enumerate(data.get("videos") or ())}
-    if video is not None: videos = {k: v for k,v in videos.items() if video in (k, v.get("name"))}
+    videos = {_field(path, f"video {i}", v, "id"): v for i, v in enumerate(data.get("videos") or ())}
+    if video is not None:
+        videos = {k: v for k, v in videos.items() if video in (k, v.get("name"))}
     require(video is None or videos, path, f"there is no video {video!r} in it")
-    require(len(videos) < 2, path, f"it holds {len(videos)} videos; name one with video=: {', '.join(str(v.get('name', k)) for k,v in list(videos.items())[:8])}")
-    images = {_field(path, f"image {i}", image, "id", int): image for i,image in enumerate(_field(path, "the file", data, "images", list))}
+    require(
+        len(videos) < 2,
+        path,
+        f"it holds {len(videos)} videos; name one with video=: {', '.join(str(v.get('name', k)) for k, v in list(videos.items())[:8])}",
+    )
+    images = {
+        _field(path, f"image {i}", image, "id", int): image
+        for i, image in enumerate(_field(path, "the file", data, "images", list))
+    }
     require(len(images) == len(data["images"]), path, "two images have one id; export the file again")
-    images = {k: v for k,v in sorted(images.items()) if not videos or v.get("video_id") in videos}
+    images = {k: v for k, v in sorted(images.items()) if not videos or v.get("video_id") in videos}
     own = [v.get("frame_id") for v in images.values()]
     frame = dict(zip(images, own if all(isinstance(f, int) for f in own) else range(len(images))))
-    require(len(set(frame.values())) == len(frame), path, "two images are the same frame of a video; export the file again")
-    times = {k: v.get("time") for k,v in images.items()}
-    return frame,next((v.get("fps") for v in videos.values()), None),times if all(isinstance(t, (int, float)) for t in times.values()) else None
+    require(
+        len(set(frame.values())) == len(frame), path, "two images are the same frame of a video; export the file again"
+    )
+    times = {k: v.get("time") for k, v in images.items()}
+    return (
+        frame,
+        next((v.get("fps") for v in videos.values()), None),
+        times if all(isinstance(t, (int, float)) for t in times.values()) else None,
+    )
 
 
 def coco_marks(
-    path, # JSON file: a data set, or a list of results on COCO's 17 keypoints
-    video=None, # name or number of one, where the file holds several
-)->dict: # names, edges, marks {(frame, person): (xy (k, 2), confidence (k,))}, area (the same keys), frames, fps, times, info
+    path,  # JSON file: a data set, or a list of results on COCO's 17 keypoints
+    video=None,  # name or number of one, where the file holds several
+) -> dict:  # names, edges, marks {(frame, person): (xy (k, 2), confidence (k,))}, area (the same keys), frames, fps, times, info
     "What a COCO keypoint file marks."
     data = read_json(path)
-    if isinstance(data, list): data = dict(annotations=data, images=[dict(id=i) for i in sorted({_field(path, f"result {n}", a, "image_id", int) for n,a in enumerate(data)})], categories=[dict(keypoints=list(get_skeleton("coco17").keypoints))], info=dict(role="estimated"))
-    names,edges = _coco_skeleton(path, data)
-    frame,fps,times = _coco_frames(path, data, video)
-    marks,area,flags,count = {},{},True,Counter()
-    for i,a in enumerate(_field(path, "the file", data, "annotations", list)):
-        where,at = f"annotation {i}",_field(path, f"annotation {i}", a, "image_id", int)
-        if at not in frame and data.get("videos"): continue   # of another video
+    if isinstance(data, list):
+        data = dict(
+            annotations=data,
+            images=[
+                dict(id=i)
+                for i in sorted({_field(path, f"result {n}", a, "image_id", int) for n, a in enumerate(data)})
+            ],
+            categories=[dict(keypoints=list(get_skeleton("coco17").keypoints))],
+            info=dict(role="estimated"),
+        )
+    names, edges = _coco_skeleton(path, data)
+    frame, fps, times = _coco_frames(path, data, video)
+    marks, area, flags, count = {}, {}, True, Counter()
+    for i, a in enumerate(_field(path, "the file", data, "annotations", list)):
+        where, at = f"annotation {i}", _field(path, f"annotation {i}", a, "image_id", int)
+        if at not in frame and data.get("videos"):
+            continue  # of another video
         require(at in frame, path, f"{where} is on image {at}, which is not in the file; export it again")
-        if not a.get("keypoints"): continue   # a box or an outline
-        values = to_numbers(a["keypoints"], (3*len(names),), path, f"'keypoints' of {where}").reshape(-1, 3)
+        if not a.get("keypoints"):
+            continue  # a box or an outline
+        values = to_numbers(a["keypoints"], (3 * len(names),), path, f"'keypoints' of {where}").reshape(-1, 3)
         own = a.get("attributes")
         person = a.get("track_id", own.get("track_id") if isinstance(own, dict) else None)
-        if person is None: person = next(i for i in range(count[at]+1) if (frame[at], i) not in marks)
+        if person is None:
+            person = next(i for i in range(count[at] + 1) if (frame[at], i) not in marks)
         require(isinstance(person, (int, str)), path, f"{where} has the track number {person!r}; export the file again")
-        key = frame[at],person
+        key = frame[at], person
         require(key not in marks, path, f"{where}: person {person} is twice in one frame; export the file again")
         count[at] += 1
         flags = flags and "keypoint_scores" not in a and np.isin(values[:, 2], (0, 1, 2)).all()
-        marks[key] = np.where(values[:, 2:] == 0, np.nan, values[:, :2]),to_numbers(a.get("keypoint_scores", values[:, 2]), (len(names),), path, f"'keypoint_scores' of {where}")
+        marks[key] = (
+            np.where(values[:, 2:] == 0, np.nan, values[:, :2]),
+            to_numbers(a.get("keypoint_scores", values[:, 2]), (len(names),), path, f"'keypoint_scores' of {where}"),
+        )
         area[key] = a["area"] if isinstance(a.get("area"), (int, float)) else 0
     # estimators' confidences pass 1 a little
-    marks = {k: (xy, c/2 if flags else np.where(c <= 1.1, np.minimum(c, 1), c)) for k,(xy,c) in marks.items()}
-    return dict(names=names, edges=edges, marks=marks, area=area, frames=list(frame.values()), fps=fps, times=times and list(times.values()), info=data["info"] if isinstance(data.get("info"), dict) else {})
+    marks = {k: (xy, c / 2 if flags else np.where(c <= 1.1, np.minimum(c, 1), c)) for k, (xy, c) in marks.items()}
+    return dict(
+        names=names,
+        edges=edges,
+        marks=marks,
+        area=area,
+        frames=list(frame.values()),
+        fps=fps,
+        times=times and list(times.values()),
+        info=data["info"] if isinstance(data.get("info"), dict) else {},
+    )
 
 
 def read_coco(
-    path, # JSON file: a data set, or a list of results on COCO's 17 keypoints
+    path,  # JSON file: a data set, or a list of results on COCO's 17 keypoints
     *,
-    fps=None, # frames a second; None: as the file says
-    video=None, # name or number of one, where the file holds several
-    role=None, # what the joints are; None: as the file says, else estimated for results and reference for a data set
-): # poses in px
+    fps=None,  # frames a second; None: as the file says
+    video=None,  # name or number of one, where the file holds several
+    role=None,  # what the joints are; None: as the file says, else estimated for results and reference for a data set
+):  # poses in px
     "People of a COCO keypoint file."
     m = coco_marks(path, video)
-    return _from_marks(path, m["names"], m["marks"], m["frames"], fps=fps or m["fps"], times=m["times"], edges=m["edges"], role=role or m["info"].get("role", "reference"), source_software="COCO")
+    return _from_marks(
+        path,
+        m["names"],
+        m["marks"],
+        m["frames"],
+        fps=fps or m["fps"],
+        times=m["times"],
+        edges=m["edges"],
+        role=role or m["info"].get("role", "reference"),
+        source_software="COCO",
+    )
 
 
 def write_coco(
-    ds:xr.Dataset, # poses in px
-    path, # .json file
+    ds: xr.Dataset,  # poses in px
+    path,  # .json file
     *,
-    size=None, # (width, height) of the frames, px
-    boxes=None, # (time, 4) x0 y0 x1 y1 around the first person, px; NaN: that of the joints
-    actions=(), # dictionaries, written into `info`
-): # the path
+    size=None,  # (width, height) of the frames, px
+    boxes=None,  # (time, 4) x0 y0 x1 y1 around the first person, px; NaN: that of the joints
+    actions=(),  # dictionaries, written into `info`
+):  # the path
     "Poses as a COCO keypoint file of one video; a joint that is NaN is not labelled."
     require_px(ds, path)
-    s,t,n = get_skeleton(ds.attrs["skeleton"]),ds.sizes["time"],ds.sizes["individual"]
-    images = [dict(id=f+1, file_name=f"frame_{n:06d}.jpg", video_id=1, frame_id=n, time=float(at))|(dict(width=int(size[0]), height=int(size[1])) if size else {}) for f,(n,at) in enumerate(zip(frame_numbers(ds).tolist(), ds.time.values))]
+    s, t, n = get_skeleton(ds.attrs["skeleton"]), ds.sizes["time"], ds.sizes["individual"]
+    images = [
+        dict(id=f + 1, file_name=f"frame_{n:06d}.jpg", video_id=1, frame_id=n, time=float(at))
+        | (dict(width=int(size[0]), height=int(size[1])) if size else {})
+        for f, (n, at) in enumerate(zip(frame_numbers(ds).tolist(), ds.time.values))
+    ]
     annotations = []
-    for f,p in np.ndindex(t, n):
-        xy,c = ds.position.values[f, :, :, p].T.astype(float),ds.confidence.values[f, :, p].astype(float)
-        seen,box = np.isfinite(xy).all(-1),np.full(4, np.nan) if boxes is None or p else np.asarray(boxes[f], float)
-        if not (seen.any() or np.isfinite(box).all()): continue
-        x0,y0,x1,y1 = box if np.isfinite(box).all() else (*xy[seen].min(0),*xy[seen].max(0))
-        flag = np.where(~seen, 0, np.where(c <= .5, 1, 2))   # a joint of which no confidence is known counts as visible
-        annotations.append(dict(id=len(annotations)+1, image_id=f+1, category_id=1, track_id=p, iscrowd=0, num_keypoints=int(seen.sum()), bbox=[x0, y0, x1-x0, y1-y0], area=(x1-x0)*(y1-y0),
-            keypoints=np.column_stack([np.where(seen[:, None], xy, 0), flag]).ravel().tolist(), keypoint_scores=[None if np.isnan(v) else round(v, 6) for v in c]))
+    for f, p in np.ndindex(t, n):
+        xy, c = ds.position.values[f, :, :, p].T.astype(float), ds.confidence.values[f, :, p].astype(float)
+        seen, box = np.isfinite(xy).all(-1), np.full(4, np.nan) if boxes is None or p else np.asarray(boxes[f], float)
+        if not (seen.any() or np.isfinite(box).all()):
+            continue
+        x0, y0, x1, y1 = box if np.isfinite(box).all() else (*xy[seen].min(0), *xy[seen].max(0))
+        flag = np.where(~seen, 0, np.where(c <= 0.5, 1, 2))  # a joint of which no confidence is known counts as visible
+        annotations.append(
+            dict(
+                id=len(annotations) + 1,
+                image_id=f + 1,
+                category_id=1,
+                track_id=p,
+                iscrowd=0,
+                num_keypoints=int(seen.sum()),
+                bbox=[x0, y0, x1 - x0, y1 - y0],
+                area=(x1 - x0) * (y1 - y0),
+                keypoints=np.column_stack([np.where(seen[:, None], xy, 0), flag]).ravel().tolist(),
+                keypoint_scores=[None if np.isnan(v) else round(v, 6) for v in c],
+            )
+        )
     rate = dict(fps=ds.attrs["fps"]) if np.isfinite(ds.attrs["fps"]) else {}
-    text = dict(info=dict(description="written by sports_nb", role=ds.attrs["role"], **(dict(actions=list(actions)) if actions else {})), videos=[dict(id=1, name=Path(ds.attrs["source_file"]).name, **rate)], images=images, annotations=annotations,
-        categories=[dict(id=1, name="person", supercategory="person", keypoints=list(s.keypoints), skeleton=[[i+1, j+1] for i,j in s.edges])])
+    text = dict(
+        info=dict(
+            description="written by sports_nb",
+            role=ds.attrs["role"],
+            **(dict(actions=list(actions)) if actions else {}),
+        ),
+        videos=[dict(id=1, name=Path(ds.attrs["source_file"]).name, **rate)],
+        images=images,
+        annotations=annotations,
+        categories=[
+            dict(
+                id=1,
+                name="person",
+                supercategory="person",
+                keypoints=list(s.keypoints),
+                skeleton=[[i + 1, j + 1] for i, j in s.edges],
+            )
+        ],
+    )
     write_atomic(path, json.dumps(text, allow_nan=False).encode())
     return Path(path)
 
 # %% ../../nbs/11b_data.formats_pictures.ipynb #065f45f4
-OPENPOSE = {75: "body25", 54: "coco18"} # numbers of a person -> skeleton
+OPENPOSE = {75: "body25", 54: "coco18"}  # numbers of a person -> skeleton
 
 
 def read_openpose(
-    folder, # of files NAME_NUMBER_keypoints.json
+    folder,  # of files NAME_NUMBER_keypoints.json
     *,
-    fps=None, # frames a second, which the files do not say
-    role="estimated", # what the joints are
-): # poses in px
+    fps=None,  # frames a second, which the files do not say
+    role="estimated",  # what the joints are
+):  # poses in px
     "People of a folder of OpenPose files."
     folder = Path(folder)
-    files = {f: re.fullmatch(r"(.*?)_?(\d+)_keypoints\.json", f.name) for f in sorted(folder.glob("*_keypoints.json"))} if folder.is_dir() else {}
+    files = (
+        {f: re.fullmatch(r"(.*?)_?(\d+)_keypoints\.json", f.name) for f in sorted(folder.glob("*_keypoints.json"))}
+        if folder.is_dir()
+        else {}
+    )
     require(files, folder, "this is no folder of OpenPose files: there is no NAME_000000000000_keypoints.json in it")
-    require(all(files.values()), folder, f"{next((f.name for f,m in files.items() if not m), '')} has no frame number in its name")
+    require(
+        all(files.values()),
+        folder,
+        f"{next((f.name for f, m in files.items() if not m), '')} has no frame number in its name",
+    )
     clips = sorted({m[1] for m in files.values()})
-    require(len(clips) == 1, folder, f"it holds the frames of {len(clips)} videos ({', '.join(clips[:5])}); put each into a folder of its own")
-    marks,kind = {},None
-    for file,m in files.items():
+    require(
+        len(clips) == 1,
+        folder,
+        f"it holds the frames of {len(clips)} videos ({', '.join(clips[:5])}); put each into a folder of its own",
+    )
+    marks, kind = {}, None
+    for file, m in files.items():
         data = read_json(file)
-        for i,person in enumerate(_field(file, "the file", data, "people", list)):
+        for i, person in enumerate(_field(file, "the file", data, "people", list)):
             flat = _field(file, f"person {i}", person, "pose_keypoints_2d", list)
-            if not flat: continue   # a face or a hand without a body
-            require(len(flat) in OPENPOSE and kind in (None, len(flat)), file, f"person {i} has {len(flat)} numbers; a body of OpenPose has {' or '.join(map(str, OPENPOSE))}, the same in all files")
-            kind,values = len(flat),to_numbers(flat, (len(flat),), file, f"person {i}").reshape(-1, 3)
+            if not flat:
+                continue  # a face or a hand without a body
+            require(
+                len(flat) in OPENPOSE and kind in (None, len(flat)),
+                file,
+                f"person {i} has {len(flat)} numbers; a body of OpenPose has {' or '.join(map(str, OPENPOSE))}, the same in all files",
+            )
+            kind, values = len(flat), to_numbers(flat, (len(flat),), file, f"person {i}").reshape(-1, 3)
             named = person.get("person_id", [-1])
-            number = named[0] if isinstance(named, list) and named and isinstance(named[0], int) and named[0] >= 0 else i
+            number = (
+                named[0] if isinstance(named, list) and named and isinstance(named[0], int) and named[0] >= 0 else i
+            )
             require((int(m[2]), number) not in marks, file, f"person {number} is twice in it; run OpenPose again")
-            marks[int(m[2]), number] = np.where(values[:, 2:] > 0, values[:, :2], np.nan),np.minimum(values[:, 2], 1)
+            marks[int(m[2]), number] = np.where(values[:, 2:] > 0, values[:, :2], np.nan), np.minimum(values[:, 2], 1)
     require(kind, folder, "nobody was found in any frame; there is nothing to read")
-    return _from_marks(folder, get_skeleton(OPENPOSE[kind]).keypoints, marks, [int(m[2]) for m in files.values()], fps=fps, role=role, source_software="OpenPose")
+    return _from_marks(
+        folder,
+        get_skeleton(OPENPOSE[kind]).keypoints,
+        marks,
+        [int(m[2]) for m in files.values()],
+        fps=fps,
+        role=role,
+        source_software="OpenPose",
+    )
 
 
 def write_openpose(
-    ds:xr.Dataset, # poses in px of body25 or coco18
-    folder, # is made if it is missing
-): # the folder
+    ds: xr.Dataset,  # poses in px of body25 or coco18
+    folder,  # is made if it is missing
+):  # the folder
     "Poses as a folder of OpenPose files, all or none."
     require_px(ds, folder)
-    require(ds.attrs["skeleton"] in OPENPOSE.values(), folder, f"OpenPose knows {' and '.join(OPENPOSE.values())}, not {ds.attrs['skeleton'][:40]!r}; choose COCO (.json)")
-    folder,position,out = Path(folder),ds.position.values,{}
-    require(not list(folder.glob("*_keypoints.json")), folder, "it holds files of OpenPose already; choose another folder")
-    for f,number in enumerate(frame_numbers(ds)):
+    require(
+        ds.attrs["skeleton"] in OPENPOSE.values(),
+        folder,
+        f"OpenPose knows {' and '.join(OPENPOSE.values())}, not {ds.attrs['skeleton'][:40]!r}; choose COCO (.json)",
+    )
+    folder, position, out = Path(folder), ds.position.values, {}
+    require(
+        not list(folder.glob("*_keypoints.json")), folder, "it holds files of OpenPose already; choose another folder"
+    )
+    for f, number in enumerate(frame_numbers(ds)):
         people = []
         for p in range(position.shape[-1]):
-            xy,c = position[f, :, :, p].T.astype(float),np.nan_to_num(ds.confidence.values[f, :, p].astype(float), nan=1.)
+            xy, c = (
+                position[f, :, :, p].T.astype(float),
+                np.nan_to_num(ds.confidence.values[f, :, p].astype(float), nan=1.0),
+            )
             seen = np.isfinite(xy).all(-1)
-            if seen.any(): people.append(dict(person_id=[p], pose_keypoints_2d=np.where(seen[:, None], np.column_stack([xy, np.maximum(c, 1e-6)]), 0).ravel().tolist()))
-        out[folder/f"{folder.name}_{number:012d}_keypoints.json"] = json.dumps(dict(version=1.3, people=people)).encode()
+            if seen.any():
+                people.append(
+                    dict(
+                        person_id=[p],
+                        pose_keypoints_2d=np.where(seen[:, None], np.column_stack([xy, np.maximum(c, 1e-6)]), 0)
+                        .ravel()
+                        .tolist(),
+                    )
+                )
+        out[folder / f"{folder.name}_{number:012d}_keypoints.json"] = json.dumps(
+            dict(version=1.3, people=people)
+        ).encode()
     write_together(out)
     return folder
 
 # %% ../../nbs/11b_data.formats_pictures.ipynb #f3a48770
 def read_cvat(
-    path, # XML file of version 1.1, for video or for images
+    path,  # XML file of version 1.1, for video or for images
     *,
-    fps=None, # frames a second, which the file does not say
-    label=None, # of the skeletons that are read, where there are several kinds
-    role="reference", # what the joints are
-): # poses in px
+    fps=None,  # frames a second, which the file does not say
+    label=None,  # of the skeletons that are read, where there are several kinds
+    role="reference",  # what the joints are
+):  # poses in px
     "People of a CVAT file; points outside of skeletons count where there are no skeletons."
     text = read_text(path)
-    require("<!DOCTYPE" not in text and "<!ENTITY" not in text, path, "it defines entities, which CVAT never does; export it again")
-    try: root = ET.fromstring(text)
-    except ET.ParseError as error: raise FormatError(f"{path}: line {error.position[0]}, column {error.position[1]+1}: {str(error).split(':')[0]}; the file is cut off, export it again") from None
-    require(root.tag == "annotations", path, f"its root is <{root.tag[:40]}>, not <annotations>; export as CVAT for video or for images 1.1")
-    names,marks,frames = {},{},set()
+    require(
+        "<!DOCTYPE" not in text and "<!ENTITY" not in text,
+        path,
+        "it defines entities, which CVAT never does; export it again",
+    )
+    try:
+        root = ET.fromstring(text)
+    except ET.ParseError as error:
+        raise FormatError(
+            f"{path}: line {error.position[0]}, column {error.position[1] + 1}: {str(error).split(':')[0]}; the file is cut off, export it again"
+        ) from None
+    require(
+        root.tag == "annotations",
+        path,
+        f"its root is <{root.tag[:40]}>, not <annotations>; export as CVAT for video or for images 1.1",
+    )
+    names, marks, frames = {}, {}, set()
 
     def add(frame, person, point, label):
         where = f"frame {frame}, {label!r}"
-        try: x,y = (float(v) for v in point.get("points", "").split(","))
-        except ValueError: raise FormatError(f"{path}: {where}: {point.get('points', '')[:40]!r} is not one point x,y; label joints as single points") from None
+        try:
+            x, y = (float(v) for v in point.get("points", "").split(","))
+        except ValueError:
+            raise FormatError(
+                f"{path}: {where}: {point.get('points', '')[:40]!r} is not one point x,y; label joints as single points"
+            ) from None
         require(np.isfinite([x, y]).all(), path, f"{where} is not finite; export it again")
-        if point.get("outside") == "1": return
+        if point.get("outside") == "1":
+            return
         own = marks.setdefault((frame, person), {})
         require(label not in own, path, f"{where} is there twice; use skeletons where there are several people")
         names[label] = None
-        own[label] = (x, y, .5 if point.get("occluded") == "1" else 1.)
+        own[label] = (x, y, 0.5 if point.get("occluded") == "1" else 1.0)
 
     def number(element, name):
         value = element.get(name, "")
-        require(value.isdigit(), path, f"<{element.tag}> has {name}={value[:40]!r}, which is no number; export it again")
+        require(
+            value.isdigit(), path, f"<{element.tag}> has {name}={value[:40]!r}, which is no number; export it again"
+        )
         return int(value)
 
-    kinds = dict.fromkeys([*(t.get("label", "") for t in root.iter("track") if t.find("skeleton") is not None), *(b.get("label", "") for i in root.iter("image") for b in i.iter("skeleton"))])
-    if label is not None: kinds = {k: None for k in kinds if k == label}
+    kinds = dict.fromkeys(
+        [
+            *(t.get("label", "") for t in root.iter("track") if t.find("skeleton") is not None),
+            *(b.get("label", "") for i in root.iter("image") for b in i.iter("skeleton")),
+        ]
+    )
+    if label is not None:
+        kinds = {k: None for k in kinds if k == label}
     require(label is None or kinds, path, f"there is no skeleton {label!r} in it")
     require(len(kinds) < 2, path, f"it holds skeletons of several kinds; name one with label=: {', '.join(kinds)}")
-    wanted = lambda shape, name: shape.get("outside") != "1" and (shape.tag == "skeleton" and name in kinds if kinds else shape.tag == "points")
+    wanted = lambda shape, name: (
+        shape.get("outside") != "1" and (shape.tag == "skeleton" and name in kinds if kinds else shape.tag == "points")
+    )
     for track in root.iter("track"):
         for shape in track:
-            if not wanted(shape, track.get("label", "")): continue
+            if not wanted(shape, track.get("label", "")):
+                continue
             frames.add(frame := number(shape, "frame"))
-            for point in shape.iter("points"): add(frame, number(track, "id") if shape.tag == "skeleton" else 0, point, point.get("label") or track.get("label", ""))
+            for point in shape.iter("points"):
+                add(
+                    frame,
+                    number(track, "id") if shape.tag == "skeleton" else 0,
+                    point,
+                    point.get("label") or track.get("label", ""),
+                )
     for image in root.iter("image"):
         frames.add(frame := number(image, "id"))
-        for person,body in enumerate(b for b in image.iter("skeleton") if wanted(b, b.get("label", ""))):
-            for point in body.iter("points"): add(frame, person, point, point.get("label", ""))
-        for point in image.findall("points") if not kinds else (): add(frame, 0, point, point.get("label", ""))
+        for person, body in enumerate(b for b in image.iter("skeleton") if wanted(b, b.get("label", ""))):
+            for point in body.iter("points"):
+                add(frame, person, point, point.get("label", ""))
+        for point in image.findall("points") if not kinds else ():
+            add(frame, 0, point, point.get("label", ""))
     require(names, path, "there is no point in it; label joints as points or skeletons")
-    rows = {key: np.array([own.get(n, (np.nan, np.nan, 0)) for n in names]) for key,own in marks.items()}
-    return _from_marks(path, list(names), {key: (v[:, :2], v[:, 2]) for key,v in rows.items()}, list(frames), fps=fps, role=role, source_software="CVAT")
+    rows = {key: np.array([own.get(n, (np.nan, np.nan, 0)) for n in names]) for key, own in marks.items()}
+    return _from_marks(
+        path,
+        list(names),
+        {key: (v[:, :2], v[:, 2]) for key, v in rows.items()},
+        list(frames),
+        fps=fps,
+        role=role,
+        source_software="CVAT",
+    )
 
 # %% ../../nbs/11b_data.formats_pictures.ipynb #96587e8a
 def read_label_studio(
-    path, # JSON or JSON_MIN export
+    path,  # JSON or JSON_MIN export
     *,
-    fps=None, # frames a second, which the file does not say
-    role="reference", # what the joints are
-): # poses in px
+    fps=None,  # frames a second, which the file does not say
+    role="reference",  # what the joints are
+):  # poses in px
     "People of a Label Studio export."
     tasks = read_json(path)
-    require(isinstance(tasks, list) and tasks and all(isinstance(t, dict) for t in tasks), path, "this is no export of Label Studio, which is a list of tasks; export as JSON")
-    names,marks,pictures = {},{},[]
-    for at,task in enumerate(tasks):
+    require(
+        isinstance(tasks, list) and tasks and all(isinstance(t, dict) for t in tasks),
+        path,
+        "this is no export of Label Studio, which is a list of tasks; export as JSON",
+    )
+    names, marks, pictures = {}, {}, []
+    for at, task in enumerate(tasks):
         done = [a for a in task.get("annotations") or () if isinstance(a, dict) and not a.get("was_cancelled")]
         rows = done[-1].get("result") or () if done else [r for v in task.values() if isinstance(v, list) for r in v]
         data = task.get("data") if isinstance(task.get("data"), dict) else task
-        pictures.append(next((str(v) for v in data.values() if isinstance(v, str) and re.search(r"\.(jpe?g|png|bmp|webp|tiff?)$", v, re.I)), ""))
+        pictures.append(
+            next(
+                (
+                    str(v)
+                    for v in data.values()
+                    if isinstance(v, str) and re.search(r"\.(jpe?g|png|bmp|webp|tiff?)$", v, re.I)
+                ),
+                "",
+            )
+        )
         people = {}
         for row in rows:
             value = row.get("value", row) if isinstance(row, dict) else {}
-            if not isinstance(value, dict) or not value.get("keypointlabels"): continue
-            where,label = f"task {at}",str(_field(path, f"task {at}", value, "keypointlabels", list)[0])
-            require(not row.get("image_rotation"), path, f"{where}: the picture was turned by {row.get('image_rotation')!r} degrees for labelling, so its places are not those of the picture; turn it back in Label Studio, and export again")
-            size = to_numbers([_field(path, where, row, k) for k in ("original_width", "original_height")], (2,), path, f"the size of {where}")
-            xy = to_numbers([_field(path, where, value, k) for k in ("x", "y")], (2,), path, f"{label!r} of {where}")/100*size
+            if not isinstance(value, dict) or not value.get("keypointlabels"):
+                continue
+            where, label = f"task {at}", str(_field(path, f"task {at}", value, "keypointlabels", list)[0])
+            require(
+                not row.get("image_rotation"),
+                path,
+                f"{where}: the picture was turned by {row.get('image_rotation')!r} degrees for labelling, so its places are not those of the picture; turn it back in Label Studio, and export again",
+            )
+            size = to_numbers(
+                [_field(path, where, row, k) for k in ("original_width", "original_height")],
+                (2,),
+                path,
+                f"the size of {where}",
+            )
+            xy = (
+                to_numbers([_field(path, where, value, k) for k in ("x", "y")], (2,), path, f"{label!r} of {where}")
+                / 100
+                * size
+            )
             person = people.setdefault(str(row.get("parentID", "")), len(people))
             own = marks.setdefault((at, person), {})
-            require(label not in own, path, f"{where}: {label!r} is there twice; put each person into a rectangle of their own")
-            names[label],own[label] = None,xy
+            require(
+                label not in own,
+                path,
+                f"{where}: {label!r} is there twice; put each person into a rectangle of their own",
+            )
+            names[label], own[label] = None, xy
     require(names, path, "there is no key point in it; export a project with KeyPointLabels as JSON")
     # NAME_0012, behind the letters that Label Studio puts before an upload; names of other kinds say nothing
     numbers = [re.fullmatch(r"(?:[0-9a-f]+-)?(.*?)(\d+)", Path(p).stem) for p in pictures]
-    frame = [int(n[2]) for n in numbers] if all(numbers) and len({n[1] for n in numbers}) == 1 and len({int(n[2]) for n in numbers}) == len(tasks) else list(range(len(tasks)))
-    rows = {(frame[at], p): np.array([own.get(n, (np.nan, np.nan)) for n in names]) for (at,p),own in marks.items()}
-    return _from_marks(path, list(names), {key: (v, np.isfinite(v).all(-1)*1.) for key,v in rows.items()}, frame, fps=fps, role=role, source_software="Label Studio")
+    frame = (
+        [int(n[2]) for n in numbers]
+        if all(numbers) and len({n[1] for n in numbers}) == 1 and len({int(n[2]) for n in numbers}) == len(tasks)
+        else list(range(len(tasks)))
+    )
+    rows = {(frame[at], p): np.array([own.get(n, (np.nan, np.nan)) for n in names]) for (at, p), own in marks.items()}
+    return _from_marks(
+        path,
+        list(names),
+        {key: (v, np.isfinite(v).all(-1) * 1.0) for key, v in rows.items()},
+        frame,
+        fps=fps,
+        role=role,
+        source_software="Label Studio",
+    )

@@ -7,27 +7,40 @@ __all__ = ['UNITS', 'PLURAL', 'MAT_TYPES', 'to_table', 'write_table', 'from_tabl
            'read_arrays', 'read_mat']
 
 # %% ../../nbs/11d_data.formats_tables.ipynb #4c004ad7
-import io,re,struct,zlib
+import io
+import re
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..core.poses import poses,validate
-from ..core.skeleton import get_skeleton,match_skeleton
+from ..core.poses import poses, validate
+from ..core.skeleton import get_skeleton, match_skeleton
 from .analysis import Analysis
-from .files import MAX_BYTES,MAX_VALUES,FormatError,appearing,file_poses,read_text,require,to_numbers,write_atomic
+from sports_nb.data.files import (
+    MAX_BYTES,
+    MAX_VALUES,
+    FormatError,
+    appearing,
+    file_poses,
+    read_text,
+    require,
+    to_numbers,
+    write_atomic,
+)
 
 # %% ../../nbs/11d_data.formats_tables.ipynb #88f0fafa
 UNITS = ("px", "m", "normalised")
 
 
 def to_table(
-    ds:xr.Dataset, # poses or predictions
-)->pd.DataFrame: # a row for each time, (lead,) individual and keypoint
+    ds: xr.Dataset,  # poses or predictions
+) -> pd.DataFrame:  # a row for each time, (lead,) individual and keypoint
     "Poses as a long table."
-    unit,y = ds.attrs["space_unit"],ds.attrs["y_axis"]
+    unit, y = ds.attrs["space_unit"], ds.attrs["y_axis"]
     keys = ["time", *(["lead"] if "lead" in ds.dims else []), "individual", "keypoint"]
     wide = ds.position.to_dataset("space").assign(confidence=ds.confidence).to_dataframe(dim_order=keys).reset_index()
     names = dict(time="time_s", lead="lead_s", x=f"x_{unit}", y=f"y_{y}_{unit}", z=f"z_{unit}")
@@ -35,81 +48,137 @@ def to_table(
 
 
 def write_table(
-    ds:xr.Dataset, # poses or predictions
-    path, # .csv or .parquet file
-): # the path
+    ds: xr.Dataset,  # poses or predictions
+    path,  # .csv or .parquet file
+):  # the path
     "Poses as a long table in a file."
-    path,table = Path(path),to_table(ds)
+    path, table = Path(path), to_table(ds)
     if path.suffix.lower() == ".parquet":
-        try: content = table.to_parquet(index=False)
-        except ImportError: raise FormatError(f"{path}: Parquet needs pyarrow (pip install pyarrow); or write .csv") from None
-    else: content = table.to_csv(index=False, lineterminator="\n").encode()
+        try:
+            content = table.to_parquet(index=False)
+        except ImportError:
+            raise FormatError(f"{path}: Parquet needs pyarrow (pip install pyarrow); or write .csv") from None
+    else:
+        content = table.to_csv(index=False, lineterminator="\n").encode()
     write_atomic(path, content)
     return path
 
 # %% ../../nbs/11d_data.formats_tables.ipynb #dd7a93b4
 def from_table(
-    table:pd.DataFrame, # as of `to_table`; `time`, `x`, `y` without units are seconds and px with y down
-    path="table", # for messages
+    table: pd.DataFrame,  # as of `to_table`; `time`, `x`, `y` without units are seconds and px with y down
+    path="table",  # for messages
     *,
-    fps=None, # frames a second; None: from the median time step
-    role="estimated", # what the joints are; with leads they are predicted
-    line:int=2, # number of the first row, for messages
-): # poses
+    fps=None,  # frames a second; None: from the median time step
+    role="estimated",  # what the joints are; with leads they are predicted
+    line: int = 2,  # number of the first row, for messages
+):  # poses
     "Poses of a long table."
     found = {}
     for c in map(str, table.columns):
-        m = re.fullmatch(rf"(time|lead)(?:_s)?|([xyz])(?:_(up|down))?(?:_({'|'.join(UNITS)}))?|individual|keypoint|confidence", c)
-        if m: found[m[1] or m[2] or c] = (c, m[3], m[4])
+        m = re.fullmatch(
+            rf"(time|lead)(?:_s)?|([xyz])(?:_(up|down))?(?:_({'|'.join(UNITS)}))?|individual|keypoint|confidence", c
+        )
+        if m:
+            found[m[1] or m[2] or c] = (c, m[3], m[4])
     lacks = [k for k in ("time", "keypoint", "x", "y") if k not in found]
-    require(not lacks, path, f"there is no column for {', '.join(lacks)}; a long table has time_s, individual, keypoint, x_px, y_down_px, confidence")
+    require(
+        not lacks,
+        path,
+        f"there is no column for {', '.join(lacks)}; a long table has time_s, individual, keypoint, x_px, y_down_px, confidence",
+    )
     require(len(table), path, "the table has no rows")
-    if fps is not None: require(isinstance(fps, (int, float)) and 0 < fps <= 1e5, path, f"{fps!r} frames a second cannot be; give fps=")
-    space,unit = [k for k in "xyz" if k in found],{found[k][2] for k in "xyz" if k in found}
+    if fps is not None:
+        require(isinstance(fps, (int, float)) and 0 < fps <= 1e5, path, f"{fps!r} frames a second cannot be; give fps=")
+    space, unit = [k for k in "xyz" if k in found], {found[k][2] for k in "xyz" if k in found}
     require(len(unit) == 1, path, f"its coordinates have several units: {', '.join(found[k][0] for k in space)}")
     number = {}
     for k in [k for k in ("time", "lead", *space, "confidence") if k in found]:
         column = table[found[k][0]]
         number[k] = pd.to_numeric(column, errors="coerce").to_numpy(float)
-        bad = np.flatnonzero(np.isnan(number[k])&column.notna().to_numpy()) if k not in ("time", "lead") else np.flatnonzero(~np.isfinite(number[k]))
-        require(not len(bad), path, f"line {line+bad[:1].sum()}, column {found[k][0]!r}: {str(column.iloc[bad[:1].sum()])[:40]!r} is no number")
+        bad = (
+            np.flatnonzero(np.isnan(number[k]) & column.notna().to_numpy())
+            if k not in ("time", "lead")
+            else np.flatnonzero(~np.isfinite(number[k]))
+        )
+        require(
+            not len(bad),
+            path,
+            f"line {line + bad[:1].sum()}, column {found[k][0]!r}: {str(column.iloc[bad[:1].sum()])[:40]!r} is no number",
+        )
     text = lambda k: table[found[k][0]].astype(str).to_numpy() if k in found else np.full(len(table), "id_0")
-    axes,place = {},[]
-    for k,values in dict(time=number["time"], **({"lead": number["lead"]} if "lead" in number else {}), individual=text("individual"), keypoint=text("keypoint")).items():
-        code,unique = pd.factorize(values, sort=k in ("time", "lead"))
-        axes[k] = unique; place.append(code)
+    axes, place = {}, []
+    for k, values in dict(
+        time=number["time"],
+        **({"lead": number["lead"]} if "lead" in number else {}),
+        individual=text("individual"),
+        keypoint=text("keypoint"),
+    ).items():
+        code, unique = pd.factorize(values, sort=k in ("time", "lead"))
+        axes[k] = unique
+        place.append(code)
     shape = tuple(map(len, axes.values()))
-    require(np.prod(shape, dtype=float)*len(space) <= MAX_VALUES, path, f"{' x '.join(map(str, shape))} values are too many for one file; cut it into pieces")
+    require(
+        np.prod(shape, dtype=float) * len(space) <= MAX_VALUES,
+        path,
+        f"{' x '.join(map(str, shape))} values are too many for one file; cut it into pieces",
+    )
     flat = np.ravel_multi_index(place, shape)
     twice = np.flatnonzero(pd.Series(flat).duplicated())
-    require(not len(twice), path, f"line {line+twice[:1].sum()}: this joint of this person was there before at this time; drop one")
-    position,confidence = np.full((np.prod(shape), len(space)), np.nan),np.full(np.prod(shape), np.nan)
+    require(
+        not len(twice),
+        path,
+        f"line {line + twice[:1].sum()}: this joint of this person was there before at this time; drop one",
+    )
+    position, confidence = np.full((np.prod(shape), len(space)), np.nan), np.full(np.prod(shape), np.nan)
     position[flat] = np.column_stack([number[k] for k in space])
-    if "confidence" in number: confidence[flat] = number["confidence"]
+    if "confidence" in number:
+        confidence[flat] = number["confidence"]
     u = unit.pop() or "px"
     try:
-        skeleton,order = match_skeleton(list(axes["keypoint"]))
-        position,confidence = position.reshape(*shape, len(space))[..., order, :],confidence.reshape(shape)[..., order]
+        skeleton, order = match_skeleton(list(axes["keypoint"]))
+        position, confidence = (
+            position.reshape(*shape, len(space))[..., order, :],
+            confidence.reshape(shape)[..., order],
+        )
         more = dict(lead=axes["lead"], role="predicted") if "lead" in axes else dict(role=role)
-        return poses(np.swapaxes(position, -1, -3), skeleton=skeleton, confidence=np.swapaxes(confidence, -1, -2), time=axes["time"], fps=fps, individuals=list(axes["individual"]),
-            space_unit=u, y_axis=found["y"][1] or ("down" if u != "m" else "up"), source_file=path, source_software="table", **more)
-    except ValueError as error: raise FormatError(f"{path}: {error}") from None
+        return poses(
+            np.swapaxes(position, -1, -3),
+            skeleton=skeleton,
+            confidence=np.swapaxes(confidence, -1, -2),
+            time=axes["time"],
+            fps=fps,
+            individuals=list(axes["individual"]),
+            space_unit=u,
+            y_axis=found["y"][1] or ("down" if u != "m" else "up"),
+            source_file=path,
+            source_software="table",
+            **more,
+        )
+    except ValueError as error:
+        raise FormatError(f"{path}: {error}") from None
 
 
 def read_table(
-    path, # .csv or .parquet file
-    **kw, # fps, role, of `from_table`
-): # poses
+    path,  # .csv or .parquet file
+    **kw,  # fps, role, of `from_table`
+):  # poses
     "Poses of a long table in a file."
     path = Path(path)
     if path.suffix.lower() == ".parquet":
         require(path.is_file(), path, "there is no such file; is the name right?")
-        try: table = pd.read_parquet(path)
-        except ImportError: raise FormatError(f"{path}: Parquet needs pyarrow (pip install pyarrow)") from None
-        except (ValueError, OSError) as error: raise FormatError(f"{path}: this is no whole Parquet file ({str(error)[:80]}); copy it again") from None
+        try:
+            table = pd.read_parquet(path)
+        except ImportError:
+            raise FormatError(f"{path}: Parquet needs pyarrow (pip install pyarrow)") from None
+        except (ValueError, OSError) as error:
+            raise FormatError(f"{path}: this is no whole Parquet file ({str(error)[:80]}); copy it again") from None
     else:
-        try: table = pd.read_csv(io.StringIO(read_text(path)))
-        except (pd.errors.ParserError, pd.errors.EmptyDataError) as error: raise FormatError(f"{path}: {str(error).strip()[:120]}; the table is damaged, save it again as CSV with commas") from None
+        try:
+            table = pd.read_csv(io.StringIO(read_text(path)))
+        except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+            raise FormatError(
+                f"{path}: {str(error).strip()[:120]}; the table is damaged, save it again as CSV with commas"
+            ) from None
     return from_table(table, path, **kw)
 
 # %% ../../nbs/11d_data.formats_tables.ipynb #bcbc563b
@@ -117,101 +186,175 @@ PLURAL = dict(individual="individuals", keypoint="keypoints")
 
 
 def write_netcdf(
-    ds:xr.Dataset, # poses
-    path, # .nc file
-): # the path
+    ds: xr.Dataset,  # poses
+    path,  # .nc file
+):  # the path
     "Poses as a netCDF file that movement opens."
-    require("lead" not in ds.dims, path, "movement has no leads: save predictions as .csv, or the whole analysis with its own save")
-    with appearing(path) as temporary: ds[["position", "confidence"]].rename(PLURAL).transpose("time", "space", ...).to_netcdf(temporary, engine="h5netcdf")
+    require(
+        "lead" not in ds.dims,
+        path,
+        "movement has no leads: save predictions as .csv, or the whole analysis with its own save",
+    )
+    with appearing(path) as temporary:
+        ds[["position", "confidence"]].rename(PLURAL).transpose("time", "space", ...).to_netcdf(
+            temporary, engine="h5netcdf"
+        )
     return Path(path)
 
 
 def read_netcdf(
-    path, # .nc file: of movement, of `write_netcdf`, or a whole analysis, of which the estimated poses are read
+    path,  # .nc file: of movement, of `write_netcdf`, or a whole analysis, of which the estimated poses are read
     *,
-    fps=None, # frames a second; None: as the file says
-    role=None, # what the joints are; None: as the file says, else estimated
-): # poses
+    fps=None,  # frames a second; None: as the file says
+    role=None,  # what the joints are; None: as the file says, else estimated
+):  # poses
     "Poses of a netCDF file."
     path = Path(path)
     require(path.is_file(), path, "there is no such file; is the name right?")
     try:
         with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as file:
-            require(sum(v.size for v in file.variables.values()) <= MAX_VALUES, path, "it holds too many values; cut it into pieces")
+            require(
+                sum(v.size for v in file.variables.values()) <= MAX_VALUES,
+                path,
+                "it holds too many values; cut it into pieces",
+            )
             ds = file.load()
-    except FormatError: raise
-    except Exception as error: raise FormatError(f"{path}: this is no whole netCDF file ({str(error)[:80]}); copy it again") from None   # h5py and xarray raise a dozen kinds for damaged files
-    if ds.attrs.get("format") == "sports_nb analysis": return Analysis.open(path).estimated
-    ds = ds.rename({v: k for k,v in PLURAL.items() if v in ds.dims})
+    except FormatError:
+        raise
+    except Exception as error:
+        raise FormatError(
+            f"{path}: this is no whole netCDF file ({str(error)[:80]}); copy it again"
+        ) from None  # h5py and xarray raise a dozen kinds for damaged files
+    if ds.attrs.get("format") == "sports_nb analysis":
+        return Analysis.open(path).estimated
+    ds = ds.rename({v: k for k, v in PLURAL.items() if v in ds.dims})
     lacks = [k for k in ("time", "space", "keypoint", "individual") if k not in ds.dims or k not in ds.coords]
-    require("position" in ds and not lacks, path, f"it has no position over time, space, keypoint and individual ({', '.join(lacks) or 'position'} is missing); is this a file of poses?")
-    ds.attrs = {k: v.item() if isinstance(v, np.generic) else v for k,v in ds.attrs.items()}
+    require(
+        "position" in ds and not lacks,
+        path,
+        f"it has no position over time, space, keypoint and individual ({', '.join(lacks) or 'position'} is missing); is this a file of poses?",
+    )
+    ds.attrs = {k: v.item() if isinstance(v, np.generic) else v for k, v in ds.attrs.items()}
     own = "fps" in ds.attrs and "skeleton" in ds.attrs
     if own and fps is None and role in (None, ds.attrs.get("role")):
-        try: return validate(ds[["position", "confidence"]].transpose("time", "space", "keypoint", "individual"))
-        except (ValueError, KeyError) as error: raise FormatError(f"{path}: {error}") from None
+        try:
+            return validate(ds[["position", "confidence"]].transpose("time", "space", "keypoint", "individual"))
+        except (ValueError, KeyError) as error:
+            raise FormatError(f"{path}: {error}") from None
     position = ds.position.transpose("time", "individual", "keypoint", "space")
     confidence = ds.confidence.transpose("time", "individual", "keypoint").values if "confidence" in ds else None
     unit = ds.attrs.get("time_unit", "seconds")
     require(unit in ("seconds", "frames"), path, f"its time unit is {unit!r}, not seconds or frames")
-    rate,time = fps or ds.attrs.get("fps"),to_numbers(ds.time.values, (-1,), path, "time")
-    return file_poses(path, [str(k) for k in ds.keypoint.values], to_numbers(position.values, (-1, -1, -1, -1), path, "position"), confidence=confidence, fps=rate, individuals=[str(i) for i in ds.individual.values],
-        **(dict(time=time) if unit == "seconds" else dict(frames=time)), space_unit=ds.attrs.get("space_unit", "px"), y_axis=ds.attrs.get("y_axis", "down"), role=role or ds.attrs.get("role", "estimated"), source_software=str(ds.attrs.get("source_software", "netCDF")))
+    rate, time = fps or ds.attrs.get("fps"), to_numbers(ds.time.values, (-1,), path, "time")
+    return file_poses(
+        path,
+        [str(k) for k in ds.keypoint.values],
+        to_numbers(position.values, (-1, -1, -1, -1), path, "position"),
+        confidence=confidence,
+        fps=rate,
+        individuals=[str(i) for i in ds.individual.values],
+        **(dict(time=time) if unit == "seconds" else dict(frames=time)),
+        space_unit=ds.attrs.get("space_unit", "px"),
+        y_axis=ds.attrs.get("y_axis", "down"),
+        role=role or ds.attrs.get("role", "estimated"),
+        source_software=str(ds.attrs.get("source_software", "netCDF")),
+    )
 
 # %% ../../nbs/11d_data.formats_tables.ipynb #72626c00
-MAT_TYPES = {1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8", 12: "<i8", 13: "<u8"} # number of a data type -> numpy's name
+MAT_TYPES = {
+    1: "i1",
+    2: "u1",
+    3: "<i2",
+    4: "<u2",
+    5: "<i4",
+    6: "<u4",
+    7: "<f4",
+    9: "<f8",
+    12: "<i8",
+    13: "<u8",
+}  # number of a data type -> numpy's name
 
 
 def _elements(data, path):
     "Type and content of each element of a MATLAB 5 file, or of a part of one"
     at = 0
-    while at+8 <= len(data):
-        kind,n = struct.unpack_from("<II", data, at)
+    while at + 8 <= len(data):
+        kind, n = struct.unpack_from("<II", data, at)
         # up to four bytes stand in the head itself
-        start,n,kind,step = (at+4, kind>>16, kind&0xffff, 8) if kind>>16 else (at+8, n, kind, 8+n+(-n%8 if kind != 15 else 0))
-        require(start+n <= len(data), path, "it ends in the middle of an array; copy it again")
-        yield kind,data[start:start+n]
+        start, n, kind, step = (
+            (at + 4, kind >> 16, kind & 0xFFFF, 8)
+            if kind >> 16
+            else (at + 8, n, kind, 8 + n + (-n % 8 if kind != 15 else 0))
+        )
+        require(start + n <= len(data), path, "it ends in the middle of an array; copy it again")
+        yield kind, data[start : start + n]
         at += step
 
 
 def read_arrays(
-    path, # MATLAB file, version 5 to 7.2
-    names, # of the arrays that are wanted; others are passed over
-)->dict: # name -> array
+    path,  # MATLAB file, version 5 to 7.2
+    names,  # of the arrays that are wanted; others are passed over
+) -> dict:  # name -> array
     "Arrays of numbers of a MATLAB file."
     path = Path(path)
     require(path.is_file(), path, "there is no such file; is the name right?")
     require(path.stat().st_size <= MAX_BYTES, path, "it is too large for the labels of a video")
-    data,out = path.read_bytes(),{}
-    require(data[:6] == b"MATLAB" and data[126:128] == b"IM" and data[124:126] == b"\x00\x01", path, "this is no MATLAB file of version 5 to 7.2; save it with -v7")
-    for kind,content in _elements(data[128:], path):
+    data, out = path.read_bytes(), {}
+    require(
+        data[:6] == b"MATLAB" and data[126:128] == b"IM" and data[124:126] == b"\x00\x01",
+        path,
+        "this is no MATLAB file of version 5 to 7.2; save it with -v7",
+    )
+    for kind, content in _elements(data[128:], path):
         if kind == 15:
-            try: content = zlib.decompressobj().decompress(content, 8*MAX_VALUES)
-            except zlib.error: raise FormatError(f"{path}: an array cannot be unpacked; the file is damaged, copy it again") from None
-            kind,content = next(_elements(content, path), (0, b""))
+            try:
+                content = zlib.decompressobj().decompress(content, 8 * MAX_VALUES)
+            except zlib.error:
+                raise FormatError(f"{path}: an array cannot be unpacked; the file is damaged, copy it again") from None
+            kind, content = next(_elements(content, path), (0, b""))
         parts = list(_elements(content, path))[:4] if kind == 14 else []
-        if len(parts) < 4 or len(parts[0][1]) < 4: continue
-        name,held = parts[2][1].decode("ascii", "replace"),parts[0][1][0]   # held: 6 to 15 are numbers
-        if name not in names or not 6 <= held <= 15: continue
-        size = np.frombuffer(parts[1][1][:len(parts[1][1])//4*4], "<i4")
+        if len(parts) < 4 or len(parts[0][1]) < 4:
+            continue
+        name, held = parts[2][1].decode("ascii", "replace"), parts[0][1][0]  # held: 6 to 15 are numbers
+        if name not in names or not 6 <= held <= 15:
+            continue
+        size = np.frombuffer(parts[1][1][: len(parts[1][1]) // 4 * 4], "<i4")
         dtype = MAT_TYPES.get(parts[3][0])
-        require(dtype and (size >= 0).all() and np.prod(size, dtype=float)*np.dtype(dtype).itemsize == len(parts[3][1]), path, f"{name!r} is said to hold {' x '.join(map(str, size))} numbers, but does not; copy the file again")
+        require(
+            dtype and (size >= 0).all() and np.prod(size, dtype=float) * np.dtype(dtype).itemsize == len(parts[3][1]),
+            path,
+            f"{name!r} is said to hold {' x '.join(map(str, size))} numbers, but does not; copy the file again",
+        )
         out[name] = np.frombuffer(parts[3][1], dtype).reshape(size, order="F")
     return out
 
 
 def read_mat(
-    path, # labels of one video: Penn Action (x, y, visibility) or JHMDB (pos_img)
+    path,  # labels of one video: Penn Action (x, y, visibility) or JHMDB (pos_img)
     *,
-    fps=None, # frames a second, which the file does not say
-    role="reference", # what the joints are
-): # poses in px
+    fps=None,  # frames a second, which the file does not say
+    role="reference",  # what the joints are
+):  # poses in px
     "Poses of a MATLAB file of Penn Action or JHMDB."
     data = read_arrays(path, ("x", "y", "visibility", "pos_img"))
     if "pos_img" in data:
         position = to_numbers(data["pos_img"], (2, 15, -1), path, "'pos_img'").transpose(2, 1, 0)
-        return file_poses(path, get_skeleton("jhmdb15").keypoints, position[:, None], fps=fps, role=role, source_software="JHMDB")
-    require({"x", "y", "visibility"} <= set(data), path, "it holds neither x, y and visibility (Penn Action) nor pos_img (JHMDB)")
+        return file_poses(
+            path, get_skeleton("jhmdb15").keypoints, position[:, None], fps=fps, role=role, source_software="JHMDB"
+        )
+    require(
+        {"x", "y", "visibility"} <= set(data),
+        path,
+        "it holds neither x, y and visibility (Penn Action) nor pos_img (JHMDB)",
+    )
     x = to_numbers(data["x"], (-1, 13), path, "'x'")
-    y,seen = (to_numbers(data[k], x.shape, path, f"{k!r}") for k in ("y", "visibility"))
-    return file_poses(path, get_skeleton("penn13").keypoints, np.stack([x, y], -1)[:, None], confidence=np.where(seen > 0, 1., .5)[:, None], fps=fps, role=role, source_software="Penn Action")
+    y, seen = (to_numbers(data[k], x.shape, path, f"{k!r}") for k in ("y", "visibility"))
+    return file_poses(
+        path,
+        get_skeleton("penn13").keypoints,
+        np.stack([x, y], -1)[:, None],
+        confidence=np.where(seen > 0, 1.0, 0.5)[:, None],
+        fps=fps,
+        role=role,
+        source_software="Penn Action",
+    )

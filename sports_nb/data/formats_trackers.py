@@ -6,7 +6,10 @@
 __all__ = ['read_dlc_csv', 'write_dlc_csv', 'read_literal', 'open_h5', 'read_dlc_h5', 'write_dlc_h5', 'read_sleap', 'write_sleap']
 
 # %% ../../nbs/11c_data.formats_trackers.ipynb #282c62da
-import csv,io,pickletools,re
+import csv
+import io
+import pickletools
+import re
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,221 +18,450 @@ import numpy as np
 import xarray as xr
 
 from ..core.skeleton import get_skeleton
-from .files import MAX_VALUES,FormatError,appearing,file_poses,frame_numbers,read_text,require,require_px,to_numbers,write_atomic
+from sports_nb.data.files import (
+    MAX_VALUES,
+    FormatError,
+    appearing,
+    file_poses,
+    frame_numbers,
+    read_text,
+    require,
+    require_px,
+    to_numbers,
+    write_atomic,
+)
 
 # %% ../../nbs/11c_data.formats_trackers.ipynb #a7bea644
 def _dlc_poses(path, columns, index, values, **kw):
     "Poses from DeepLabCut's columns, tuples (scorer, [individual,] bodypart, coord), and its rows"
-    require(columns and len({len(c) for c in columns}) == 1 and len(columns[0]) in (3, 4), path, "its columns are not named scorer, (individuals,) bodyparts, coords; is this a file of DeepLabCut?")
+    require(
+        columns and len({len(c) for c in columns}) == 1 and len(columns[0]) in (3, 4),
+        path,
+        "its columns are not named scorer, (individuals,) bodyparts, coords; is this a file of DeepLabCut?",
+    )
     who = lambda c: c[1] if len(c) == 4 else "id_0"
-    people,parts = list(dict.fromkeys(map(who, columns))),list(dict.fromkeys(c[-2] for c in columns))
+    people, parts = list(dict.fromkeys(map(who, columns))), list(dict.fromkeys(c[-2] for c in columns))
     scorers = {c[0] for c in columns}
-    require(len(scorers) == 1, path, f"it holds the labels of {len(scorers)} scorers ({', '.join(sorted(scorers)[:3])}); export one")
-    require(all(c[-1] in ("x", "y", "likelihood") for c in columns), path, f"its coords are {', '.join(sorted({c[-1] for c in columns}))[:60]}, not x, y and likelihood; 3D files of DeepLabCut are not read")
+    require(
+        len(scorers) == 1,
+        path,
+        f"it holds the labels of {len(scorers)} scorers ({', '.join(sorted(scorers)[:3])}); export one",
+    )
+    require(
+        all(c[-1] in ("x", "y", "likelihood") for c in columns),
+        path,
+        f"its coords are {', '.join(sorted({c[-1] for c in columns}))[:60]}, not x, y and likelihood; 3D files of DeepLabCut are not read",
+    )
     require(len(set(columns)) == len(columns), path, "a column is there twice; export the file again")
-    order = np.argsort(index, kind="stable")   # labelled pictures come in any order
-    index,values = [index[i] for i in order],values[order]
+    order = np.argsort(index, kind="stable")  # labelled pictures come in any order
+    index, values = [index[i] for i in order], values[order]
     out = {k: np.full((len(values), len(people), len(parts)), np.nan) for k in ("x", "y", "likelihood")}
-    for j,c in enumerate(columns): out[c[-1]][:, people.index(who(c)), parts.index(c[-2])] = values[:, j]
+    for j, c in enumerate(columns):
+        out[c[-1]][:, people.index(who(c)), parts.index(c[-2])] = values[:, j]
     sure = np.isfinite(out["likelihood"]).any()
-    return file_poses(path, parts, np.stack([out["x"], out["y"]], -1), confidence=out["likelihood"] if sure else None, frames=index, individuals=people, **dict(role="estimated" if sure else "reference", source_software="DeepLabCut")|kw)
+    return file_poses(
+        path,
+        parts,
+        np.stack([out["x"], out["y"]], -1),
+        confidence=out["likelihood"] if sure else None,
+        frames=index,
+        individuals=people,
+        **dict(role="estimated" if sure else "reference", source_software="DeepLabCut") | kw,
+    )
 
 
 def _dlc_frames(path, index):
     "Frame numbers from rows that are called by a number or by a picture's path"
     last = [re.findall(r"\d+", Path(str(i).replace("\\", "/")).stem) for i in index]
-    require(all(last), path, f"row {next((i for i,n in enumerate(last) if not n), 0)} has no frame number")
+    require(all(last), path, f"row {next((i for i, n in enumerate(last) if not n), 0)} has no frame number")
     return [int(n[-1]) for n in last]
 
 
 def read_dlc_csv(
-    path, # CSV file
+    path,  # CSV file
     *,
-    fps=None, # frames a second, which the file does not say
-    **kw, # role
-): # poses in px
+    fps=None,  # frames a second, which the file does not say
+    **kw,  # role
+):  # poses in px
     "Poses of a DeepLabCut table."
     rows = list(csv.reader(io.StringIO(read_text(path))))
     head = {r[0]: r for r in rows[:4] if r}
-    require({"scorer", "bodyparts", "coords"} <= set(head), path, "it does not begin with the lines scorer, bodyparts and coords; is this a file of DeepLabCut?")
-    first = next((j for j,v in enumerate(head["coords"]) if j and v), 0)
+    require(
+        {"scorer", "bodyparts", "coords"} <= set(head),
+        path,
+        "it does not begin with the lines scorer, bodyparts and coords; is this a file of DeepLabCut?",
+    )
+    first = next((j for j, v in enumerate(head["coords"]) if j and v), 0)
     levels = [head[k] for k in ("scorer", "individuals", "bodyparts", "coords") if k in head]
-    require(first and len({len(r) for r in levels}) == 1, path, "the lines of names differ in length; the file is damaged, export it again")
-    body = [(n, r) for n,r in enumerate(rows[len(levels):], len(levels)+1) if r]
-    for n,r in body: require(len(r) == len(levels[0]), path, f"line {n} has {len(r)} fields, the lines of names {len(levels[0])}; the file is cut off, export it again")
-    values = np.array([to_numbers([v or "nan" for v in r[first:]], (-1,), path, f"line {n}") for n,r in body]).reshape(len(body), -1)
-    return _dlc_poses(path, list(zip(*(r[first:] for r in levels))), _dlc_frames(path, ["/".join(r[:first]) for _,r in body]), values, fps=fps, **kw)
+    require(
+        first and len({len(r) for r in levels}) == 1,
+        path,
+        "the lines of names differ in length; the file is damaged, export it again",
+    )
+    body = [(n, r) for n, r in enumerate(rows[len(levels) :], len(levels) + 1) if r]
+    for n, r in body:
+        require(
+            len(r) == len(levels[0]),
+            path,
+            f"line {n} has {len(r)} fields, the lines of names {len(levels[0])}; the file is cut off, export it again",
+        )
+    values = np.array([to_numbers([v or "nan" for v in r[first:]], (-1,), path, f"line {n}") for n, r in body]).reshape(
+        len(body), -1
+    )
+    return _dlc_poses(
+        path,
+        list(zip(*(r[first:] for r in levels))),
+        _dlc_frames(path, ["/".join(r[:first]) for _, r in body]),
+        values,
+        fps=fps,
+        **kw,
+    )
 
 
 def _dlc_table(ds):
     "Names of the header's lines, columns as tuples of these, and values (time, columns), as DeepLabCut has them"
-    parts,people = get_skeleton(ds.attrs["skeleton"]).keypoints,[str(i) for i in ds.individual.values]
+    parts, people = get_skeleton(ds.attrs["skeleton"]).keypoints, [str(i) for i in ds.individual.values]
     several = [] if people == ["id_0"] else [None]
-    columns = [("sports_nb", *(who for _ in several), part, coord) for who in people for part in parts for coord in ("x", "y", "likelihood")]
-    values = np.concatenate([ds.position.transpose("time", "individual", "keypoint", "space").values, ds.confidence.transpose("time", "individual", "keypoint").values[..., None]], -1)
-    return ("scorer", *("individuals" for _ in several), "bodyparts", "coords"),columns,values.reshape(ds.sizes["time"], -1).astype(float)
+    columns = [
+        ("sports_nb", *(who for _ in several), part, coord)
+        for who in people
+        for part in parts
+        for coord in ("x", "y", "likelihood")
+    ]
+    values = np.concatenate(
+        [
+            ds.position.transpose("time", "individual", "keypoint", "space").values,
+            ds.confidence.transpose("time", "individual", "keypoint").values[..., None],
+        ],
+        -1,
+    )
+    return (
+        ("scorer", *("individuals" for _ in several), "bodyparts", "coords"),
+        columns,
+        values.reshape(ds.sizes["time"], -1).astype(float),
+    )
 
 
 def write_dlc_csv(
-    ds:xr.Dataset, # poses in px
-    path, # .csv file
-): # the path
+    ds: xr.Dataset,  # poses in px
+    path,  # .csv file
+):  # the path
     "Poses as a DeepLabCut table."
     require_px(ds, path)
-    names,columns,values = _dlc_table(ds)
+    names, columns, values = _dlc_table(ds)
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\n")
-    for name,level in zip(names, zip(*columns)): out.writerow([name, *level])
-    for i,row in zip(frame_numbers(ds), values): out.writerow([i, *("" if np.isnan(v) else repr(float(v)) for v in row)])
+    for name, level in zip(names, zip(*columns)):
+        out.writerow([name, *level])
+    for i, row in zip(frame_numbers(ds), values):
+        out.writerow([i, *("" if np.isnan(v) else repr(float(v)) for v in row)])
     write_atomic(path, text.getvalue().encode())
     return Path(path)
 
 # %% ../../nbs/11c_data.formats_trackers.ipynb #bac82e1b
 def read_literal(
-    data:bytes, # a pickle
-): # lists, tuples, texts and numbers
+    data: bytes,  # a pickle
+):  # lists, tuples, texts and numbers
     "What a pickle that only builds plain values would build; nothing is run, anything else is refused."
-    stack,marks,memo = [],[],{}
+    stack, marks, memo = [], [], {}
+
     def since():
         at = marks.pop()
         out = stack[at:]
         del stack[at:]
         return out
+
     try:
-        for op,value,_ in pickletools.genops(data):
+        for op, value, _ in pickletools.genops(data):
             name = op.name
-            if name == "STOP": return stack.pop()
-            elif name in ("PROTO", "FRAME"): pass
-            elif name == "MARK": marks.append(len(stack))
-            elif name in ("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "FLOAT", "BINFLOAT", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "STRING", "BINSTRING", "SHORT_BINSTRING"): stack.append(value)
-            elif name in ("NONE", "NEWTRUE", "NEWFALSE"): stack.append(dict(NONE=None, NEWTRUE=True, NEWFALSE=False)[name])
-            elif name in ("EMPTY_LIST", "EMPTY_TUPLE"): stack.append([] if name == "EMPTY_LIST" else ())
-            elif name in ("LIST", "TUPLE"): stack.append((list if name == "LIST" else tuple)(since()))
+            if name == "STOP":
+                return stack.pop()
+            elif name in ("PROTO", "FRAME"):
+                pass
+            elif name == "MARK":
+                marks.append(len(stack))
+            elif name in (
+                "INT",
+                "BININT",
+                "BININT1",
+                "BININT2",
+                "LONG",
+                "LONG1",
+                "FLOAT",
+                "BINFLOAT",
+                "UNICODE",
+                "BINUNICODE",
+                "SHORT_BINUNICODE",
+                "STRING",
+                "BINSTRING",
+                "SHORT_BINSTRING",
+            ):
+                stack.append(value)
+            elif name in ("NONE", "NEWTRUE", "NEWFALSE"):
+                stack.append(dict(NONE=None, NEWTRUE=True, NEWFALSE=False)[name])
+            elif name in ("EMPTY_LIST", "EMPTY_TUPLE"):
+                stack.append([] if name == "EMPTY_LIST" else ())
+            elif name in ("LIST", "TUPLE"):
+                stack.append((list if name == "LIST" else tuple)(since()))
             elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
                 n = int(name[-1])
                 stack[-n:] = [tuple(stack[-n:])]
-            elif name == "APPEND": last = stack.pop(); stack[-1].append(last)
-            elif name == "APPENDS": last = since(); stack[-1].extend(last)
-            elif name in ("PUT", "BINPUT", "LONG_BINPUT"): memo[value] = stack[-1]
-            elif name == "MEMOIZE": memo[len(memo)] = stack[-1]
-            elif name in ("GET", "BINGET", "LONG_BINGET"): stack.append(memo[value])
-            else: raise ValueError(f"it holds the instruction {name}, which plain values do not need")
-    except (IndexError, KeyError, AttributeError, TypeError, UnicodeError) as error: raise ValueError(f"it is damaged ({type(error).__name__})") from None
+            elif name == "APPEND":
+                last = stack.pop()
+                stack[-1].append(last)
+            elif name == "APPENDS":
+                last = since()
+                stack[-1].extend(last)
+            elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
+                memo[value] = stack[-1]
+            elif name == "MEMOIZE":
+                memo[len(memo)] = stack[-1]
+            elif name in ("GET", "BINGET", "LONG_BINGET"):
+                stack.append(memo[value])
+            else:
+                raise ValueError(f"it holds the instruction {name}, which plain values do not need")
+    except (IndexError, KeyError, AttributeError, TypeError, UnicodeError) as error:
+        raise ValueError(f"it is damaged ({type(error).__name__})") from None
     raise ValueError("it has no end")
 
 
 @contextmanager
 def open_h5(
-    path, # HDF5 file
-): # yields the open file
+    path,  # HDF5 file
+):  # yields the open file
     "An HDF5 file; whatever h5py stumbles over is said as one kind of error."
     require(Path(path).is_file(), path, "there is no such file; is the name right?")
     try:
-        with h5py.File(path) as file: yield file
-    except FormatError: raise
-    except Exception as error: raise FormatError(f"{path}: this is no whole HDF5 file ({type(error).__name__}: {str(error)[:60]}); copy it again") from None   # h5py raises a dozen kinds
+        with h5py.File(path) as file:
+            yield file
+    except FormatError:
+        raise
+    except Exception as error:
+        raise FormatError(
+            f"{path}: this is no whole HDF5 file ({type(error).__name__}: {str(error)[:60]}); copy it again"
+        ) from None  # h5py raises a dozen kinds
 
 
 def _array(path, group, name, ndim):
     "A data set of a file, after a look at its size"
     d = group.get(name)
-    require(isinstance(d, h5py.Dataset) and d.ndim == ndim, path, f"there is no {name!r} with {ndim} dimensions in it; is this the right kind of file?")
+    require(
+        isinstance(d, h5py.Dataset) and d.ndim == ndim,
+        path,
+        f"there is no {name!r} with {ndim} dimensions in it; is this the right kind of file?",
+    )
     require(d.size <= MAX_VALUES, path, f"{name!r} has {d.size:,} values, too many; cut the file into pieces")
     return d[()]
 
 
-def _texts(values): return [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in np.asarray(values).ravel().tolist()]
+def _texts(values):
+    return [
+        v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in np.asarray(values).ravel().tolist()
+    ]
 
 
 def read_dlc_h5(
-    path, # HDF5 file
+    path,  # HDF5 file
     *,
-    fps=None, # frames a second, which the file does not say
-    **kw, # role
-): # poses in px
+    fps=None,  # frames a second, which the file does not say
+    **kw,  # role
+):  # poses in px
     "Poses of a DeepLabCut table in HDF5."
     with open_h5(path) as file:
         tables = [g for g in file.values() if isinstance(g, h5py.Group) and "pandas_type" in g.attrs]
-        require(len(tables) == 1, path, f"it holds {len(tables)} tables of pandas, not one; is this a file of DeepLabCut?")
-        table, = tables
+        require(
+            len(tables) == 1, path, f"it holds {len(tables)} tables of pandas, not one; is this a file of DeepLabCut?"
+        )
+        (table,) = tables
         try:
             if "table" in table:
                 rows = _array(path, table, "table", 1)
-                (_,columns), = read_literal(bytes(table.attrs["non_index_axes"]))
+                ((_, columns),) = read_literal(bytes(table.attrs["non_index_axes"]))
                 blocks = [n for n in rows.dtype.names if n.startswith("values_block_")]
                 require(len(blocks) == 1, path, "its columns are of several types; DeepLabCut's are numbers")
-                index,values = _texts(rows["index"]),rows[blocks[0]]
+                index, values = _texts(rows["index"]), rows[blocks[0]]
             else:
-                levels = [_texts(_array(path, table, f"axis0_level{i}", 1)) for i in range(int(table.attrs["axis0_nlevels"]))]
-                columns = list(zip(*([level[j] for j in _array(path, table, f"axis0_label{i}", 1)] for i,level in enumerate(levels))))
-                if "axis1_nlevels" in table.attrs:   # of labels: folder, video and picture
-                    levels = [_texts(_array(path, table, f"axis1_level{i}", 1)) for i in range(int(table.attrs["axis1_nlevels"]))]
-                    index = ["/".join(row) for row in zip(*([level[j] for j in _array(path, table, f"axis1_label{i}", 1)] for i,level in enumerate(levels)))]
-                else: index = _texts(_array(path, table, "axis1", 1))
+                levels = [
+                    _texts(_array(path, table, f"axis0_level{i}", 1)) for i in range(int(table.attrs["axis0_nlevels"]))
+                ]
+                columns = list(
+                    zip(
+                        *(
+                            [level[j] for j in _array(path, table, f"axis0_label{i}", 1)]
+                            for i, level in enumerate(levels)
+                        )
+                    )
+                )
+                if "axis1_nlevels" in table.attrs:  # of labels: folder, video and picture
+                    levels = [
+                        _texts(_array(path, table, f"axis1_level{i}", 1))
+                        for i in range(int(table.attrs["axis1_nlevels"]))
+                    ]
+                    index = [
+                        "/".join(row)
+                        for row in zip(
+                            *(
+                                [level[j] for j in _array(path, table, f"axis1_label{i}", 1)]
+                                for i, level in enumerate(levels)
+                            )
+                        )
+                    ]
+                else:
+                    index = _texts(_array(path, table, "axis1", 1))
                 values = _array(path, table, "block0_values", 2)
             columns = [tuple(map(str, c)) for c in columns]
         except (KeyError, ValueError, TypeError, IndexError) as error:
-            if isinstance(error, FormatError): raise
-            raise FormatError(f"{path}: its table cannot be read: {error}; export it again, or give the CSV file beside it") from None
-    return _dlc_poses(path, columns, _dlc_frames(path, index), to_numbers(values, (len(index), len(columns)), path, "the table"), fps=fps, **kw)
+            if isinstance(error, FormatError):
+                raise
+            raise FormatError(
+                f"{path}: its table cannot be read: {error}; export it again, or give the CSV file beside it"
+            ) from None
+    return _dlc_poses(
+        path,
+        columns,
+        _dlc_frames(path, index),
+        to_numbers(values, (len(index), len(columns)), path, "the table"),
+        fps=fps,
+        **kw,
+    )
 
 
 def write_dlc_h5(
-    ds:xr.Dataset, # poses in px
-    path, # .h5 file
-): # the path
+    ds: xr.Dataset,  # poses in px
+    path,  # .h5 file
+):  # the path
     "Poses as a DeepLabCut table in HDF5, as pandas' `fixed` form has it; `pandas.read_hdf` and DeepLabCut open it."
     require_px(ds, path)
-    names,columns,values = _dlc_table(ds)
-    text = lambda s: np.array(s.encode(), h5py.string_dtype("utf-8", max(len(s), 1)))   # as PyTables, which pandas opens it with, marks texts
+    names, columns, values = _dlc_table(ds)
+    text = lambda s: np.array(
+        s.encode(), h5py.string_dtype("utf-8", max(len(s), 1))
+    )  # as PyTables, which pandas opens it with, marks texts
     with appearing(path) as temporary, h5py.File(temporary, "w") as file:
         table = file.create_group("df_with_missing")
-        table.attrs.update(CLASS=text("GROUP"), VERSION=text("1.0"), TITLE=text(""), encoding=text("UTF-8"), errors=text("strict"), pandas_type=text("frame"), ndim=2, nblocks=1, axis0_variety=text("multi"), axis1_variety=text("regular"), block0_items_variety=text("multi"), axis0_nlevels=len(names), block0_items_nlevels=len(names))
+        table.attrs.update(
+            CLASS=text("GROUP"),
+            VERSION=text("1.0"),
+            TITLE=text(""),
+            encoding=text("UTF-8"),
+            errors=text("strict"),
+            pandas_type=text("frame"),
+            ndim=2,
+            nblocks=1,
+            axis0_variety=text("multi"),
+            axis1_variety=text("regular"),
+            block0_items_variety=text("multi"),
+            axis0_nlevels=len(names),
+            block0_items_nlevels=len(names),
+        )
+
         def array(place, data, **attrs):
             table[place] = data
-            table[place].attrs.update(CLASS=text("ARRAY"), FLAVOR=text("numpy"), VERSION=text("2.4"), TITLE=text(""), transposed=np.uint8(1), **attrs)
+            table[place].attrs.update(
+                CLASS=text("ARRAY"),
+                FLAVOR=text("numpy"),
+                VERSION=text("2.4"),
+                TITLE=text(""),
+                transposed=np.uint8(1),
+                **attrs,
+            )
+
         for axis in ("axis0", "block0_items"):
-            for i,(name,level) in enumerate(zip(names, zip(*columns))):
+            for i, (name, level) in enumerate(zip(names, zip(*columns))):
                 words = sorted(set(level))
-                array(f"{axis}_level{i}", np.array([w.encode() for w in words]), kind=text("string"), name=text(name), nan_rep=text("nan"), **{f"{axis}_name{name}": text(name)})
+                array(
+                    f"{axis}_level{i}",
+                    np.array([w.encode() for w in words]),
+                    kind=text("string"),
+                    name=text(name),
+                    nan_rep=text("nan"),
+                    **{f"{axis}_name{name}": text(name)},
+                )
                 array(f"{axis}_label{i}", np.array([words.index(w) for w in level], np.int64))
-        array("axis1", frame_numbers(ds), kind=text("integer"), name=text("N."))   # N. is how pandas says that the index has no name
+        array(
+            "axis1", frame_numbers(ds), kind=text("integer"), name=text("N.")
+        )  # N. is how pandas says that the index has no name
         array("block0_values", values)
     return Path(path)
 
 # %% ../../nbs/11c_data.formats_trackers.ipynb #64de5c9b
 def read_sleap(
-    path, # analysis file, HDF5
+    path,  # analysis file, HDF5
     *,
-    fps=None, # frames a second, which the file does not say
-    role="estimated", # what the joints are
-): # poses in px
+    fps=None,  # frames a second, which the file does not say
+    role="estimated",  # what the joints are
+):  # poses in px
     "Poses of a SLEAP analysis file."
     with open_h5(path) as file:
-        tracks,nodes = to_numbers(_array(path, file, "tracks", 4), (-1, 2, -1, -1), path, "'tracks'"),_texts(_array(path, file, "node_names", 1))
-        require(tracks.shape[2] == len(nodes), path, f"'tracks' has {tracks.shape[2]} nodes, 'node_names' {len(nodes)}; export the file again")
+        tracks, nodes = (
+            to_numbers(_array(path, file, "tracks", 4), (-1, 2, -1, -1), path, "'tracks'"),
+            _texts(_array(path, file, "node_names", 1)),
+        )
+        require(
+            tracks.shape[2] == len(nodes),
+            path,
+            f"'tracks' has {tracks.shape[2]} nodes, 'node_names' {len(nodes)}; export the file again",
+        )
         names = _texts(_array(path, file, "track_names", 1)) if "track_names" in file else []
-        score = to_numbers(_array(path, file, "point_scores", 3), (len(tracks), *tracks.shape[2:]), path, "'point_scores'") if "point_scores" in file else None
+        score = (
+            to_numbers(_array(path, file, "point_scores", 3), (len(tracks), *tracks.shape[2:]), path, "'point_scores'")
+            if "point_scores" in file
+            else None
+        )
         edges = _array(path, file, "edge_inds", 2).tolist() if "edge_inds" in file and file["edge_inds"].size else None
-    require(edges is None or all(0 <= v < len(nodes) for e in edges for v in e), path, "'edge_inds' joins nodes that are not there; export the file again")
-    require(len(names) in (0, len(tracks)), path, f"'tracks' has {len(tracks)} tracks, 'track_names' {len(names)}; export the file again")
+    require(
+        edges is None or all(0 <= v < len(nodes) for e in edges for v in e),
+        path,
+        "'edge_inds' joins nodes that are not there; export the file again",
+    )
+    require(
+        len(names) in (0, len(tracks)),
+        path,
+        f"'tracks' has {len(tracks)} tracks, 'track_names' {len(names)}; export the file again",
+    )
     confidence = None if score is None else np.clip(score, 0, 1).transpose(2, 0, 1)
-    return file_poses(path, nodes, tracks.transpose(3, 0, 2, 1), confidence=confidence, edges=edges, fps=fps, individuals=names or None, role=role, source_software="SLEAP")
+    return file_poses(
+        path,
+        nodes,
+        tracks.transpose(3, 0, 2, 1),
+        confidence=confidence,
+        edges=edges,
+        fps=fps,
+        individuals=names or None,
+        role=role,
+        source_software="SLEAP",
+    )
 
 
 def write_sleap(
-    ds:xr.Dataset, # poses in px
-    path, # .h5 file
-): # the path
+    ds: xr.Dataset,  # poses in px
+    path,  # .h5 file
+):  # the path
     "Poses as a SLEAP analysis file."
     require_px(ds, path)
     s = get_skeleton(ds.attrs["skeleton"])
-    numbers = frame_numbers(ds)   # the format holds every frame from 0 on
-    if len(numbers) and numbers[-1] != len(numbers)-1: ds = ds.assign_coords(time=numbers).reindex(time=np.arange(numbers[-1]+1))
-    tracks,names = ds.position.transpose("individual", "space", "keypoint", "time").values.astype(float),np.array([k.encode() for k in s.keypoints])
+    numbers = frame_numbers(ds)  # the format holds every frame from 0 on
+    if len(numbers) and numbers[-1] != len(numbers) - 1:
+        ds = ds.assign_coords(time=numbers).reindex(time=np.arange(numbers[-1] + 1))
+    tracks, names = (
+        ds.position.transpose("individual", "space", "keypoint", "time").values.astype(float),
+        np.array([k.encode() for k in s.keypoints]),
+    )
     seen = np.isfinite(tracks).all(1)
     with appearing(path) as temporary, h5py.File(temporary, "w") as file:
-        for name,data in dict(tracks=tracks, node_names=names, track_names=np.array([str(i).encode() for i in ds.individual.values]), edge_inds=np.array(s.edges, np.int64).reshape(-1, 2), edge_names=names[np.array(s.edges, np.int64).reshape(-1, 2)],
-            point_scores=ds.confidence.transpose("individual", "keypoint", "time").values.astype(float), instance_scores=np.where(seen.any(1), 1., np.nan), tracking_scores=np.where(seen.any(1), 1., np.nan), track_occupancy=seen.any(1).T.astype(np.uint8)).items(): file[name] = data
-        for name,data in dict(labels_path="", video_path=ds.attrs["source_file"], video_ind=0, provenance='{"software": "sports_nb"}').items(): file[name] = data
+        for name, data in dict(
+            tracks=tracks,
+            node_names=names,
+            track_names=np.array([str(i).encode() for i in ds.individual.values]),
+            edge_inds=np.array(s.edges, np.int64).reshape(-1, 2),
+            edge_names=names[np.array(s.edges, np.int64).reshape(-1, 2)],
+            point_scores=ds.confidence.transpose("individual", "keypoint", "time").values.astype(float),
+            instance_scores=np.where(seen.any(1), 1.0, np.nan),
+            tracking_scores=np.where(seen.any(1), 1.0, np.nan),
+            track_occupancy=seen.any(1).T.astype(np.uint8),
+        ).items():
+            file[name] = data
+        for name, data in dict(
+            labels_path="", video_path=ds.attrs["source_file"], video_ind=0, provenance='{"software": "sports_nb"}'
+        ).items():
+            file[name] = data
     return Path(path)

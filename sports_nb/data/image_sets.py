@@ -7,87 +7,116 @@ __all__ = ['SURE_LABEL', 'CROP_MARGIN', 'SEEN_MARGIN', 'BLOCK', 'WINDOW', 'FILM_
            'read_film']
 
 # %% ../../nbs/13e_data.image_sets.ipynb #0fdbebbb
-import hashlib,os,zipfile
+import hashlib
+import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from .clips import KeptClips
-from .datasets import DataError,Reader,data_folder,load_arrays,read_clips,zipped_picture
-from .sample import apply_affine,crop,invert_affine,make_sample
+from .datasets import DataError, Reader, data_folder, load_arrays, read_clips, zipped_picture
+from .sample import apply_affine, crop, invert_affine, make_sample
 from .synthetic import cache_folder
 from .video import Clip
 
 # %% ../../nbs/13e_data.image_sets.ipynb #02c709f5
-SURE_LABEL = .25 # confidence times agreement from which a teacher's joint is believed
-CROP_MARGIN,SEEN_MARGIN = 1.3,1.15 # side of the kept crop, and of what a network sees of it, over the person's box
-BLOCK = 50 # pictures whose numbers are neighbours stay together
+SURE_LABEL = 0.25  # confidence times agreement from which a teacher's joint is believed
+CROP_MARGIN, SEEN_MARGIN = 1.3, 1.15  # side of the kept crop, and of what a network sees of it, over the person's box
+BLOCK = 50  # pictures whose numbers are neighbours stay together
 
 
 class People(Reader):
     "Person crops with a teacher's joints, each a sample with t = 1."
+
     skeleton = "body13"
 
     def __init__(self, folder):
-        self.zip_path,self._zip = Path(folder)/"people.zip",(None, None)
+        self.zip_path, self._zip = Path(folder) / "people.zip", (None, None)
         keys = ("name", "joints", "confidence", "agreement", "rect", "set", "picture", "ball", "free")
-        rows = load_arrays(Path(folder)/"people.npz", keys)
+        rows = load_arrays(Path(folder) / "people.npz", keys)
         n = len(rows["name"])
-        if any(len(rows[key]) != n for key in keys) or rows["joints"].shape != (n, 13, 2): raise DataError(f"{folder}: {n} names, but joints {rows['joints'].shape}; copy the set again")
+        if any(len(rows[key]) != n for key in keys) or rows["joints"].shape != (n, 13, 2):
+            raise DataError(f"{folder}: {n} names, but joints {rows['joints'].shape}; copy the set again")
         try:
-            with zipfile.ZipFile(self.zip_path) as archive: gone = set(rows["name"].tolist()) - set(archive.namelist())
-        except (OSError, zipfile.BadZipFile): raise DataError(f"{self.zip_path} is not a whole zip file; copy the set again") from None
-        if gone: raise DataError(f"{self.zip_path} lacks {len(gone)} pictures, the first is {min(gone)}; copy the set again")
+            with zipfile.ZipFile(self.zip_path) as archive:
+                gone = set(rows["name"].tolist()) - set(archive.namelist())
+        except (OSError, zipfile.BadZipFile):
+            raise DataError(f"{self.zip_path} is not a whole zip file; copy the set again") from None
+        if gone:
+            raise DataError(f"{self.zip_path} lacks {len(gone)} pictures, the first is {min(gone)}; copy the set again")
         self.rows = rows
-        self.belief = rows["confidence"].astype(np.float32)*rows["agreement"]
-        low,high = rows["rect"][:, None, :2],rows["rect"][:, None, 2:]
-        inside = ((rows["joints"] >= low)&(rows["joints"] <= high)).all(-1)
-        self.visible = np.isfinite(rows["joints"]).all(-1)&inside&(self.belief >= SURE_LABEL)
-        held_out = rows["picture"]//BLOCK%10 == 9
+        self.belief = rows["confidence"].astype(np.float32) * rows["agreement"]
+        low, high = rows["rect"][:, None, :2], rows["rect"][:, None, 2:]
+        inside = ((rows["joints"] >= low) & (rows["joints"] <= high)).all(-1)
+        self.visible = np.isfinite(rows["joints"]).all(-1) & inside & (self.belief >= SURE_LABEL)
+        held_out = rows["picture"] // BLOCK % 10 == 9
         self.labelled = self.visible.any(1)
         if not self.labelled.any():
-            raise DataError(f"{folder}: no joint of any picture is believed (confidence times agreement at least {SURE_LABEL}); copy the set again")
-        super().__init__("people", dict(train=np.flatnonzero(self.labelled&~held_out), val=np.flatnonzero(self.labelled&held_out), free=np.flatnonzero(self.labelled&~held_out&rows["free"])))
+            raise DataError(
+                f"{folder}: no joint of any picture is believed (confidence times agreement at least {SURE_LABEL}); copy the set again"
+            )
+        super().__init__(
+            "people",
+            dict(
+                train=np.flatnonzero(self.labelled & ~held_out),
+                val=np.flatnonzero(self.labelled & held_out),
+                free=np.flatnonzero(self.labelled & ~held_out & rows["free"]),
+            ),
+        )
 
-    def __len__(self): return len(self.rows["name"])
+    def __len__(self):
+        return len(self.rows["name"])
 
     def read(self, i):
         # a zip handle must not be shared with a worker process: each has its own
-        if self._zip[0] != os.getpid(): self._zip = os.getpid(),zipfile.ZipFile(self.zip_path)
+        if self._zip[0] != os.getpid():
+            self._zip = os.getpid(), zipfile.ZipFile(self.zip_path)
         name = str(self.rows["name"][i])
         image = zipped_picture(self._zip[1], name)
-        sample = make_sample(image[None], self.rows["joints"][i][None]-.5, self.visible[i][None], skeleton=self.skeleton, source=self.name)
+        sample = make_sample(
+            image[None],
+            self.rows["joints"][i][None] - 0.5,
+            self.visible[i][None],
+            skeleton=self.skeleton,
+            source=self.name,
+        )
         # the teacher says where joints are, never that one is hidden
-        return sample|dict(labelled=np.zeros(1, bool), room=CROP_MARGIN/SEEN_MARGIN)
+        return sample | dict(labelled=np.zeros(1, bool), room=CROP_MARGIN / SEEN_MARGIN)
 
-    def __getstate__(self): return {**self.__dict__, "_zip": (None, None)}
+    def __getstate__(self):
+        return {**self.__dict__, "_zip": (None, None)}
 
 
 def read_people(
-    root=None, # the folder that holds `people`, or `people` itself; None reads SPORTS_NB_DATA
-)->People: # samples; splits train, val (a tenth, by picture) and free (rows of train from pictures in the public domain)
+    root=None,  # the folder that holds `people`, or `people` itself; None reads SPORTS_NB_DATA
+) -> (
+    People
+):  # samples; splits train, val (a tenth, by picture) and free (rows of train from pictures in the public domain)
     "Person crops of sports pictures with a teacher's joints."
     return People(data_folder("people", ["people.zip", "people.npz"], root))
 
 # %% ../../nbs/13e_data.image_sets.ipynb #d668f5bf
-WINDOW = 35 # frames in the longest window
-FILM_ROOM = 1.25 # how much wider than a network's view the kept crops are
+WINDOW = 35  # frames in the longest window
+FILM_ROOM = 1.25  # how much wider than a network's view the kept crops are
 
 
 def _smooth(x, n=9):
     "Mean of n neighbours; the ends repeat"
-    return np.stack([np.convolve(np.pad(column, n//2, "edge"), np.ones(n)/n, "valid") for column in x.T], -1)
+    return np.stack([np.convolve(np.pad(column, n // 2, "edge"), np.ones(n) / n, "valid") for column in x.T], -1)
 
 
 def window_rows(
-    root=None, # the folder that holds `clip_labels` and `basketball_clips`; None reads SPORTS_NB_DATA
-)->list: # a dict for each window: path, source, action, part, frame (t,), time (t,) s, joints (t, 13, 2) px, visible (t, 13), box (t, 4) px
+    root=None,  # the folder that holds `clip_labels` and `basketball_clips`; None reads SPORTS_NB_DATA
+) -> list:  # a dict for each window: path, source, action, part, frame (t,), time (t,) s, joints (t, 13, 2) px, visible (t, 13), box (t, 4) px
     "What the teacher said of each window of film."
     folder = data_folder("clip_labels", ["clip_labels.npz"], root)
     keys = ("clip", "window", "frame", "fps", "joints", "confidence", "agreement", "box")
-    labels,clips = load_arrays(folder/"clip_labels.npz", keys),read_clips(root)
-    if any(len(labels[key]) != len(labels["window"]) for key in keys) or labels["joints"].shape[1:] != (13, 2): raise DataError(f"{folder}: arrays of unequal length; copy the set again")
-    if not (labels["box"][:, 2:] > labels["box"][:, :2]).all(): raise DataError(f"{folder}: a box is empty or no number; copy the set again")
+    labels, clips = load_arrays(folder / "clip_labels.npz", keys), read_clips(root)
+    if any(len(labels[key]) != len(labels["window"]) for key in keys) or labels["joints"].shape[1:] != (13, 2):
+        raise DataError(f"{folder}: arrays of unequal length; copy the set again")
+    if not (labels["box"][:, 2:] > labels["box"][:, :2]).all():
+        raise DataError(f"{folder}: a box is empty or no number; copy the set again")
     home = data_folder("basketball_clips", ["index.csv"], root)
     table = {Path(row.path).relative_to(home).as_posix(): row for row in clips.table.itertuples()}
     held = set(zip(*(clips.table.loc[clips.table["part"].isin(["val", "test"]), c] for c in ("source", "group"))))
@@ -95,45 +124,76 @@ def window_rows(
     for number in np.unique(labels["window"]):
         own = {key: labels[key][labels["window"] == number] for key in keys}
         name = str(own["clip"][0])
-        if name not in table: raise DataError(f"{folder} speaks of {name}, which basketball_clips does not hold; copy both sets again")
+        if name not in table:
+            raise DataError(f"{folder} speaks of {name}, which basketball_clips does not hold; copy both sets again")
         clip = table[name]
         part = clip.part or ("" if (clip.source, clip.group) in held else "train")
-        belief = own["confidence"].astype(np.float32)*own["agreement"]
-        rows.append(dict(path=clip.path, source=clip.source, action=int(clip.action), part=part, frame=own["frame"].astype(int), time=(own["frame"]-own["frame"][0])/own["fps"],
-            joints=own["joints"]-.5, visible=np.isfinite(own["joints"]).all(-1)&(belief >= SURE_LABEL), box=own["box"]))
+        belief = own["confidence"].astype(np.float32) * own["agreement"]
+        rows.append(
+            dict(
+                path=clip.path,
+                source=clip.source,
+                action=int(clip.action),
+                part=part,
+                frame=own["frame"].astype(int),
+                time=(own["frame"] - own["frame"][0]) / own["fps"],
+                joints=own["joints"] - 0.5,
+                visible=np.isfinite(own["joints"]).all(-1) & (belief >= SURE_LABEL),
+                box=own["box"],
+            )
+        )
     if not any(row["visible"].any() for row in rows):
-        raise DataError(f"{folder}: no joint of any window is believed (confidence times agreement at least {SURE_LABEL}); copy the set again")
+        raise DataError(
+            f"{folder}: no joint of any window is believed (confidence times agreement at least {SURE_LABEL}); copy the set again"
+        )
     return rows
 
 
 def _film_sample(row, size):
     "One window as a sample, padded to `WINDOW` frames"
-    frame,n = row["frame"],len(row["frame"])
-    if n > WINDOW: raise DataError(f"a window of {row['path']} has {n} frames; {WINDOW} are the most")
+    frame, n = row["frame"], len(row["frame"])
+    if n > WINDOW:
+        raise DataError(f"a window of {row['path']} has {n} frames; {WINDOW} are the most")
     wanted = set(frame.tolist())
-    pictures = {i: picture for i,picture in Clip(row["path"]).frames(frame.min(), frame.max()+1) if i in wanted}
-    if lacking := wanted-set(pictures):
+    pictures = {i: picture for i, picture in Clip(row["path"]).frames(frame.min(), frame.max() + 1) if i in wanted}
+    if lacking := wanted - set(pictures):
         raise DataError(f"{row['path']} has no frame {min(lacking)}, where its labels are; copy both sets again")
-    centre,extent = _smooth((row["box"][:, :2]+row["box"][:, 2:])/2),(row["box"][:, 2:]-row["box"][:, :2]).max(1)
-    side = max(np.percentile(extent, 80), 8)*SEEN_MARGIN*FILM_ROOM
-    crops,affines = zip(*(crop(pictures[i], np.r_[c-side/2, c+side/2], size) for i,c in zip(frame, centre)))
-    h,w = pictures[frame[0]].shape[:2]
-    inside = ((row["joints"] >= -.5)&(row["joints"] <= np.array([w, h])-.5)).all(-1)
-    pad = np.r_[np.arange(n), np.full(WINDOW-n, n-1)]
-    local = np.stack([apply_affine(invert_affine(a), p) for a,p in zip(affines, row["joints"])])
-    sample = make_sample(np.stack(crops)[pad], local[pad], (row["visible"]&inside)[pad], frame_mask=np.arange(WINDOW) < n, time=row["time"][pad], action=row["action"], source="film")
-    return sample|dict(affine=np.stack(affines)[pad], labelled=np.zeros(WINDOW, bool), room=FILM_ROOM)
+    centre, extent = (
+        _smooth((row["box"][:, :2] + row["box"][:, 2:]) / 2),
+        (row["box"][:, 2:] - row["box"][:, :2]).max(1),
+    )
+    side = max(np.percentile(extent, 80), 8) * SEEN_MARGIN * FILM_ROOM
+    crops, affines = zip(*(crop(pictures[i], np.r_[c - side / 2, c + side / 2], size) for i, c in zip(frame, centre)))
+    h, w = pictures[frame[0]].shape[:2]
+    inside = ((row["joints"] >= -0.5) & (row["joints"] <= np.array([w, h]) - 0.5)).all(-1)
+    pad = np.r_[np.arange(n), np.full(WINDOW - n, n - 1)]
+    local = np.stack([apply_affine(invert_affine(a), p) for a, p in zip(affines, row["joints"])])
+    sample = make_sample(
+        np.stack(crops)[pad],
+        local[pad],
+        (row["visible"] & inside)[pad],
+        frame_mask=np.arange(WINDOW) < n,
+        time=row["time"][pad],
+        action=row["action"],
+        source="film",
+    )
+    return sample | dict(affine=np.stack(affines)[pad], labelled=np.zeros(WINDOW, bool), room=FILM_ROOM)
 
 
 def read_film(
-    part:str="train", # "train" or "val" (other films, groups and blocks of numbers)
+    part: str = "train",  # "train" or "val" (other films, groups and blocks of numbers)
     *,
-    root=None, # as in `window_rows`
-    size:int=128, # side of the kept crops, px
-    kept=None, # folder where they are kept; None: the package's cache
-)->KeptClips: # samples of 35 frames, the last ones padding
+    root=None,  # as in `window_rows`
+    size: int = 128,  # side of the kept crops, px
+    kept=None,  # folder where they are kept; None: the package's cache
+) -> KeptClips:  # samples of 35 frames, the last ones padding
     "Windows of real basketball film with a teacher's joints, decoded once and kept."
     rows = [row for row in window_rows(root) if row["part"] == part]
-    if not rows: raise DataError(f"the film has no part {part!r}; parts are train and val")
-    key = hashlib.sha256(b"".join(row["joints"].tobytes()+row["box"].tobytes() for row in rows)).hexdigest()[:12]
-    return KeptClips(Path(kept or cache_folder()/"clips")/f"film-{part}-{key}-{size}", lambda: (_film_sample(row, size) for row in rows), len(rows))
+    if not rows:
+        raise DataError(f"the film has no part {part!r}; parts are train and val")
+    key = hashlib.sha256(b"".join(row["joints"].tobytes() + row["box"].tobytes() for row in rows)).hexdigest()[:12]
+    return KeptClips(
+        Path(kept or cache_folder() / "clips") / f"film-{part}-{key}-{size}",
+        lambda: (_film_sample(row, size) for row in rows),
+        len(rows),
+    )

@@ -16,9 +16,28 @@ from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
 from scipy.optimize import brentq
 
 # %% ../../nbs/12a_data.motion.ipynb #e9a17f9a
-RIG = ("pelvis", "neck", "head", "nose", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
-       "left_wrist", "right_wrist", "left_hand", "right_hand", "left_hip", "right_hip", "left_knee",
-       "right_knee", "left_ankle", "right_ankle", "left_toe", "right_toe")
+RIG = (
+    "pelvis",
+    "neck",
+    "head",
+    "nose",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hand",
+    "right_hand",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+    "left_toe",
+    "right_toe",
+)
 RIG_TO_BODY13 = (2, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17)
 GRAVITY, BALL_RADIUS, RIM_HEIGHT, RIM_RADIUS = 9.81, 0.12, 3.05, 0.23
 SIDE = np.array([1.0, -1.0])  # the left side lies at positive y
@@ -27,6 +46,7 @@ SIDE = np.array([1.0, -1.0])  # the left side lies at positive y
 @dataclass(frozen=True)
 class Athlete:
     "A body and its habits; lengths are shares of `height`, after Winter's anthropometric table"
+
     height: float  # standing height, metres
     girth: float  # thickness of limbs and trunk, 1 = average
     right: bool  # right-handed
@@ -46,180 +66,221 @@ class Athlete:
 
 
 def make_athlete(
-    performer:int,  # number of the performer; the same number is always the same person
-)->Athlete:
+    performer: int,  # number of the performer; the same number is always the same person
+) -> Athlete:
     "Draw the body and the habits of one performer"
     rng = np.random.default_rng([7001, performer])
     long = rng.normal(1, 0.025, 2)
-    return Athlete(rng.uniform(1.76, 2.10), rng.uniform(0.86, 1.22), rng.random() < 0.8, rng.uniform(0.85, 1.2),
-                   rng.uniform(0.12, 0.5), rng.uniform(0.16, 0.26), rng.uniform(0.09, 0.15), rng.uniform(0.1, 0.3),
-                   *(float(x) for x in (0.245*long[0], 0.246*long[0], 0.178*long[1], 0.148*long[1])), shoulders=0.112*rng.uniform(0.93, 1.1))
+    return Athlete(
+        rng.uniform(1.76, 2.10),
+        rng.uniform(0.86, 1.22),
+        rng.random() < 0.8,
+        rng.uniform(0.85, 1.2),
+        rng.uniform(0.12, 0.5),
+        rng.uniform(0.16, 0.26),
+        rng.uniform(0.09, 0.15),
+        rng.uniform(0.1, 0.3),
+        *(float(x) for x in (0.245 * long[0], 0.246 * long[0], 0.178 * long[1], 0.148 * long[1])),
+        shoulders=0.112 * rng.uniform(0.93, 1.1),
+    )
 
 # %% ../../nbs/12a_data.motion.ipynb #869031f8
 def unit(
-    v:np.ndarray,  # vectors, last axis is space
-)->np.ndarray:
+    v: np.ndarray,  # vectors, last axis is space
+) -> np.ndarray:
     "Vectors of length one"
     return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9)
 
 
 def two_bones(
-    root:np.ndarray,  # (..., 3) m
-    target:np.ndarray,  # (..., 3) m
-    first:float,  # length of the bone at the root, m
-    second:float,  # length of the bone at the target, m
-    pole:np.ndarray,  # (..., 3) direction in which the middle joint points
-)->tuple[np.ndarray, np.ndarray]: # middle joint and end, m
+    root: np.ndarray,  # (..., 3) m
+    target: np.ndarray,  # (..., 3) m
+    first: float,  # length of the bone at the root, m
+    second: float,  # length of the bone at the target, m
+    pole: np.ndarray,  # (..., 3) direction in which the middle joint points
+) -> tuple[np.ndarray, np.ndarray]:  # middle joint and end, m
     "Inverse kinematics of two bones by the law of cosines"
     line = unit(target - root)
-    reach = np.clip(np.linalg.norm(target - root, axis=-1, keepdims=True), abs(first - second) + 0.02, 0.997*(first + second))
-    along = (first**2 - second**2 + reach**2) / (2*reach)
-    out = unit(pole - (pole*line).sum(-1, keepdims=True)*line)
-    return root + line*along + out*np.sqrt(np.maximum(first**2 - along**2, 0)), root + line*reach
+    reach = np.clip(
+        np.linalg.norm(target - root, axis=-1, keepdims=True), abs(first - second) + 0.02, 0.997 * (first + second)
+    )
+    along = (first**2 - second**2 + reach**2) / (2 * reach)
+    out = unit(pole - (pole * line).sum(-1, keepdims=True) * line)
+    return root + line * along + out * np.sqrt(np.maximum(first**2 - along**2, 0)), root + line * reach
 
 # %% ../../nbs/12a_data.motion.ipynb #f54c5a45
 def turn(
-    angles:np.ndarray,  # (..., 3) yaw, pitch, roll in radians
-)->np.ndarray: # (..., 3, 3)
+    angles: np.ndarray,  # (..., 3) yaw, pitch, roll in radians
+) -> np.ndarray:  # (..., 3, 3)
     "Rotation matrices from yaw, pitch and roll: first roll about x, then pitch about y, then yaw about z"
     a, b, c, sa, sb, sc = (f(angles[..., i]) for f in (np.cos, np.sin) for i in range(3))
-    return np.stack([a*b, a*sb*sc - sa*c, a*sb*c + sa*sc,
-                     sa*b, sa*sb*sc + a*c, sa*sb*c - a*sc,
-                     -sb, b*sc, b*c], -1).reshape(angles.shape[:-1] + (3, 3))
+    return np.stack(
+        [
+            a * b,
+            a * sb * sc - sa * c,
+            a * sb * c + sa * sc,
+            sa * b,
+            sa * sb * sc + a * c,
+            sa * sb * c - a * sc,
+            -sb,
+            b * sc,
+            b * c,
+        ],
+        -1,
+    ).reshape(angles.shape[:-1] + (3, 3))
 
 
 def pose_body(
-    a:Athlete,
-    root:np.ndarray,  # (t, 3) pelvis, m
-    pelvis:np.ndarray,  # (t, 3) yaw, pitch, roll of the pelvis, rad
-    chest:np.ndarray,  # (t, 3) yaw, pitch, roll of the chest on the pelvis, rad
-    toes:np.ndarray,  # (t, 2, 3) balls of the feet, m
-    feet:np.ndarray,  # (t, 2, 2) yaw of the foot and raise of the heel, rad
-    wrists:np.ndarray,  # (t, 2, 3) where the wrists should be, m
-    elbows:np.ndarray,  # (t, 2, 3) directions in which the elbows point
-    fingers:np.ndarray,  # (t, 2, 3) directions of the fingers
-    look:np.ndarray,  # (t, 3) point looked at, m
-)->np.ndarray: # (t, 20, 3) m, in the order of RIG
+    a: Athlete,
+    root: np.ndarray,  # (t, 3) pelvis, m
+    pelvis: np.ndarray,  # (t, 3) yaw, pitch, roll of the pelvis, rad
+    chest: np.ndarray,  # (t, 3) yaw, pitch, roll of the chest on the pelvis, rad
+    toes: np.ndarray,  # (t, 2, 3) balls of the feet, m
+    feet: np.ndarray,  # (t, 2, 2) yaw of the foot and raise of the heel, rad
+    wrists: np.ndarray,  # (t, 2, 3) where the wrists should be, m
+    elbows: np.ndarray,  # (t, 2, 3) directions in which the elbows point
+    fingers: np.ndarray,  # (t, 2, 3) directions of the fingers
+    look: np.ndarray,  # (t, 3) point looked at, m
+) -> np.ndarray:  # (t, 20, 3) m, in the order of RIG
     "Joints of the body that meets the controls with bones of constant length"
     h, n = a.height, len(root)
     rig = np.zeros((n, len(RIG), 3))
     hip_turn, foot_turn = turn(pelvis), turn(np.concatenate([feet, np.zeros((n, 2, 1))], -1))
     chest_turn = hip_turn @ turn(chest)
-    sole = np.array([-0.10, 0, 0.028])*h
+    sole = np.array([-0.10, 0, 0.028]) * h
     ankles = toes + np.einsum("tsij,j->tsi", foot_turn, sole)
-    hips = np.einsum("tij,sj->tsi", hip_turn, SIDE[:, None]*[0, a.hips*h, 0])
-    span = (a.thigh + a.shank)*h*0.995
+    hips = np.einsum("tij,sj->tsi", hip_turn, SIDE[:, None] * [0, a.hips * h, 0])
+    span = (a.thigh + a.shank) * h * 0.995
     across = np.linalg.norm((root[:, None] + hips - ankles)[..., :2], axis=-1)
     top = ankles[..., 2] + np.sqrt(np.maximum(span**2 - across**2, 0.04)) - hips[..., 2]
     root = root.copy()
-    root[:, 2] = np.minimum(root[:, 2], (top + 3*np.maximum(toes[..., 2] - 0.02*h, 0)).min(1))  # a foot near the floor pulls gently
+    root[:, 2] = np.minimum(
+        root[:, 2], (top + 3 * np.maximum(toes[..., 2] - 0.02 * h, 0)).min(1)
+    )  # a foot near the floor pulls gently
     rig[:, 0], rig[:, 12:14] = root, root[:, None] + hips
-    hinge = hip_turn[:, None, :, 1] + foot_turn[..., 1] - 0.35*SIDE[:, None]*(hip_turn[:, None, :, 0] + foot_turn[..., 0])
-    rig[:, 14:16], rig[:, 16:18] = two_bones(rig[:, 12:14], ankles, a.thigh*h, a.shank*h, np.cross(ankles - rig[:, 12:14], hinge))  # square to the hinge: a knee never flips
+    hinge = (
+        hip_turn[:, None, :, 1]
+        + foot_turn[..., 1]
+        - 0.35 * SIDE[:, None] * (hip_turn[:, None, :, 0] + foot_turn[..., 0])
+    )
+    rig[:, 14:16], rig[:, 16:18] = two_bones(
+        rig[:, 12:14], ankles, a.thigh * h, a.shank * h, np.cross(ankles - rig[:, 12:14], hinge)
+    )  # square to the hinge: a knee never flips
     rig[:, 18:20] = rig[:, 16:18] - np.einsum("tsij,j->tsi", foot_turn, sole)
-    rig[:, 1] = root + (0.4*hip_turn[..., 2] + 0.6*chest_turn[..., 2])*a.trunk*h
-    shrug = 0.035*h*np.clip((wrists[..., 2] - rig[:, None, 1, 2])/(0.3*h), 0, 1)  # an arm that goes up takes its shoulder along
-    rig[:, 4:6] = rig[:, None, 1] + chest_turn[:, None, :, 1]*(SIDE*a.shoulders*h)[:, None] \
-        - 0.012*h*chest_turn[:, None, :, 2] + shrug[..., None]*chest_turn[:, None, :, 2]
-    rig[:, 6:8], rig[:, 8:10] = two_bones(rig[:, 4:6], wrists, a.upper_arm*h, a.forearm*h, elbows)
-    rig[:, 10:12] = rig[:, 8:10] + unit(fingers)*a.hand*h
-    gaze = unit(unit(look - rig[:, 1]) + 0.9*chest_turn[..., 0])
+    rig[:, 1] = root + (0.4 * hip_turn[..., 2] + 0.6 * chest_turn[..., 2]) * a.trunk * h
+    shrug = (
+        0.035 * h * np.clip((wrists[..., 2] - rig[:, None, 1, 2]) / (0.3 * h), 0, 1)
+    )  # an arm that goes up takes its shoulder along
+    rig[:, 4:6] = (
+        rig[:, None, 1]
+        + chest_turn[:, None, :, 1] * (SIDE * a.shoulders * h)[:, None]
+        - 0.012 * h * chest_turn[:, None, :, 2]
+        + shrug[..., None] * chest_turn[:, None, :, 2]
+    )
+    rig[:, 6:8], rig[:, 8:10] = two_bones(rig[:, 4:6], wrists, a.upper_arm * h, a.forearm * h, elbows)
+    rig[:, 10:12] = rig[:, 8:10] + unit(fingers) * a.hand * h
+    gaze = unit(unit(look - rig[:, 1]) + 0.9 * chest_turn[..., 0])
     up = unit(chest_turn[..., 2] + np.array([0, 0, 1.0]))
-    up = unit(up - 0.6*(up*gaze).sum(-1, keepdims=True)*gaze)
-    rig[:, 2] = rig[:, 1] + up*0.110*h + gaze*0.018*h
-    rig[:, 3] = rig[:, 2] + unit(gaze - 0.5*(up*gaze).sum(-1, keepdims=True)*up)*0.062*h
+    up = unit(up - 0.6 * (up * gaze).sum(-1, keepdims=True) * gaze)
+    rig[:, 2] = rig[:, 1] + up * 0.110 * h + gaze * 0.018 * h
+    rig[:, 3] = rig[:, 2] + unit(gaze - 0.5 * (up * gaze).sum(-1, keepdims=True) * up) * 0.062 * h
     return rig
 
 # %% ../../nbs/12a_data.motion.ipynb #400fdd5e
 def curve(
-    times:np.ndarray,  # (t,) s
+    times: np.ndarray,  # (t,) s
     *keys,  # (time, value) or (time, value, speed); values are numbers or vectors
-)->np.ndarray: # (t,) or (t, d)
+) -> np.ndarray:  # (t,) or (t, d)
     "Smooth interpolation through keys, constant before the first and after the last"
     when, value = np.array([k[0] for k in keys], float), np.array([k[1] for k in keys], float)
     speed = PchipInterpolator(when, value).derivative()(when)
     speed[[0, -1]] = 0
     for i, k in enumerate(keys):
-        if len(k) == 3: speed[i] = k[2]
+        if len(k) == 3:
+            speed[i] = k[2]
     return CubicHermiteSpline(when, value, speed)(np.clip(times, when[0], when[-1]))
 
 
 def ease(
-    x:np.ndarray,  # any shape
-)->np.ndarray:
+    x: np.ndarray,  # any shape
+) -> np.ndarray:
     "Smooth step from 0 to 1 while x runs from 0 to 1, at rest at both ends"
     x = np.clip(x, 0, 1)
-    return x**3*(10 - 15*x + 6*x**2)
+    return x**3 * (10 - 15 * x + 6 * x**2)
 
 
 def step_feet(
-    times:np.ndarray,  # (t,) s
-    plants:list,  # (from s, to s, (x, y, z) m, height of the swing that follows m)
-    kick:float=0.7,  # raise of the heel when the foot leaves the floor, rad
-    strike:float=-0.2,  # raise of the heel when it comes back, rad; a walker's heel comes first, a jumper's toes do
-)->tuple[np.ndarray, np.ndarray]: # ball of the foot (t, 3) m, raise of the heel (t,) rad
+    times: np.ndarray,  # (t,) s
+    plants: list,  # (from s, to s, (x, y, z) m, height of the swing that follows m)
+    kick: float = 0.7,  # raise of the heel when the foot leaves the floor, rad
+    strike: float = -0.2,  # raise of the heel when it comes back, rad; a walker's heel comes first, a jumper's toes do
+) -> tuple[np.ndarray, np.ndarray]:  # ball of the foot (t, 3) m, raise of the heel (t,) rad
     "Path of one foot that stands on its plants and swings between them"
     on, off, place, arc = (np.array([p[i] for p in plants], float) for i in range(4))
     i = np.clip(np.searchsorted(on, times, "right") - 1, 0, len(on) - 1)
     j = np.minimum(i + 1, len(on) - 1)
     swing = (times > off[i]) & (j > i)
-    u = np.where(swing, (times - off[i])/np.where(j > i, on[j] - off[i], 1), 0)
-    toe = place[i] + (place[j] - place[i])*ease(u)[:, None]
-    toe[:, 2] += 4*arc[i]*u*(1 - u)  # a parabola, so that the feet of a jumping body rise as the body does
-    leave = kick*np.where(j > i, ease((times - off[i] + 0.16)/0.16), 0)
-    land = np.where(i > 0, strike*(1 - ease((times - on[i])/0.1)), 0)
-    heel = np.where(swing, kick*(1 - u)*(1 + 2*u) + strike*u, leave + land)
+    u = np.where(swing, (times - off[i]) / np.where(j > i, on[j] - off[i], 1), 0)
+    toe = place[i] + (place[j] - place[i]) * ease(u)[:, None]
+    toe[:, 2] += 4 * arc[i] * u * (1 - u)  # a parabola, so that the feet of a jumping body rise as the body does
+    leave = kick * np.where(j > i, ease((times - off[i] + 0.16) / 0.16), 0)
+    land = np.where(i > 0, strike * (1 - ease((times - on[i]) / 0.1)), 0)
+    heel = np.where(swing, kick * (1 - u) * (1 + 2 * u) + strike * u, leave + land)
     return toe, heel
 
 # %% ../../nbs/12a_data.motion.ipynb #df804421
 def fly(
-    times:np.ndarray,  # (t,) s after the ball was let go
-    start:np.ndarray,  # (3,) m
-    velocity:np.ndarray,  # (3,) m/s
-    keep:float=0.8,  # share of the vertical speed kept at a bounce
-)->np.ndarray: # (t, 3) m
+    times: np.ndarray,  # (t,) s after the ball was let go
+    start: np.ndarray,  # (3,) m
+    velocity: np.ndarray,  # (3,) m/s
+    keep: float = 0.8,  # share of the vertical speed kept at a bounce
+) -> np.ndarray:  # (t, 3) m
     "Flight and bounces of a ball let go at time 0"
     p, v, t0, path = np.array(start, float), np.array(velocity, float), 0.0, np.zeros((len(times), 3))
     for _ in range(12):
-        fall = (v[2] + np.sqrt(max(v[2]**2 + 2*GRAVITY*(p[2] - BALL_RADIUS), 0)))/GRAVITY
+        fall = (v[2] + np.sqrt(max(v[2] ** 2 + 2 * GRAVITY * (p[2] - BALL_RADIUS), 0))) / GRAVITY
         t = (times - t0)[:, None]
-        now = (times >= t0)
-        path[now] = (p + v*t - [0, 0, GRAVITY/2]*t**2)[now]
-        p = np.array([p[0] + v[0]*fall, p[1] + v[1]*fall, BALL_RADIUS])
-        v = np.array([v[0]*0.9, v[1]*0.9, keep*(GRAVITY*fall - v[2])])
+        now = times >= t0
+        path[now] = (p + v * t - [0, 0, GRAVITY / 2] * t**2)[now]
+        p = np.array([p[0] + v[0] * fall, p[1] + v[1] * fall, BALL_RADIUS])
+        v = np.array([v[0] * 0.9, v[1] * 0.9, keep * (GRAVITY * fall - v[2])])
         t0 += fall
-        if v[2] < 0.3: break
+        if v[2] < 0.3:
+            break
     path[:, 2] = np.maximum(path[:, 2], BALL_RADIUS)
     return path
 
 
 def throw(
-    start:np.ndarray,  # (3,) m
-    target:np.ndarray,  # (3,) m
-    seconds:float,  # time of flight
-)->np.ndarray: # (3,) m/s
+    start: np.ndarray,  # (3,) m
+    target: np.ndarray,  # (3,) m
+    seconds: float,  # time of flight
+) -> np.ndarray:  # (3,) m/s
     "Velocity that takes the ball from start to target in the given time"
-    return (np.asarray(target) - start)/seconds + np.array([0, 0, GRAVITY*seconds/2])
+    return (np.asarray(target) - start) / seconds + np.array([0, 0, GRAVITY * seconds / 2])
 
 
 def push_down(
-    high:float,  # height of the ball when it is pushed, m
-    back:float,  # height at which it comes back, m
-    seconds:float,  # from push to return
-    keep:float=0.8,
-)->float: # downward speed, m/s
+    high: float,  # height of the ball when it is pushed, m
+    back: float,  # height at which it comes back, m
+    seconds: float,  # from push to return
+    keep: float = 0.8,
+) -> float:  # downward speed, m/s
     "Push that makes the ball bounce once and come back to a height in the given time"
+
     def late(v):
-        hit = np.sqrt(v**2 + 2*GRAVITY*(high - BALL_RADIUS))
-        rise = (keep*hit)**2 - 2*GRAVITY*(back - BALL_RADIUS)
-        return (hit - v)/GRAVITY + (keep*hit - np.sqrt(max(rise, 0)))/GRAVITY - seconds
-    least = np.sqrt(max(2*GRAVITY*((back - BALL_RADIUS)/keep**2 - (high - BALL_RADIUS)), 0))
+        hit = np.sqrt(v**2 + 2 * GRAVITY * (high - BALL_RADIUS))
+        rise = (keep * hit) ** 2 - 2 * GRAVITY * (back - BALL_RADIUS)
+        return (hit - v) / GRAVITY + (keep * hit - np.sqrt(max(rise, 0))) / GRAVITY - seconds
+
+    least = np.sqrt(max(2 * GRAVITY * ((back - BALL_RADIUS) / keep**2 - (high - BALL_RADIUS)), 0))
     return brentq(late, least, 40) if late(least) > 0 else least
 
 # %% ../../nbs/12a_data.motion.ipynb #1015e6d7
 @dataclass(frozen=True)
 class Motion:
     "A skill performed once"
+
     at: Callable  # seconds (t,) -> body (t, 20, 3) m in the order of RIG, ball (t, 3) m
     start: float  # when it gets interesting, seconds from the event
     end: float  # when it is over, seconds from the event
@@ -227,20 +288,20 @@ class Motion:
 
 
 def both_sides(
-    left:np.ndarray,  # (t, d) or (d,)
-    right:np.ndarray,  # (t, d) or (d,)
-)->np.ndarray: # (t, 2, d)
+    left: np.ndarray,  # (t, d) or (d,)
+    right: np.ndarray,  # (t, d) or (d,)
+) -> np.ndarray:  # (t, 2, d)
     "Stack what belongs to the left and to the right"
     left, right = np.broadcast_arrays(left, right)
     return np.stack([left, right], -2)
 
 
 def jump_rise(
-    times:np.ndarray,  # (t,) s
-    leave:float,  # take-off, s
-    height:float,  # of the jump, m
-)->np.ndarray: # (t,) m
+    times: np.ndarray,  # (t,) s
+    leave: float,  # take-off, s
+    height: float,  # of the jump, m
+) -> np.ndarray:  # (t,) m
     "Rise of a body that leaves the floor with the speed that its jump needs"
-    up = np.sqrt(2*height/GRAVITY)
+    up = np.sqrt(2 * height / GRAVITY)
     u = times - leave
-    return np.where((u > 0) & (u < 2*up), GRAVITY*u*(2*up - u)/2, 0)
+    return np.where((u > 0) & (u < 2 * up), GRAVITY * u * (2 * up - u) / 2, 0)

@@ -10,102 +10,153 @@ import numpy as np
 
 from ..core.skeleton import convert
 from .film import place_camera
-from .recordings import read_ballplay,read_cmu,read_penn
-from .synthetic import ACTIONS,FROZEN,basketball400_plan,make_clip,rig_of
+from .recordings import read_ballplay, read_cmu, read_penn
+from .synthetic import ACTIONS, FROZEN, basketball400_plan, make_clip, rig_of
 
 # %% ../../nbs/15c_data.motions.ipynb #a07b942b
 def synthetic_motions(
-    part:str="train", # "train", "validation" or "test"
-    condition:str="standard", # or "hard"
+    part: str = "train",  # "train", "validation" or "test"
+    condition: str = "standard",  # or "hard"
     *,
-    first:int=None, # only so many clips of each action
-)->list: # motions in px, body13; `group` is the performer
+    first: int = None,  # only so many clips of each action
+) -> list:  # motions in px, body13; `group` is the performer
     "The clips of basketball400-v1 as motions."
-    if condition not in FROZEN: raise ValueError(f"basketball400-v1 has conditions {' and '.join(FROZEN)}, not {condition!r}")
+    if condition not in FROZEN:
+        raise ValueError(f"basketball400-v1 has conditions {' and '.join(FROZEN)}, not {condition!r}")
     rows = basketball400_plan(part, first=first)
-    clips = [make_clip(r.action, performer=r.performer, seed=r.seed, hard=condition == "hard") for r in rows.itertuples()]
-    return [dict(position=c.position, visible=c.visible, fps=25., skeleton="body13", space_unit="px", label=c.action, action=ACTIONS.index(c.action), group=str(c.performer), name=f"{c.action}/{c.performer}/{c.seed}") for c in clips]
+    clips = [
+        make_clip(r.action, performer=r.performer, seed=r.seed, hard=condition == "hard") for r in rows.itertuples()
+    ]
+    return [
+        dict(
+            position=c.position,
+            visible=c.visible,
+            fps=25.0,
+            skeleton="body13",
+            space_unit="px",
+            label=c.action,
+            action=ACTIONS.index(c.action),
+            group=str(c.performer),
+            name=f"{c.action}/{c.performer}/{c.seed}",
+        )
+        for c in clips
+    ]
 
 # %% ../../nbs/15c_data.motions.ipynb #61f3eacf
 def project(
-    position, # (t, k, 3) m, z up
-    skeleton:str, # of the motion
-    fps:float,
-    seed, # seen from where: a number, or several
-)->np.ndarray: # (t, 13, 2) px, y down
+    position,  # (t, k, 3) m, z up
+    skeleton: str,  # of the motion
+    fps: float,
+    seed,  # seen from where: a number, or several
+) -> np.ndarray:  # (t, 13, 2) px, y down
     "What a camera sees of a motion."
-    rig,rng = rig_of(np.asarray(position, float), skeleton),np.random.default_rng(seed)
+    rig, rng = rig_of(np.asarray(position, float), skeleton), np.random.default_rng(seed)
     camera = place_camera(rig, 1.8, fps, (256, 256), rng)
     return camera.project(convert(position, skeleton)[0])[0]
 
 # %% ../../nbs/15c_data.motions.ipynb #6e86d614
 def ballplay_motions(
     *,
-    part:str=None, # "train", "val" or "test" of the reader's own split; None: all
-    without:str=None, # leave this session out
-    only:str=None, # or take it alone
-    cameras:int=0, # views of each take; 0: as it is, in space
-    seed:int=0, # of the cameras
-)->list: # motions in m (z up) or px, body13, 60 frames a second; `group` is the session, `label` the skill
+    part: str = None,  # "train", "val" or "test" of the reader's own split; None: all
+    without: str = None,  # leave this session out
+    only: str = None,  # or take it alone
+    cameras: int = 0,  # views of each take; 0: as it is, in space
+    seed: int = 0,  # of the cameras
+) -> list:  # motions in m (z up) or px, body13, 60 frames a second; `group` is the session, `label` the skill
     "BallPlay-M's takes as motions."
-    reader,out = read_ballplay(),[]
+    reader, out = read_ballplay(), []
     sessions = {row["session"] for row in reader.index}
-    if unknown := {without, only}-sessions-{None}: raise ValueError(f"BallPlay-M has no session {unknown.pop()!r}; there are {', '.join(sorted(sessions))}")
+    if unknown := {without, only} - sessions - {None}:
+        raise ValueError(f"BallPlay-M has no session {unknown.pop()!r}; there are {', '.join(sorted(sessions))}")
     for i in range(len(reader)) if part is None else reader.splits[part]:
         row = reader.index[i]
-        if row["session"] == without or (only and row["session"] != only): continue
+        if row["session"] == without or (only and row["session"] != only):
+            continue
         take = reader[i]
-        own = dict(fps=60., skeleton="body13", label=row["coarse"], action=take["action"], group=row["session"])
-        if not cameras: out.append(own|dict(position=convert(take["position"], take["skeleton"])[0].astype(np.float32), visible=np.ones((len(take["position"]), 13), bool), space_unit="m", name=take["name"]))
+        own = dict(fps=60.0, skeleton="body13", label=row["coarse"], action=take["action"], group=row["session"])
+        if not cameras:
+            out.append(
+                own
+                | dict(
+                    position=convert(take["position"], take["skeleton"])[0].astype(np.float32),
+                    visible=np.ones((len(take["position"]), 13), bool),
+                    space_unit="m",
+                    name=take["name"],
+                )
+            )
         for n in range(cameras):
-            seen = project(take["position"], take["skeleton"], 60., [seed, i, n]).astype(np.float32)
-            out.append(own|dict(position=seen, visible=np.ones(seen.shape[:2], bool), space_unit="px", name=f"{take['name']} camera {n}"))
+            seen = project(take["position"], take["skeleton"], 60.0, [seed, i, n]).astype(np.float32)
+            out.append(
+                own
+                | dict(
+                    position=seen,
+                    visible=np.ones(seen.shape[:2], bool),
+                    space_unit="px",
+                    name=f"{take['name']} camera {n}",
+                )
+            )
     return out
 
 # %% ../../nbs/15c_data.motions.ipynb #073e5781
 def penn_motions(
-    part:str="train", # "train", "val" or "test"
-)->list: # motions in px, body13, of unknown frame rate
+    part: str = "train",  # "train", "val" or "test"
+) -> list:  # motions in px, body13, of unknown frame rate
     "Penn Action's labels as motions."
     reader = read_penn()
-    if part not in reader.splits: raise ValueError(f"Penn Action has parts {', '.join(reader.splits)}, not {part!r}")
+    if part not in reader.splits:
+        raise ValueError(f"Penn Action has parts {', '.join(reader.splits)}, not {part!r}")
     out = []
     for i in reader.splits[part]:
         motion = reader[i]
-        position,visible = convert(motion["position"], reader.skeleton, "body13", motion["visible"])
-        out.append(motion|dict(position=position.astype(np.float32), visible=visible, skeleton="body13", group=motion["name"]))
+        position, visible = convert(motion["position"], reader.skeleton, "body13", motion["visible"])
+        out.append(
+            motion
+            | dict(position=position.astype(np.float32), visible=visible, skeleton="body13", group=motion["name"])
+        )
     return out
 
 
 def cmu_motions(
-    part:str="train", # "train", "val" or "test", or "all" of the training files
+    part: str = "train",  # "train", "val" or "test", or "all" of the training files
     *,
-    labels=None, # only these actions
-)->list: # motions of the 25 joints that papers score, nominal mm
+    labels=None,  # only these actions
+) -> list:  # motions of the 25 joints that papers score, nominal mm
     "CMU motion capture as motions."
-    reader,out = read_cmu(),[]
+    reader, out = read_cmu(), []
     known = (*reader.splits, "all")
-    if part not in known: raise ValueError(f"CMU has parts {', '.join(known)}, not {part!r}")
+    if part not in known:
+        raise ValueError(f"CMU has parts {', '.join(known)}, not {part!r}")
     for i in reader.splits["train" if part == "all" else part]:
         motion = reader.read(i, whole=part == "all")
-        if labels is not None and motion["label"] not in labels: continue
-        position,visible = convert(motion["position"], "cmu", "cmu25")
-        out.append(motion|dict(position=position, visible=visible, skeleton="cmu25", group=motion["name"]))
+        if labels is not None and motion["label"] not in labels:
+            continue
+        position, visible = convert(motion["position"], "cmu", "cmu25")
+        out.append(motion | dict(position=position, visible=visible, skeleton="cmu25", group=motion["name"]))
     return out
 
 # %% ../../nbs/15c_data.motions.ipynb #0a76d322
 def penn_windows(
-    reader, # of `read_penn`
-    frames:int=18, # of a window: 17 (one pose in) or 18 (two poses in)
-    part:str="test",
-)->dict: # position (n, frames, 13, 2), units in which PCK@0.05 is a distance of 0.1; visible and placed (n, frames, 13), placed: visible, or hidden with a place that the annotators guessed; video (n,)
+    reader,  # of `read_penn`
+    frames: int = 18,  # of a window: 17 (one pose in) or 18 (two poses in)
+    part: str = "test",
+) -> dict:  # position (n, frames, 13, 2), units in which PCK@0.05 is a distance of 0.1; visible and placed (n, frames, 13), placed: visible, or hidden with a place that the annotators guessed; video (n,)
     "TP-RNN's windows"
     positions, seen, placed, videos = [], [], [], []
     for i in reader.splits[part]:
         motion = reader[i]
-        size = np.ptp(motion["position"].reshape(-1, 2), axis=0).max()/2   # of all joints, visible or not, as published
+        size = (
+            np.ptp(motion["position"].reshape(-1, 2), axis=0).max() / 2
+        )  # of all joints, visible or not, as published
         p, v = convert(motion["position"], reader.skeleton, "body13", motion["visible"])
         t = len(p)
-        at = np.minimum(np.arange(t)[:, None] + max(1, (t - 1)//frames)*np.arange(frames), t - 1)
-        positions.append((p[at]/size).astype(np.float32)); seen.append(v[at]); placed.append((v | (p != 1).any(-1))[at]); videos.append(np.full(t, i))   # (1, 1) says "nowhere"
-    return dict(position=np.concatenate(positions), visible=np.concatenate(seen), placed=np.concatenate(placed), video=np.concatenate(videos))
+        at = np.minimum(np.arange(t)[:, None] + max(1, (t - 1) // frames) * np.arange(frames), t - 1)
+        positions.append((p[at] / size).astype(np.float32))
+        seen.append(v[at])
+        placed.append((v | (p != 1).any(-1))[at])
+        videos.append(np.full(t, i))  # (1, 1) says "nowhere"
+    return dict(
+        position=np.concatenate(positions),
+        visible=np.concatenate(seen),
+        placed=np.concatenate(placed),
+        video=np.concatenate(videos),
+    )

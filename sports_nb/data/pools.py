@@ -7,7 +7,7 @@ __all__ = ['DRAWN', 'FILMED', 'EMPTY', 'ROOM', 'Pictures', 'decoded', 'synthetic
 
 # %% ../../nbs/13c_data.pools.ipynb #6d6feb17
 import os
-from collections.abc import Mapping,Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -15,165 +15,211 @@ from pathlib import Path
 import numpy as np
 
 from .recordings import read_ballplay
-from .sample import crop,make_sample,square
-from .synthetic import ACTIONS,make_clip,random_pose_image,render_motion
+from .sample import crop, make_sample, square
+from .synthetic import ACTIONS, make_clip, random_pose_image, render_motion
 
 # %% ../../nbs/13c_data.pools.ipynb #49635311
 class Pictures(Sequence):
     "Samples of single images from arrays."
-    def __init__(self,
-        frames, # (n, size, size, 3) uint8
-        position=None, # (n, 13, 2) body13 joints, px; None: nobody is in the pictures
-        visible=None, # (n, 13) bool
-        *,
-        source:str="", # name of the set
-        labelled=None, # (n,) bool, where an invisible joint is known to be hidden; None: everywhere
-        room:float=None, # the pictures are this many times wider than what a network should see
-    ):
-        if (position is None) != (visible is None): raise ValueError("position and visible belong together: give both, or neither for pictures without anybody")
-        if position is not None and (np.shape(position) != (len(frames), 13, 2) or np.shape(visible) != (len(frames), 13)):
-            raise ValueError(f"{len(frames)} pictures need joints (n, 13, 2) and visible (n, 13), got {np.shape(position)} and {np.shape(visible)}")
-        self.frames,self.position,self.visible = frames,position,visible
-        self.source,self.labelled,self.room = source,labelled,room
 
-    def __len__(self): return len(self.frames)
+    def __init__(
+        self,
+        frames,  # (n, size, size, 3) uint8
+        position=None,  # (n, 13, 2) body13 joints, px; None: nobody is in the pictures
+        visible=None,  # (n, 13) bool
+        *,
+        source: str = "",  # name of the set
+        labelled=None,  # (n,) bool, where an invisible joint is known to be hidden; None: everywhere
+        room: float = None,  # the pictures are this many times wider than what a network should see
+    ):
+        if (position is None) != (visible is None):
+            raise ValueError("position and visible belong together: give both, or neither for pictures without anybody")
+        if position is not None and (
+            np.shape(position) != (len(frames), 13, 2) or np.shape(visible) != (len(frames), 13)
+        ):
+            raise ValueError(
+                f"{len(frames)} pictures need joints (n, 13, 2) and visible (n, 13), got {np.shape(position)} and {np.shape(visible)}"
+            )
+        self.frames, self.position, self.visible = frames, position, visible
+        self.source, self.labelled, self.room = source, labelled, room
+
+    def __len__(self):
+        return len(self.frames)
 
     def __getitem__(self, i):
         i = range(len(self))[i]
         nobody = self.position is None
-        sample = make_sample(self.frames[i][None], None if nobody else self.position[i][None], None if nobody else self.visible[i][None], source=self.source)
+        sample = make_sample(
+            self.frames[i][None],
+            None if nobody else self.position[i][None],
+            None if nobody else self.visible[i][None],
+            source=self.source,
+        )
         sample["labelled"] = np.ones(1, bool) if self.labelled is None else self.labelled[i][None]
-        return sample if self.room is None else sample|dict(room=self.room)
+        return sample if self.room is None else sample | dict(room=self.room)
 
 # %% ../../nbs/13c_data.pools.ipynb #2ce60cba
 def decoded(
-    reader, # samples of one frame and one size, as `read_lspet` gives
-    which=None, # indices; None for all
-)->Pictures: # the same samples, in memory
+    reader,  # samples of one frame and one size, as `read_lspet` gives
+    which=None,  # indices; None for all
+) -> Pictures:  # the same samples, in memory
     "A set of images, decoded once and kept."
     which = range(len(reader)) if which is None else which
-    if not len(which): raise ValueError("no image to decode: the part that was asked for is empty")
-    n,first = len(which),reader[int(which[0])]
-    t,c,size,_ = first["frames"].shape
+    if not len(which):
+        raise ValueError("no image to decode: the part that was asked for is empty")
+    n, first = len(which), reader[int(which[0])]
+    t, c, size, _ = first["frames"].shape
     # filled in place: twenty thousand crops are 1.5 GB, and a list of them beside the array would be as much again
-    frames,position = np.empty((n, size, size, c), np.uint8),np.empty((n, 13, 2))
-    visible,labelled = np.empty((n, 13), bool),np.ones(n, bool)
-    for j,i in enumerate(which):
+    frames, position = np.empty((n, size, size, c), np.uint8), np.empty((n, 13, 2))
+    visible, labelled = np.empty((n, 13), bool), np.ones(n, bool)
+    for j, i in enumerate(which):
         s = reader[int(i)]
-        if s["frames"].shape != first["frames"].shape or t != 1: raise ValueError(f"only images of one size can be kept in one array, got shapes {first['frames'].shape} and {s['frames'].shape}")
-        frames[j],position[j],visible[j] = s["frames"][0].transpose(1, 2, 0),s["keypoints"][0]*size - .5,s["visible"][0]
+        if s["frames"].shape != first["frames"].shape or t != 1:
+            raise ValueError(
+                f"only images of one size can be kept in one array, got shapes {first['frames'].shape} and {s['frames'].shape}"
+            )
+        frames[j], position[j], visible[j] = (
+            s["frames"][0].transpose(1, 2, 0),
+            s["keypoints"][0] * size - 0.5,
+            s["visible"][0],
+        )
         labelled[j] = s.get("labelled", [True])[0]
     return Pictures(frames, position, visible, source=first["source"], labelled=labelled, room=first.get("room"))
 
 # %% ../../nbs/13c_data.pools.ipynb #166ac9f3
-DRAWN,FILMED,EMPTY = 128,160,128 # side of the kept pictures, px
-ROOM = 1.5 # of filmed crops
+DRAWN, FILMED, EMPTY = 128, 160, 128  # side of the kept pictures, px
+ROOM = 1.5  # of filmed crops
 
 
-def _draw(job): # people in any pose
-    seed,part,n = job
+def _draw(job):  # people in any pose
+    seed, part, n = job
     rng = np.random.default_rng([7, seed, part])
     return [random_pose_image(rng, size=DRAWN) for _ in range(n)]
 
 
 @lru_cache(1)
-def _motions(): return read_ballplay()
+def _motions():
+    return read_ballplay()
 
 
-def _film(job): # one clip: the athlete in four frames, and two looks at the same place without anybody
-    seed,k,recorded = job
+def _film(job):  # one clip: the athlete in four frames, and two looks at the same place without anybody
+    seed, k, recorded = job
     rng = np.random.default_rng([11, seed, k])
-    low = rng.uniform(.22, .75)
-    named = dict(size=(480, 270), reach=(low, min(low+.2, .95)), hard=k%4 == 0, performer=k%900, seed=50_000+k)
-    moving = recorded and k%4 == 3
+    low = rng.uniform(0.22, 0.75)
+    named = dict(
+        size=(480, 270), reach=(low, min(low + 0.2, 0.95)), hard=k % 4 == 0, performer=k % 900, seed=50_000 + k
+    )
+    moving = recorded and k % 4 == 3
     if moving:
         motion = _motions().read(int(rng.choice(_motions().splits["train"])))
-        i = int(rng.integers(max(len(motion["position"])-40, 1)))
-        clip = render_motion(motion["position"][i:i+40], motion["ball"][i:i+40], **named)
-    else: clip = make_clip(ACTIONS[k//4%4], n_frames=40, **named)
-    people,empty = [],[]
+        i = int(rng.integers(max(len(motion["position"]) - 40, 1)))
+        clip = render_motion(motion["position"][i : i + 40], motion["ball"][i : i + 40], **named)
+    else:
+        clip = make_clip(ACTIONS[k // 4 % 4], n_frames=40, **named)
+    people, empty = [], []
     for i in rng.choice(len(clip), min(4, len(clip)), replace=False):
-        p,v = clip.position[i],clip.visible[i]
-        if v.sum() < 4: continue
-        picture,affine = crop(clip.draw(i), square(np.r_[p.min(0), p.max(0)], 1.3*ROOM), FILMED)
-        people.append((picture, (p-affine[:, 2])/affine[0, 0], v))
+        p, v = clip.position[i], clip.visible[i]
+        if v.sum() < 4:
+            continue
+        picture, affine = crop(clip.draw(i), square(np.r_[p.min(0), p.max(0)], 1.3 * ROOM), FILMED)
+        people.append((picture, (p - affine[:, 2]) / affine[0, 0], v))
     if not moving:
-        frame = make_clip(ACTIONS[k//4%4], n_frames=40, absent=(0, 40), **named).draw(int(rng.integers(40)))
+        frame = make_clip(ACTIONS[k // 4 % 4], n_frames=40, absent=(0, 40), **named).draw(int(rng.integers(40)))
         for _ in range(2):
-            side = rng.uniform(.25, 1.2)*270
-            x,y = rng.uniform(0, 480),rng.uniform(0, 270)
-            empty.append(crop(frame, np.array([x-side/2, y-side/2, x+side/2, y+side/2]), EMPTY)[0])
-    return people,empty
+            side = rng.uniform(0.25, 1.2) * 270
+            x, y = rng.uniform(0, 480), rng.uniform(0, 270)
+            empty.append(crop(frame, np.array([x - side / 2, y - side / 2, x + side / 2, y + side / 2]), EMPTY)[0])
+    return people, empty
 
 # %% ../../nbs/13c_data.pools.ipynb #fdfa19d4
 def synthetic_pictures(
-    folder, # where they are kept
-    drawn:int=12_000, # drawn people
-    films:int=4_000, # clips that athletes are cut out of, four crops each
+    folder,  # where they are kept
+    drawn: int = 12_000,  # drawn people
+    films: int = 4_000,  # clips that athletes are cut out of, four crops each
     *,
-    recorded:bool=True, # a quarter of the clips move as BallPlay-M's players; needs the data set
-    seed:int=0,
-    workers:int=None, # processes; None: one per core
-)->dict: # drawn, filmed and empty, each `Pictures`
+    recorded: bool = True,  # a quarter of the clips move as BallPlay-M's players; needs the data set
+    seed: int = 0,
+    workers: int = None,  # processes; None: one per core
+) -> dict:  # drawn, filmed and empty, each `Pictures`
     "Synthetic pictures, made at the first call and kept."
-    if drawn < 1 or films < 1: raise ValueError(f"at least one drawn picture and one film are made, asked for {drawn} and {films}; leave out the set that you do not want")
-    folder = Path(folder)/f"pictures-{seed}-{drawn}-{films}{'-recorded'*recorded}"
-    names = [f"{kind}_{what}" for kind,whats in dict(drawn="pxv", filmed="pxv", empty="p").items() for what in whats]
-    if not all((folder/f"{name}.npy").exists() for name in names):
+    if drawn < 1 or films < 1:
+        raise ValueError(
+            f"at least one drawn picture and one film are made, asked for {drawn} and {films}; leave out the set that you do not want"
+        )
+    folder = Path(folder) / f"pictures-{seed}-{drawn}-{films}{'-recorded' * recorded}"
+    names = [f"{kind}_{what}" for kind, whats in dict(drawn="pxv", filmed="pxv", empty="p").items() for what in whats]
+    if not all((folder / f"{name}.npy").exists() for name in names):
         folder.mkdir(parents=True, exist_ok=True)
         with ProcessPoolExecutor(workers or os.cpu_count()) as pool:
-            people = [x for part in pool.map(_draw, [(seed, i, min(100, drawn-100*i)) for i in range(-(-drawn//100))]) for x in part]
+            people = [
+                x
+                for part in pool.map(_draw, [(seed, i, min(100, drawn - 100 * i)) for i in range(-(-drawn // 100))])
+                for x in part
+            ]
             films = list(pool.map(_film, [(seed, k, recorded) for k in range(films)], chunksize=20))
-        filmed,empty = ([x for clip in films for x in clip[j]] for j in range(2))
+        filmed, empty = ([x for clip in films for x in clip[j]] for j in range(2))
         arrays = [np.stack(x) for kind in (people, filmed) for x in zip(*kind)] + [np.stack(empty)]
-        for name,array in zip(names, arrays):
-            part = folder/f"{name}.{os.getpid()}.tmp"
-            with open(part, "wb") as file: np.save(file, array)
-            os.replace(part, folder/f"{name}.npy")
-    arrays = {name: np.load(folder/f"{name}.npy", mmap_mode="r") for name in names}
+        for name, array in zip(names, arrays):
+            part = folder / f"{name}.{os.getpid()}.tmp"
+            with open(part, "wb") as file:
+                np.save(file, array)
+            os.replace(part, folder / f"{name}.npy")
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
     three = lambda kind: [arrays[f"{kind}_{what}"] for what in "pxv"]
-    return dict(drawn=Pictures(*three("drawn"), source="drawn"), filmed=Pictures(*three("filmed"), source="filmed", room=ROOM),
-        empty=Pictures(arrays["empty_p"], source="empty"))
+    return dict(
+        drawn=Pictures(*three("drawn"), source="drawn"),
+        filmed=Pictures(*three("filmed"), source="filmed", room=ROOM),
+        empty=Pictures(arrays["empty_p"], source="empty"),
+    )
 
 # %% ../../nbs/13c_data.pools.ipynb #02bd50ba
 class Mixture(Sequence):
     "Samples of several sets, each with its share; the first set is seen once in an epoch."
-    def __init__(self,
-        parts:Mapping, # name to a sequence of samples of one length
-        shares, # part of the places that each set fills, in their order
-        seed:int=0,
+
+    def __init__(
+        self,
+        parts: Mapping,  # name to a sequence of samples of one length
+        shares,  # part of the places that each set fills, in their order
+        seed: int = 0,
     ):
-        self.parts,shares = list(parts.values()),np.asarray(shares, float)
-        if len(shares) != len(self.parts) or not (shares > 0).all(): raise ValueError(f"each of {', '.join(parts)} needs a share above 0, got {shares.tolist()}")
-        if empty := [name for name,part in parts.items() if not len(part)]: raise ValueError(f"no samples in {', '.join(empty)}")
-        n = np.maximum(1, np.rint(len(self.parts[0])*shares/shares[0]).astype(int))
-        self.seed,self.counts = seed,n
-        self.part,self.rank = np.repeat(np.arange(len(n)), n),np.concatenate([np.arange(k) for k in n])
-        self._order = lru_cache(4*len(n))(self._shuffled)
+        self.parts, shares = list(parts.values()), np.asarray(shares, float)
+        if len(shares) != len(self.parts) or not (shares > 0).all():
+            raise ValueError(f"each of {', '.join(parts)} needs a share above 0, got {shares.tolist()}")
+        if empty := [name for name, part in parts.items() if not len(part)]:
+            raise ValueError(f"no samples in {', '.join(empty)}")
+        n = np.maximum(1, np.rint(len(self.parts[0]) * shares / shares[0]).astype(int))
+        self.seed, self.counts = seed, n
+        self.part, self.rank = np.repeat(np.arange(len(n)), n), np.concatenate([np.arange(k) for k in n])
+        self._order = lru_cache(4 * len(n))(self._shuffled)
 
-    def _shuffled(self, part, epoch): return np.random.default_rng([self.seed, part, epoch]).permutation(len(self.parts[part]))
+    def _shuffled(self, part, epoch):
+        return np.random.default_rng([self.seed, part, epoch]).permutation(len(self.parts[part]))
 
-    def __len__(self): return len(self.part)
+    def __len__(self):
+        return len(self.part)
 
     def __getitem__(self, i):
-        part,which,_ = self._at(0, range(len(self))[i])
+        part, which, _ = self._at(0, range(len(self))[i])
         return self.parts[part][which]
 
-    def draw(self,
-        epoch:int, # 0-based
-        i:int, # place
-    )->dict: # the sample
+    def draw(
+        self,
+        epoch: int,  # 0-based
+        i: int,  # place
+    ) -> dict:  # the sample
         "What stands at a place in an epoch."
-        part,which,time = self._at(epoch, i)
+        part, which, time = self._at(epoch, i)
         own = self.parts[part]
         return own.draw(time, which) if hasattr(own, "draw") else own[which]
 
     def _at(self, epoch, i):
         "Part and sample that stand at a place, and how often that sample was seen before"
         part = int(self.part[i])
-        at,n = epoch*self.counts[part]+self.rank[i],len(self.parts[part])
-        return part,int(self._order(part, int(at//n))[at%n]),int(at//n)
+        at, n = epoch * self.counts[part] + self.rank[i], len(self.parts[part])
+        return part, int(self._order(part, int(at // n))[at % n]), int(at // n)
 
-    def __getstate__(self): return {k: v for k,v in self.__dict__.items() if k != "_order"}
+    def __getstate__(self):
+        return {k: v for k, v in self.__dict__.items() if k != "_order"}
 
-    def __setstate__(self, state): self.__dict__ = state|dict(_order=lru_cache(4*len(state["counts"]))(self._shuffled))
+    def __setstate__(self, state):
+        self.__dict__ = state | dict(_order=lru_cache(4 * len(state["counts"]))(self._shuffled))

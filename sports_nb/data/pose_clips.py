@@ -15,34 +15,45 @@ from ..core.skeleton import get_skeleton
 # %% ../../nbs/15a_data.pose_clips.ipynb #6f7eaad2
 class PoseClips(Sequence):
     "Motions as clips of at most `frames` poses, evenly spaced."
-    def __init__(self,
-        motions, # a sequence of motions with position (t, k, d), visible (t, k), source, as `data.recordings` reads them
-        action, # (n,) class of each
-        which=None, # (m,) indices of motions; None for all
+
+    def __init__(
+        self,
+        motions,  # a sequence of motions with position (t, k, d), visible (t, k), source, as `data.recordings` reads them
+        action,  # (n,) class of each
+        which=None,  # (m,) indices of motions; None for all
         *,
-        frames:int=40, # poses of a clip
-        least:float=.7, # part of a motion that a training clip shows at least
-        seed:int=0,
+        frames: int = 40,  # poses of a clip
+        least: float = 0.7,  # part of a motion that a training clip shows at least
+        seed: int = 0,
     ):
-        if frames < 1: raise ValueError(f"a clip has at least one pose, got frames={frames}")
-        self.motions,self.action,self.frames,self.least,self.seed = motions,np.asarray(action),frames,least,seed
+        if frames < 1:
+            raise ValueError(f"a clip has at least one pose, got frames={frames}")
+        self.motions, self.action, self.frames, self.least, self.seed = motions, np.asarray(action), frames, least, seed
         self.which = np.arange(len(motions)) if which is None else np.asarray(which, int)
 
-    def __len__(self): return len(self.which)
+    def __len__(self):
+        return len(self.which)
 
-    def _clip(self, i, start=0., part=1.):
+    def _clip(self, i, start=0.0, part=1.0):
         i = int(self.which[i])
         motion = self.motions[i]
         t = len(motion["position"])
-        if not t: raise ValueError(f"motion {i} of {motion.get('source', '')} has no pose")
-        length = max(1, round(part*t))
-        first = start*(t-length)
-        at = np.unique(np.rint(first+np.linspace(0, length-1, min(self.frames, length))).astype(int))
+        if not t:
+            raise ValueError(f"motion {i} of {motion.get('source', '')} has no pose")
+        length = max(1, round(part * t))
+        first = start * (t - length)
+        at = np.unique(np.rint(first + np.linspace(0, length - 1, min(self.frames, length))).astype(int))
         visible = np.asarray(motion["visible"])[at]
-        return dict(position=np.where(visible[..., None], np.asarray(motion["position"])[at], 0).astype(np.float32), visible=visible,
-            frame_mask=np.ones(len(at), bool), action=int(self.action[i]), source=motion.get("source", ""))
+        return dict(
+            position=np.where(visible[..., None], np.asarray(motion["position"])[at], 0).astype(np.float32),
+            visible=visible,
+            frame_mask=np.ones(len(at), bool),
+            action=int(self.action[i]),
+            source=motion.get("source", ""),
+        )
 
-    def __getitem__(self, i): return self._clip(range(len(self))[i])
+    def __getitem__(self, i):
+        return self._clip(range(len(self))[i])
 
     def draw(self, epoch, i):
         "Another stretch in every epoch."
@@ -51,27 +62,28 @@ class PoseClips(Sequence):
 
 # %% ../../nbs/15a_data.pose_clips.ipynb #c073c16e
 def augment_poses(
-    sample:dict, # position (t, k, 2), visible (t, k), ...
-    rng, # np.random.Generator
+    sample: dict,  # position (t, k, 2), visible (t, k), ...
+    rng,  # np.random.Generator
     *,
-    skeleton="body13", # of the poses
-    mirror:float=.5, # how often left and right are exchanged
-    rotation:float=20, # largest turn either way, degrees
-    stretch:float=.15, # largest change of width against height
-    jitter:float=.01, # standard deviation of each joint's shake, parts of the body's size
-    drop:float=.05, # part of the joints of a frame that go missing
-)->dict: # another view of the sample
+    skeleton="body13",  # of the poses
+    mirror: float = 0.5,  # how often left and right are exchanged
+    rotation: float = 20,  # largest turn either way, degrees
+    stretch: float = 0.15,  # largest change of width against height
+    jitter: float = 0.01,  # standard deviation of each joint's shake, parts of the body's size
+    drop: float = 0.05,  # part of the joints of a frame that go missing
+) -> dict:  # another view of the sample
     "A motion in the plane, mirrored, turned, stretched and shaken, with joints missing."
-    position,visible = sample["position"].astype(np.float32),sample["visible"]
-    if position.shape[-1] != 2: raise ValueError(f"poses in the plane are needed, (t, k, 2); got {position.shape}")
+    position, visible = sample["position"].astype(np.float32), sample["visible"]
+    if position.shape[-1] != 2:
+        raise ValueError(f"poses in the plane are needed, (t, k, 2); got {position.shape}")
     if rng.random() < mirror:
         swap = get_skeleton(skeleton).flip
-        position,visible = position[:, swap]*np.float32([-1, 1]),visible[:, swap]
-    angle,wide = np.radians(rng.uniform(-rotation, rotation)),np.exp(rng.uniform(-1, 1)*np.log1p(stretch))
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])@np.diag([wide, 1/wide])
-    position = position@turn.T.astype(np.float32)
+        position, visible = position[:, swap] * np.float32([-1, 1]), visible[:, swap]
+    angle, wide = np.radians(rng.uniform(-rotation, rotation)), np.exp(rng.uniform(-1, 1) * np.log1p(stretch))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ np.diag([wide, 1 / wide])
+    position = position @ turn.T.astype(np.float32)
     some = position[visible]
-    size = np.ptp(some, axis=0).max() if len(some) else 1.
-    position = position+rng.normal(0, jitter*size, position.shape).astype(np.float32)
+    size = np.ptp(some, axis=0).max() if len(some) else 1.0
+    position = position + rng.normal(0, jitter * size, position.shape).astype(np.float32)
     visible = visible & (rng.random(visible.shape) >= drop)
-    return sample|dict(position=np.where(visible[..., None], position, 0).astype(np.float32), visible=visible)
+    return sample | dict(position=np.where(visible[..., None], position, 0).astype(np.float32), visible=visible)

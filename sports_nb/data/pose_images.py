@@ -19,47 +19,57 @@ from .skills import ACTIONS, perform
 
 # %% ../../nbs/12f_data.pose_images.ipynb #6ad3e826
 def random_pose(
-    rng:np.random.Generator,
-    height:float=1.8,  # standing height, m
-)->np.ndarray: # (20, 3) m, in the order of RIG
+    rng: np.random.Generator,
+    height: float = 1.8,  # standing height, m
+) -> np.ndarray:  # (20, 3) m, in the order of RIG
     "Joints of a plausible athletic pose in any orientation"
     tame = rng.random() < 0.45  # close to upright, or anything
     k = 0.6 if tame else 1.0
     euler = lambda lean, side, twist: turn(np.array([twist, lean, side]))  # forward, to the right, left turn
-    if tame: world = euler(rng.normal(0.1, 0.25), rng.normal(0, 0.15), 0)
-    elif rng.random() < 0.5: world = euler(rng.uniform(-np.pi, np.pi), rng.normal(0, 0.3), 0)
-    else: world = Rotation.random(random_state=rng).as_matrix()
+    if tame:
+        world = euler(rng.normal(0.1, 0.25), rng.normal(0, 0.15), 0)
+    elif rng.random() < 0.5:
+        world = euler(rng.uniform(-np.pi, np.pi), rng.normal(0, 0.3), 0)
+    else:
+        world = Rotation.random(random_state=rng).as_matrix()
     pelvis = world
-    chest = pelvis @ euler(np.clip(rng.normal(0.2, 0.4), -0.9, 1.3)*k, rng.normal(0, 0.22)*k, rng.normal(0, 0.35)*k)
+    chest = pelvis @ euler(
+        np.clip(rng.normal(0.2, 0.4), -0.9, 1.3) * k, rng.normal(0, 0.22) * k, rng.normal(0, 0.35) * k
+    )
     neck = chest @ euler(np.clip(rng.normal(0, 0.35), -0.9, 0.8), rng.normal(0, 0.2), rng.normal(0, 0.5))
-    flex = np.clip(rng.normal(0.55, 0.75, 2), -0.6, 2.3)*np.where(rng.random(2) < 0.8, 1, 0.1)
+    flex = np.clip(rng.normal(0.55, 0.75, 2), -0.6, 2.3) * np.where(rng.random(2) < 0.8, 1, 0.1)
     spread = np.clip(np.abs(rng.normal(0.15, 0.4, 2)) - 0.1, -0.2, 1.4)
-    knee = np.clip(np.abs(rng.normal(0.3, 0.9, 2)), 0, 2.5)*np.where(rng.random(2) < 0.75, 1, 0.1)
+    knee = np.clip(np.abs(rng.normal(0.3, 0.9, 2)), 0, 2.5) * np.where(rng.random(2) < 0.75, 1, 0.1)
     lift, open_, swing = rng.uniform(-0.9, 3.0, 2), np.clip(rng.normal(0.5, 0.5, 2), -0.3, 1.5), rng.normal(0, 0.9, 2)
     elbow = np.clip(np.abs(rng.normal(0.3, 0.9, 2)), 0, 2.5)
     if rng.random() < 0.5:  # left and right alike
-        for v in (flex, spread, knee, lift, open_, swing, elbow): v[1] = v[0] + rng.normal(0, 0.15)
+        for v in (flex, spread, knee, lift, open_, swing, elbow):
+            v[1] = v[0] + rng.normal(0, 0.15)
         knee, elbow = np.abs(knee), np.abs(elbow)
     rig = np.zeros((20, 3))
-    rig[1] = 0.4*0.285*height*pelvis @ np.array([0, 0, 1]) + 0.6*0.285*height*chest @ np.array([0, 0, 1])
+    rig[1] = 0.4 * 0.285 * height * pelvis @ np.array([0, 0, 1]) + 0.6 * 0.285 * height * chest @ np.array([0, 0, 1])
     long = 1 + rng.normal(0, 0.03, 2)
-    up = np.clip(lift - 1.4, 0, 1.4)/1.4
+    up = np.clip(lift - 1.4, 0, 1.4) / 1.4
     for i, s in enumerate(SIDE):
-        rig[12 + i] = pelvis @ np.array([0, s*0.048*height, 0])
-        thigh = pelvis @ euler(-flex[i], 0, 0) @ euler(0, s*spread[i], 0) @ euler(0, 0, s*rng.normal(0.15, 0.3))
-        rig[14 + i] = rig[12 + i] + thigh @ np.array([0, 0, -0.245*height*long[0]])
+        rig[12 + i] = pelvis @ np.array([0, s * 0.048 * height, 0])
+        thigh = pelvis @ euler(-flex[i], 0, 0) @ euler(0, s * spread[i], 0) @ euler(0, 0, s * rng.normal(0.15, 0.3))
+        rig[14 + i] = rig[12 + i] + thigh @ np.array([0, 0, -0.245 * height * long[0]])
         shank = thigh @ euler(knee[i], 0, 0)
-        rig[16 + i] = rig[14 + i] + shank @ np.array([0, 0, -0.246*height*long[0]])
+        rig[16 + i] = rig[14 + i] + shank @ np.array([0, 0, -0.246 * height * long[0]])
         point = rng.uniform(-0.2, 1.0)
-        rig[18 + i] = rig[16 + i] + shank @ (np.array([np.cos(point)*0.10 , 0, -0.028 - 0.08*np.sin(point)])*height)
-        rig[4 + i] = rig[1] + chest @ np.array([0, s*0.112*height, (-0.012 + 0.035*up[i])*height])
-        upper = chest @ euler(-lift[i], 0, 0) @ euler(0, s*open_[i], 0) @ euler(0, 0, s*swing[i])
-        rig[6 + i] = rig[4 + i] + upper @ np.array([0, 0, -0.178*height*long[1]])
+        rig[18 + i] = rig[16 + i] + shank @ (
+            np.array([np.cos(point) * 0.10, 0, -0.028 - 0.08 * np.sin(point)]) * height
+        )
+        rig[4 + i] = rig[1] + chest @ np.array([0, s * 0.112 * height, (-0.012 + 0.035 * up[i]) * height])
+        upper = chest @ euler(-lift[i], 0, 0) @ euler(0, s * open_[i], 0) @ euler(0, 0, s * swing[i])
+        rig[6 + i] = rig[4 + i] + upper @ np.array([0, 0, -0.178 * height * long[1]])
         fore = upper @ euler(-elbow[i], 0, 0)
-        rig[8 + i] = rig[6 + i] + fore @ np.array([0, 0, -0.148*height*long[1]])
-        rig[10 + i] = rig[8 + i] + (fore @ euler(rng.normal(0, 0.4), rng.normal(0, 0.2), 0)) @ np.array([0, 0, -0.10*height])
-    rig[2] = rig[1] + neck @ np.array([0.018*height, 0, 0.110*height])
-    rig[3] = rig[2] + neck @ np.array([0.062*height, 0, 0])
+        rig[8 + i] = rig[6 + i] + fore @ np.array([0, 0, -0.148 * height * long[1]])
+        rig[10 + i] = rig[8 + i] + (fore @ euler(rng.normal(0, 0.4), rng.normal(0, 0.2), 0)) @ np.array(
+            [0, 0, -0.10 * height]
+        )
+    rig[2] = rig[1] + neck @ np.array([0.018 * height, 0, 0.110 * height])
+    rig[3] = rig[2] + neck @ np.array([0.062 * height, 0, 0])
     return rig
 
 # %% ../../nbs/12f_data.pose_images.ipynb #119feddd
@@ -70,38 +80,41 @@ def _moments(number):  # twelve moments of one try at a skill: height, bodies, b
 
 
 def random_pose_image(
-    rng:np.random.Generator,
-    size:int=128,  # side of the picture, px
-)->tuple[np.ndarray, np.ndarray, np.ndarray]: # frame (size, size, 3) uint8, position (13, 2) px, visible (13,)
+    rng: np.random.Generator,
+    size: int = 128,  # side of the picture, px
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # frame (size, size, 3) uint8, position (13, 2) px, visible (13,)
     "A person in any pose over any background, with exact joints"
     height, ball = rng.uniform(1.55, 2.05), None
     if rng.random() < 0.25:
         height, rigs, balls = _moments(int(rng.integers(160)))
         i = rng.integers(len(rigs))
         rig, ball = rigs[i], balls[i]
-    else: rig = random_pose(rng, height)
+    else:
+        rig = random_pose(rng, height)
     figure = Figure(make_kit(rng, basketball=rng.random() < 0.4), 8)
     # a camera anywhere around, its focal length and centre chosen so that the body fills its share of the picture
-    yaw, pitch, far = rng.uniform(0, 2*np.pi), np.clip(rng.normal(0.1, 0.25), -0.6, 1.1), rng.uniform(2.5, 8)
-    middle = (rig.min(0) + rig.max(0))/2
-    place = (middle + far*np.array([np.cos(yaw)*np.cos(pitch), np.sin(yaw)*np.cos(pitch), np.sin(pitch)]))[None]
+    yaw, pitch, far = rng.uniform(0, 2 * np.pi), np.clip(rng.normal(0.1, 0.25), -0.6, 1.1), rng.uniform(2.5, 8)
+    middle = (rig.min(0) + rig.max(0)) / 2
+    place = (middle + far * np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)]))[None]
     rotation = look_at(place, middle[None], rng.normal(0, 0.12))
     vertices = figure.vertices(rig[None], height)
     xy, depth = (v[0] for v in Camera(place, rotation, 1.0, (0, 0)).project(vertices))
     low, span = xy.min(0), np.ptp(xy, axis=0)
-    focal = size/span.max()*(rng.uniform(0.55, 0.97) if rng.random() < 0.85 else rng.uniform(0.97, 1.3))
-    camera = Camera(place, rotation, focal, tuple((size - span*focal)*rng.random(2) - low*focal - 0.5))
+    focal = size / span.max() * (rng.uniform(0.55, 0.97) if rng.random() < 0.85 else rng.uniform(0.97, 1.3))
+    camera = Camera(place, rotation, focal, tuple((size - span * focal) * rng.random(2) - low * focal - 0.5))
     position = camera.project(rig[None, RIG_TO_BODY13])[0][0]
     light = unit(np.array([*rng.normal(0, 0.7, 2), rng.uniform(0.3, 1.2)]))
     colour = shade(vertices[:, figure.faces], figure.colour, light, rng.uniform(0.35, 0.75))[0]
     things = []
     if ball is not None:
         ball_xy, away = (v[0] for v in camera.project(ball[None]))
-        if (np.abs(ball_xy - size/2) < size).all():
-            spin, lamp = cv2.Rodrigues(rng.normal(0, 2, 3))[0], (rotation[0] @ light)[:2]*0.6
-            things.append((float(away), lambda c: draw_ball(c, 2*ball_xy + 0.5, 2*focal*BALL_RADIUS/away, spin, lamp)))
-    canvas = np.zeros((2*size, 2*size, 4), np.uint8)
-    paint(canvas, 2*(xy*focal + camera.centre)[figure.faces] + 0.5, depth[figure.faces].mean(-1), colour, things)
+        if (np.abs(ball_xy - size / 2) < size).all():
+            spin, lamp = cv2.Rodrigues(rng.normal(0, 2, 3))[0], (rotation[0] @ light)[:2] * 0.6
+            things.append(
+                (float(away), lambda c: draw_ball(c, 2 * ball_xy + 0.5, 2 * focal * BALL_RADIUS / away, spin, lamp))
+            )
+    canvas = np.zeros((2 * size, 2 * size, 4), np.uint8)
+    paint(canvas, 2 * (xy * focal + camera.centre)[figure.faces] + 0.5, depth[figure.faces].mean(-1), colour, things)
     drawn = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
     image = cover(random_background(rng, size), drawn)
     visible = ((position >= -0.5) & (position <= size - 0.5)).all(-1)

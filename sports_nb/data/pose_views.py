@@ -16,63 +16,98 @@ from ..core.skeleton import get_skeleton
 # %% ../../nbs/15b_data.pose_views.ipynb #5f9072b7
 class PoseViews(Sequence):
     "Windows of motions, for training a forecaster"
-    def __init__(self,
-        motions, # a sequence of motions with position (t, k, d), visible (t, k) and fps (None: unknown), of one skeleton
-        history:int=10, # poses in
-        horizon:int=25, # poses out
+
+    def __init__(
+        self,
+        motions,  # a sequence of motions with position (t, k, d), visible (t, k) and fps (None: unknown), of one skeleton
+        history: int = 10,  # poses in
+        horizon: int = 25,  # poses out
         *,
-        fps:float=25, # frame rate wanted; motions of unknown rate are taken as they are; None: every motion is
-        step:int=1, # poses between the starts of two windows
-        speed:float=.2, # largest change of speed, as a logarithm: .2 is 18 % slower to 22 % faster
-        past:int=0, # poses of the horizon that may lie behind the end of the motion
-        least:int=4, # joints that the history must show
-        seed:int=0,
+        fps: float = 25,  # frame rate wanted; motions of unknown rate are taken as they are; None: every motion is
+        step: int = 1,  # poses between the starts of two windows
+        speed: float = 0.2,  # largest change of speed, as a logarithm: .2 is 18 % slower to 22 % faster
+        past: int = 0,  # poses of the horizon that may lie behind the end of the motion
+        least: int = 4,  # joints that the history must show
+        seed: int = 0,
     ):
-        if not 0 <= past < horizon: raise ValueError(f"`past` leaves at least one pose of the horizon inside the motion: 0 to {horizon - 1}; got {past}")
-        if not 0 <= speed < 1: raise ValueError(f"`speed` lies between 0 and 1; got {speed}")
+        if not 0 <= past < horizon:
+            raise ValueError(
+                f"`past` leaves at least one pose of the horizon inside the motion: 0 to {horizon - 1}; got {past}"
+            )
+        if not 0 <= speed < 1:
+            raise ValueError(f"`speed` lies between 0 and 1; got {speed}")
         self.history, self.horizon, self.speed, self.least, self.seed = history, horizon, speed, least, seed
         self.motions, self.rates, places = [], [], []
         for number, m in enumerate(motions):
             position = np.asarray(m["position"], np.float32)
             visible = np.asarray(m["visible"], bool) & np.isfinite(position).all(-1)
-            rate = m["fps"]/fps if fps and m.get("fps") else 1.   # frames of the recording from one pose to the next
-            self.motions.append((np.where(visible[..., None], position, 0), visible, m.get("action", -1))); self.rates.append(rate)
-            starts = np.arange(0, (len(position) - 1)/rate - (history + horizon - 1 - past) + 1e-6, step)*rate
-            at = (np.arange(int((len(position) - 1)/rate + 1e-6) + 1)*rate).round(6)   # the poses that plain windows are made of
-            before = at.astype(int); on = visible[before] & (visible[np.minimum(before + 1, len(position) - 1)] | ((at - before) < 1e-4)[:, None])
-            places += [(number, s) for s, first in zip(starts, np.arange(len(starts))*step) if on[first:first + history].any(0).sum() >= least]
-        if not places: raise ValueError(f"no motion has the {history + horizon - past} poses of one window with {least} joints in its history: give longer ones, or a shorter history or horizon")
+            rate = m["fps"] / fps if fps and m.get("fps") else 1.0  # frames of the recording from one pose to the next
+            self.motions.append((np.where(visible[..., None], position, 0), visible, m.get("action", -1)))
+            self.rates.append(rate)
+            starts = np.arange(0, (len(position) - 1) / rate - (history + horizon - 1 - past) + 1e-6, step) * rate
+            at = (np.arange(int((len(position) - 1) / rate + 1e-6) + 1) * rate).round(
+                6
+            )  # the poses that plain windows are made of
+            before = at.astype(int)
+            on = visible[before] & (
+                visible[np.minimum(before + 1, len(position) - 1)] | ((at - before) < 1e-4)[:, None]
+            )
+            places += [
+                (number, s)
+                for s, first in zip(starts, np.arange(len(starts)) * step)
+                if on[first : first + history].any(0).sum() >= least
+            ]
+        if not places:
+            raise ValueError(
+                f"no motion has the {history + horizon - past} poses of one window with {least} joints in its history: give longer ones, or a shorter history or horizon"
+            )
         self.owner, self.start = np.array([n for n, _ in places]), np.array([s for _, s in places])
 
-    def __len__(self): return len(self.owner)
+    def __len__(self):
+        return len(self.owner)
 
-    def cut(self,
-        i:int, # which window
-        late:float=0., # how much later it starts, poses
-        slower:float=1., # frames of the recording from pose to pose, times as many
-    )->dict: # position (t, k, d) in boxes, visible (t, k), centre (d,), scale (), action
+    def cut(
+        self,
+        i: int,  # which window
+        late: float = 0.0,  # how much later it starts, poses
+        slower: float = 1.0,  # frames of the recording from pose to pose, times as many
+    ) -> dict:  # position (t, k, d) in boxes, visible (t, k), centre (d,), scale (), action
         "One window"
         position, visible, action = self.motions[self.owner[i]]
         rate = self.rates[self.owner[i]]
-        at = (self.start[i] + late*rate + slower*rate*np.arange(self.history + self.horizon)).round(6)   # or a whole frame might be taken for the one before
+        at = (self.start[i] + late * rate + slower * rate * np.arange(self.history + self.horizon)).round(
+            6
+        )  # or a whole frame might be taken for the one before
         last = len(position) - 1
         inside = at <= last + 1e-6
         at = np.minimum(at, last)
-        before = np.minimum(at.astype(int), last); after = np.minimum(before + 1, last)
-        part = (at - before).astype(np.float32); part[part < 1e-4] = 0
+        before = np.minimum(at.astype(int), last)
+        after = np.minimum(before + 1, last)
+        part = (at - before).astype(np.float32)
+        part[part < 1e-4] = 0
         p = position[before]
-        if part.any(): p = p + part[:, None, None]*(position[after] - p)
+        if part.any():
+            p = p + part[:, None, None] * (position[after] - p)
         v = visible[before] & (visible[after] | (part == 0)[:, None]) & inside[:, None]
         # as `pose_windows` does it, with a motion of the window's own length
-        shown, past = v[:self.history], p[:self.history].reshape(-1, p.shape[-1])
-        if (late or slower != 1) and shown.any(0).sum() < self.least: return self.cut(i)   # as it is, it shows enough
-        if not shown.all(): past = past[shown.ravel()]
+        shown, past = v[: self.history], p[: self.history].reshape(-1, p.shape[-1])
+        if (late or slower != 1) and shown.any(0).sum() < self.least:
+            return self.cut(i)  # as it is, it shows enough
+        if not shown.all():
+            past = past[shown.ravel()]
         low, high = past.min(0), past.max(0)
-        centre, scale = (low + high)/2, np.float32(max((high - low).max(), 1e-6))
-        p = (p - centre)/scale
-        return dict(position=(p if v.all() else np.where(v[..., None], p, 0)).astype(np.float32), visible=v, centre=centre.astype(np.float32), scale=scale, action=action)
+        centre, scale = (low + high) / 2, np.float32(max((high - low).max(), 1e-6))
+        p = (p - centre) / scale
+        return dict(
+            position=(p if v.all() else np.where(v[..., None], p, 0)).astype(np.float32),
+            visible=v,
+            centre=centre.astype(np.float32),
+            scale=scale,
+            action=action,
+        )
 
-    def __getitem__(self, i): return self.cut(range(len(self))[i])
+    def __getitem__(self, i):
+        return self.cut(range(len(self))[i])
 
     def draw(self, epoch, i):
         "Another moment and another speed in every epoch"
@@ -81,93 +116,118 @@ class PoseViews(Sequence):
 
 # %% ../../nbs/15b_data.pose_views.ipynb #279030cb
 def vary(
-    sample:dict, # position (t, k, d), visible (t, k), ... of `PoseViews`
-    rng, # np.random.Generator
+    sample: dict,  # position (t, k, d), visible (t, k), ... of `PoseViews`
+    rng,  # np.random.Generator
     *,
-    skeleton="body13", # of the poses
-    mirror:float=.5, # how often left and right are exchanged
-    backwards:float=.3, # how often time runs backwards
-    turn:float=None, # largest turn: of the camera in the plane (None: 20), about the axis that points up in space (None: 180), degrees
-    tilt:float=5., # in space, standard deviation of a turn about each other axis, degrees
-    stretch:float=.1, # largest change of one axis against another, as a logarithm
-    up:int=1, # in space, axis that points up or down
-    noise=None, # an estimator's mistakes, put into the history: `EstimatorNoise`, or a dict of its fields
-    often:float=.5, # how often they are
-    history:int=10, # poses of the history
-)->dict: # another view of the sample
+    skeleton="body13",  # of the poses
+    mirror: float = 0.5,  # how often left and right are exchanged
+    backwards: float = 0.3,  # how often time runs backwards
+    turn: float = None,  # largest turn: of the camera in the plane (None: 20), about the axis that points up in space (None: 180), degrees
+    tilt: float = 5.0,  # in space, standard deviation of a turn about each other axis, degrees
+    stretch: float = 0.1,  # largest change of one axis against another, as a logarithm
+    up: int = 1,  # in space, axis that points up or down
+    noise=None,  # an estimator's mistakes, put into the history: `EstimatorNoise`, or a dict of its fields
+    often: float = 0.5,  # how often they are
+    history: int = 10,  # poses of the history
+) -> dict:  # another view of the sample
     "A motion as it might have been seen as well"
     position, visible = sample["position"], sample["visible"]
     d = position.shape[-1]
     if rng.random() < mirror:
         swap, sides = get_skeleton(skeleton).flip, np.ones(d, np.float32)
         sides[0] = -1
-        position, visible = position[:, swap]*sides, visible[:, swap]
-    if rng.random() < backwards and visible.any(1).all(): position, visible = position[::-1], visible[::-1]
+        position, visible = position[:, swap] * sides, visible[:, swap]
+    if rng.random() < backwards and visible.any(1).all():
+        position, visible = position[::-1], visible[::-1]
     if d == 2:
-        a = np.radians(rng.uniform(-1, 1)*(20 if turn is None else turn))
+        a = np.radians(rng.uniform(-1, 1) * (20 if turn is None else turn))
         m = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
     else:
-        angles = np.radians(rng.normal(0, tilt, 3)); angles[up] = np.radians(rng.uniform(-1, 1)*(180 if turn is None else turn))
+        angles = np.radians(rng.normal(0, tilt, 3))
+        angles[up] = np.radians(rng.uniform(-1, 1) * (180 if turn is None else turn))
         (a, b, c), (x, y, z) = np.cos(angles), np.sin(angles)
-        m = np.array([[1, 0, 0], [0, a, -x], [0, x, a]]) @ np.array([[b, 0, -y], [0, 1, 0], [y, 0, b]]) @ np.array([[c, -z, 0], [z, c, 0], [0, 0, 1]])
-    m = m*np.exp(rng.uniform(-stretch, stretch, d))
-    sample = sample | dict(position=np.ascontiguousarray(position @ m.astype(np.float32)), visible=np.ascontiguousarray(visible))
-    if noise is None: return sample
-    return disturb(sample, rng, EstimatorNoise(**noise) if isinstance(noise, dict) else noise, history=history, often=often)
+        m = (
+            np.array([[1, 0, 0], [0, a, -x], [0, x, a]])
+            @ np.array([[b, 0, -y], [0, 1, 0], [y, 0, b]])
+            @ np.array([[c, -z, 0], [z, c, 0], [0, 0, 1]])
+        )
+    m = m * np.exp(rng.uniform(-stretch, stretch, d))
+    sample = sample | dict(
+        position=np.ascontiguousarray(position @ m.astype(np.float32)), visible=np.ascontiguousarray(visible)
+    )
+    if noise is None:
+        return sample
+    return disturb(
+        sample, rng, EstimatorNoise(**noise) if isinstance(noise, dict) else noise, history=history, often=often
+    )
 
 # %% ../../nbs/15b_data.pose_views.ipynb #12b36fe4
 @dataclass(frozen=True)
 class EstimatorNoise:
     "How an estimator errs; distances in parts of the box"
-    steady:tuple # (k,) standard deviation of the part that lasts through a window
-    shake:tuple # (k,) standard deviation of what changes from frame to frame
-    wild:float # part of the joints that are missed by far
-    far:float # how far these are off, standard deviation
-    missing:float # part of the joints that are not believed
+
+    steady: tuple  # (k,) standard deviation of the part that lasts through a window
+    shake: tuple  # (k,) standard deviation of what changes from frame to frame
+    wild: float  # part of the joints that are missed by far
+    far: float  # how far these are off, standard deviation
+    missing: float  # part of the joints that are not believed
 
 
 def fit_noise(
-    estimated, # (n, t, k, 2) windows of estimated joints
-    reference, # (n, t, k, 2) where they were
-    visible, # (n, t, k) bool, joints whose reference counts
-    believed, # (n, t, k) bool, joints that the estimator was sure of
-    size, # (n,) side of the athlete's box, same unit
-)->EstimatorNoise:
+    estimated,  # (n, t, k, 2) windows of estimated joints
+    reference,  # (n, t, k, 2) where they were
+    visible,  # (n, t, k) bool, joints whose reference counts
+    believed,  # (n, t, k) bool, joints that the estimator was sure of
+    size,  # (n,) side of the athlete's box, same unit
+) -> EstimatorNoise:
     "Read an estimator's mistakes off windows"
-    error = (np.asarray(estimated) - reference)/np.asarray(size)[:, None, None, None]
+    error = (np.asarray(estimated) - reference) / np.asarray(size)[:, None, None, None]
     good = np.asarray(visible) & believed & np.isfinite(error).all(-1)
-    if good.sum() < 1000: raise ValueError(f"only {int(good.sum())} joints are both visible and believed: noise needs 1000 or more")
+    if good.sum() < 1000:
+        raise ValueError(f"only {int(good.sum())} joints are both visible and believed: noise needs 1000 or more")
     typical = np.median(np.linalg.norm(error, axis=-1)[good])
-    wild = np.linalg.norm(error, axis=-1) > 6*typical
+    wild = np.linalg.norm(error, axis=-1) > 6 * typical
     kept = good & ~wild
-    n = kept.sum(1)                                                                     # windows, joints
-    mean = np.where(kept[..., None], error, 0).sum(1)/np.maximum(n, 1)[..., None]
+    n = kept.sum(1)  # windows, joints
+    mean = np.where(kept[..., None], error, 0).sum(1) / np.maximum(n, 1)[..., None]
     rest = np.where(kept[..., None], error - mean[:, None], 0)
-    shake = np.sqrt((rest**2).sum((0, 1, 3))/np.maximum(2*np.maximum(n - 1, 0).sum(0), 1))
+    shake = np.sqrt((rest**2).sum((0, 1, 3)) / np.maximum(2 * np.maximum(n - 1, 0).sum(0), 1))
     # the mean of a window still shakes a little: that share is taken off
     some = n > 1
-    average = lambda x: np.where(some, x, 0).sum(0)/np.maximum(some.sum(0), 1)
-    steady = np.sqrt(np.maximum(average((mean**2).mean(-1)) - shake**2*average(1/np.maximum(n, 1)), 0))
+    average = lambda x: np.where(some, x, 0).sum(0) / np.maximum(some.sum(0), 1)
+    steady = np.sqrt(np.maximum(average((mean**2).mean(-1)) - shake**2 * average(1 / np.maximum(n, 1)), 0))
     misses = error[good & wild]
-    return EstimatorNoise(tuple(steady.round(5).tolist()), tuple(shake.round(5).tolist()), round(float((good & wild).sum()/good.sum()), 5),
-                          round(float(np.sqrt((misses**2).mean())) if len(misses) else 0., 5), round(float(1 - believed[visible].mean()), 5))
+    return EstimatorNoise(
+        tuple(steady.round(5).tolist()),
+        tuple(shake.round(5).tolist()),
+        round(float((good & wild).sum() / good.sum()), 5),
+        round(float(np.sqrt((misses**2).mean())) if len(misses) else 0.0, 5),
+        round(float(1 - believed[visible].mean()), 5),
+    )
 
 
 def disturb(
-    sample:dict, # position (t, k, 2) in boxes, visible (t, k)
-    rng, # np.random.Generator
-    noise:EstimatorNoise,
+    sample: dict,  # position (t, k, 2) in boxes, visible (t, k)
+    rng,  # np.random.Generator
+    noise: EstimatorNoise,
     *,
-    history:int=10, # poses that are spoilt
-    often:float=.5, # part of the samples that are
-)->dict: # the same future with a history as an estimator sees it
+    history: int = 10,  # poses that are spoilt
+    often: float = 0.5,  # part of the samples that are
+) -> dict:  # the same future with a history as an estimator sees it
     "A history with an estimator's mistakes"
-    if rng.random() >= often: return sample
+    if rng.random() >= often:
+        return sample
     position, visible = sample["position"].copy(), sample["visible"].copy()
     k, d = position.shape[1:]
-    if len(noise.steady) != k: raise ValueError(f"this noise is that of {len(noise.steady)} joints, the poses have {k}")
+    if len(noise.steady) != k:
+        raise ValueError(f"this noise is that of {len(noise.steady)} joints, the poses have {k}")
     wild = rng.random((history, k, 1)) < noise.wild
-    position[:history] += (np.array(noise.steady)[:, None]*rng.normal(size=(1, k, d)) + np.array(noise.shake)[:, None]*rng.normal(size=(history, k, d)) + wild*noise.far*rng.normal(size=(history, k, d))).astype(np.float32)
+    position[:history] += (
+        np.array(noise.steady)[:, None] * rng.normal(size=(1, k, d))
+        + np.array(noise.shake)[:, None] * rng.normal(size=(history, k, d))
+        + wild * noise.far * rng.normal(size=(history, k, d))
+    ).astype(np.float32)
     lost = rng.random((history, k)) < noise.missing
-    if (visible[:history] & ~lost).any(): visible[:history] &= ~lost
+    if (visible[:history] & ~lost).any():
+        visible[:history] &= ~lost
     return sample | dict(position=position, visible=visible)

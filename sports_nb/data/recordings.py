@@ -7,7 +7,8 @@ __all__ = ['CMU_SCALE', 'CMU_GAP', 'BALLPLAY_SESSIONS', 'Penn', 'read_penn', 'fo
            'read_ballplay']
 
 # %% ../../nbs/13b_data.recordings.ipynb #5a3ab48b
-import csv,json
+import csv
+import json
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,60 +16,84 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ..core.skeleton import get_skeleton
-from .datasets import DataError,Reader,action_index,data_folder,load_arrays
+from .datasets import DataError, Reader, action_index, data_folder, load_arrays
 
 # %% ../../nbs/13b_data.recordings.ipynb #eb755e34
 class Penn(Reader):
     "Penn Action label sequences in pixels."
+
     skeleton = "penn13"
 
     def __init__(self, folder):
-        data = load_arrays(Path(folder)/"penn_action_labels.npz", ("xy", "visibility", "bbox", "offsets", "video", "action", "view", "train", "dims"))
-        n,frames = len(data["video"]),len(data["xy"])
-        if data["xy"].shape[1:] != (13, 2) or data["visibility"].shape != (frames, 13) or data["bbox"].shape != (frames, 4) \
-            or data["offsets"].shape != (n+1,) or data["offsets"][0] != 0 or data["offsets"][-1] != frames or (np.diff(data["offsets"]) < 1).any():
+        data = load_arrays(
+            Path(folder) / "penn_action_labels.npz",
+            ("xy", "visibility", "bbox", "offsets", "video", "action", "view", "train", "dims"),
+        )
+        n, frames = len(data["video"]), len(data["xy"])
+        if (
+            data["xy"].shape[1:] != (13, 2)
+            or data["visibility"].shape != (frames, 13)
+            or data["bbox"].shape != (frames, 4)
+            or data["offsets"].shape != (n + 1,)
+            or data["offsets"][0] != 0
+            or data["offsets"][-1] != frames
+            or (np.diff(data["offsets"]) < 1).any()
+        ):
             raise DataError(f"{folder}: the arrays do not fit together; copy the set again")
-        if not (data["visibility"] > 0).any(): raise DataError(f"{folder}: no joint of any video is visible; copy the set again")
+        if not (data["visibility"] > 0).any():
+            raise DataError(f"{folder}: no joint of any video is visible; copy the set again")
         self.data = data
-        train,test = np.flatnonzero(data["train"] == 1),np.flatnonzero(data["train"] == -1)
-        fifth = np.arange(len(train))%5 == 4
+        train, test = np.flatnonzero(data["train"] == 1), np.flatnonzero(data["train"] == -1)
+        fifth = np.arange(len(train)) % 5 == 4
         super().__init__("penn", dict(train=train[~fifth], val=train[fifth], test=test))
 
-    def __len__(self): return len(self.data["video"])
+    def __len__(self):
+        return len(self.data["video"])
 
     def read(self, i):
         data = self.data
-        frames = slice(data["offsets"][i], data["offsets"][i+1])
-        position,label = data["xy"][frames],str(data["action"][i])
+        frames = slice(data["offsets"][i], data["offsets"][i + 1])
+        position, label = data["xy"][frames], str(data["action"][i])
         visible = (data["visibility"][frames] > 0) & np.isfinite(position).all(-1)
-        h,w = data["dims"][i].tolist()
-        return dict(position=position, visible=visible, fps=None, skeleton=self.skeleton, space_unit="px", label=label,
-            action=action_index(self.name, label), source=self.name, name=str(data["video"][i]),
-            box=data["bbox"][frames], view=str(data["view"][i]), size=(w, h))
+        h, w = data["dims"][i].tolist()
+        return dict(
+            position=position,
+            visible=visible,
+            fps=None,
+            skeleton=self.skeleton,
+            space_unit="px",
+            label=label,
+            action=action_index(self.name, label),
+            source=self.name,
+            name=str(data["video"][i]),
+            box=data["bbox"][frames],
+            view=str(data["view"][i]),
+            size=(w, h),
+        )
 
 
 def read_penn(
-    root=None, # the folder that holds `penn_action_labels`, or itself; None reads SPORTS_NB_DATA
-)->Penn: # motions, with `box` (t, 4) px, `view` and `size` (w, h) px; splits train, val, test
+    root=None,  # the folder that holds `penn_action_labels`, or itself; None reads SPORTS_NB_DATA
+) -> Penn:  # motions, with `box` (t, 4) px, `view` and `size` (w, h) px; splits train, val, test
     "Penn Action's labels as motions."
     return Penn(data_folder("penn_action_labels", ["penn_action_labels.npz"], root))
 
 # %% ../../nbs/13b_data.recordings.ipynb #acdbbf3d
 def forward_kinematics(
-    rotation, # (t, k, 3) rotation vectors of each joint, rad
-    offsets, # (k, 3) bone from the parent, in the unit of the result
-    parents, # (k,) place of each parent, -1 for the root; parents come first
-)->np.ndarray: # (t, k, 3) positions, the root at the origin
+    rotation,  # (t, k, 3) rotation vectors of each joint, rad
+    offsets,  # (k, 3) bone from the parent, in the unit of the result
+    parents,  # (k,) place of each parent, -1 for the root; parents come first
+) -> np.ndarray:  # (t, k, 3) positions, the root at the origin
     "Joint positions of a skeleton with given joint rotations."
-    t,k = np.shape(rotation)[:2]
+    t, k = np.shape(rotation)[:2]
     local = Rotation.from_rotvec(np.reshape(rotation, (-1, 3))).as_matrix().reshape(t, k, 3, 3)
-    whole,position = np.empty_like(local),np.zeros((t, k, 3))
-    for i,parent in enumerate(parents):
+    whole, position = np.empty_like(local), np.zeros((t, k, 3))
+    for i, parent in enumerate(parents):
         if parent < 0:
             whole[:, i] = local[:, i]
             continue
-        whole[:, i] = local[:, i]@whole[:, parent]
-        position[:, i] = offsets[i]@whole[:, parent] + position[:, parent]
+        whole[:, i] = local[:, i] @ whole[:, parent]
+        position[:, i] = offsets[i] @ whole[:, parent] + position[:, parent]
     return position
 
 # %% ../../nbs/13b_data.recordings.ipynb #79929ffe
@@ -78,47 +103,77 @@ CMU_GAP = 35  # frames between training and validation part
 
 class CMU(Reader):
     "CMU motion capture as 3D joints relative to the root; `benchmark` are the 25 joints that papers score."
+
     skeleton = "cmu"
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        tree = json.loads((self.folder/"skeleton.json").read_text())
+        tree = json.loads((self.folder / "skeleton.json").read_text())
         cmu = get_skeleton(self.skeleton)
-        if [cmu.index(name) for name in tree["names"]] != list(range(38)): raise DataError(f"{folder}/skeleton.json does not list the 38 joints of CMU in order")
-        if not all(parent < i for i,parent in enumerate(tree["parents"])): raise DataError(f"{folder}/skeleton.json lists a joint before its parent")
-        self.parents,self.offsets = tree["parents"],np.array(tree["offsets"])*CMU_SCALE
+        if [cmu.index(name) for name in tree["names"]] != list(range(38)):
+            raise DataError(f"{folder}/skeleton.json does not list the 38 joints of CMU in order")
+        if not all(parent < i for i, parent in enumerate(tree["parents"])):
+            raise DataError(f"{folder}/skeleton.json lists a joint before its parent")
+        self.parents, self.offsets = tree["parents"], np.array(tree["offsets"]) * CMU_SCALE
         self.benchmark = np.array(tree["used25"])
         self._file = lru_cache(64)(self._load)
-        self.pieces = [(part, path) for split in ("train", "test") for path in sorted((self.folder/split).glob("*/*.txt.gz"))
-            for part in (("train", "val") if split == "train" else ("test",))]
-        super().__init__("cmu", {part: [i for i,(own,_) in enumerate(self.pieces) if own == part] for part in ("train", "val", "test")})
+        self.pieces = [
+            (part, path)
+            for split in ("train", "test")
+            for path in sorted((self.folder / split).glob("*/*.txt.gz"))
+            for part in (("train", "val") if split == "train" else ("test",))
+        ]
+        super().__init__(
+            "cmu",
+            {part: [i for i, (own, _) in enumerate(self.pieces) if own == part] for part in ("train", "val", "test")},
+        )
 
-    def __len__(self): return len(self.pieces)
+    def __len__(self):
+        return len(self.pieces)
 
     def _load(self, path):
         rows = np.loadtxt(path, delimiter=",", ndmin=2)
-        if rows.shape[1] != 117 or not np.isfinite(rows).all(): raise DataError(f"{path} is not 117 columns of numbers; copy the set again")
+        if rows.shape[1] != 117 or not np.isfinite(rows).all():
+            raise DataError(f"{path} is not 117 columns of numbers; copy the set again")
         rotation = rows[::2, 3:].reshape(-1, 38, 3)
-        return rotation,forward_kinematics(rotation, self.offsets, self.parents).astype(np.float32)
+        return rotation, forward_kinematics(rotation, self.offsets, self.parents).astype(np.float32)
 
     def read(self, i, whole=False):
-        part,path = self.pieces[i]
-        rotation,position = self._file(path)
-        border = round(.8*len(position))
-        own = slice(None) if whole else dict(train=slice(0, border-CMU_GAP), val=slice(border, None), test=slice(None))[part]
-        rotation,position = rotation[own],position[own]
+        part, path = self.pieces[i]
+        rotation, position = self._file(path)
+        border = round(0.8 * len(position))
+        own = (
+            slice(None)
+            if whole
+            else dict(train=slice(0, border - CMU_GAP), val=slice(border, None), test=slice(None))[part]
+        )
+        rotation, position = rotation[own], position[own]
         label = path.parent.name
-        return dict(position=position, visible=np.ones(position.shape[:2], bool), fps=60., skeleton=self.skeleton, space_unit="nominal",
-            label=label, action=action_index(self.name, label), source=self.name, name=f"{part}/{path.name.removesuffix('.txt.gz')}", rotation=rotation)
+        return dict(
+            position=position,
+            visible=np.ones(position.shape[:2], bool),
+            fps=60.0,
+            skeleton=self.skeleton,
+            space_unit="nominal",
+            label=label,
+            action=action_index(self.name, label),
+            source=self.name,
+            name=f"{part}/{path.name.removesuffix('.txt.gz')}",
+            rotation=rotation,
+        )
 
-    def __getstate__(self): return {key: value for key,value in self.__dict__.items() if key != "_file"}
+    def __getstate__(self):
+        return {key: value for key, value in self.__dict__.items() if key != "_file"}
 
-    def __setstate__(self, state): self.__dict__ = state|{"_file": lru_cache(64)(self._load)}
+    def __setstate__(self, state):
+        self.__dict__ = state | {"_file": lru_cache(64)(self._load)}
 
 
 def read_cmu(
-    root=None, # the folder that holds `cmu_mocap_8`, or itself; None reads SPORTS_NB_DATA
-)->CMU: # motions, with `rotation` (t, 38, 3) rotation vectors; splits train, val (the end of each training file) and test
+    root=None,  # the folder that holds `cmu_mocap_8`, or itself; None reads SPORTS_NB_DATA
+) -> (
+    CMU
+):  # motions, with `rotation` (t, 38, 3) rotation vectors; splits train, val (the end of each training file) and test
     "CMU motion capture as motions in nominal units."
     return CMU(data_folder("cmu_mocap_8", ["skeleton.json", "train", "test"], root))
 
@@ -128,29 +183,50 @@ BALLPLAY_SESSIONS = dict(val=("017", "022", "023"), test=("006", "009", "014", "
 
 class BallPlay(Reader):
     "BallPlay-M takes in metres, z up, with the ball."
+
     skeleton = "ballplay"
 
     def __init__(self, folder):
-        with open(Path(folder)/"index.csv", newline="") as file: self.index = list(csv.DictReader(file))
-        names = json.loads((Path(folder)/"skeleton.json").read_text())["names"]
-        if [get_skeleton(self.skeleton).index(name) for name in names] != list(range(53)): raise DataError(f"{folder}/skeleton.json does not list the 53 bodies in order")
+        with open(Path(folder) / "index.csv", newline="") as file:
+            self.index = list(csv.DictReader(file))
+        names = json.loads((Path(folder) / "skeleton.json").read_text())["names"]
+        if [get_skeleton(self.skeleton).index(name) for name in names] != list(range(53)):
+            raise DataError(f"{folder}/skeleton.json does not list the 53 bodies in order")
         keys = [f"s{int(row['idx']):03d}_{what}" for row in self.index for what in ("body", "ball", "contact")]
-        self.data = load_arrays(Path(folder)/"ballplay_m.npz", keys)
-        part = [next((part for part,sessions in BALLPLAY_SESSIONS.items() if row["session"] in sessions), "train") for row in self.index]
-        super().__init__("ballplay", {own: [i for i,p in enumerate(part) if p == own] for own in ("train", "val", "test")})
+        self.data = load_arrays(Path(folder) / "ballplay_m.npz", keys)
+        part = [
+            next((part for part, sessions in BALLPLAY_SESSIONS.items() if row["session"] in sessions), "train")
+            for row in self.index
+        ]
+        super().__init__(
+            "ballplay", {own: [i for i, p in enumerate(part) if p == own] for own in ("train", "val", "test")}
+        )
 
-    def __len__(self): return len(self.index)
+    def __len__(self):
+        return len(self.index)
 
     def read(self, i):
         row = self.index[i]
-        body,ball,contact = (self.data[f"s{int(row['idx']):03d}_{what}"] for what in ("body", "ball", "contact"))
-        if body.shape != (len(ball), 53, 3) or len(contact) != len(ball): raise DataError(f"{self.name} {row['idx']}: body, ball and contact differ in length; copy the set again")
-        return dict(position=body, visible=np.isfinite(body).all(-1), fps=60., skeleton=self.skeleton, space_unit="m", label=row["label"],
-            action=action_index(self.name, row["coarse"]), source=self.name, name=f"{row['session']}/{row['idx']}", ball=ball, contact=contact > 0)
+        body, ball, contact = (self.data[f"s{int(row['idx']):03d}_{what}"] for what in ("body", "ball", "contact"))
+        if body.shape != (len(ball), 53, 3) or len(contact) != len(ball):
+            raise DataError(f"{self.name} {row['idx']}: body, ball and contact differ in length; copy the set again")
+        return dict(
+            position=body,
+            visible=np.isfinite(body).all(-1),
+            fps=60.0,
+            skeleton=self.skeleton,
+            space_unit="m",
+            label=row["label"],
+            action=action_index(self.name, row["coarse"]),
+            source=self.name,
+            name=f"{row['session']}/{row['idx']}",
+            ball=ball,
+            contact=contact > 0,
+        )
 
 
 def read_ballplay(
-    root=None, # the folder that holds `ballplay_m`, or itself; None reads SPORTS_NB_DATA
-)->BallPlay: # motions, with `ball` (t, 3) m and `contact` (t,); splits train, val, test by session
+    root=None,  # the folder that holds `ballplay_m`, or itself; None reads SPORTS_NB_DATA
+) -> BallPlay:  # motions, with `ball` (t, 3) m and `contact` (t,); splits train, val, test by session
     "BallPlay-M as motions."
     return BallPlay(data_folder("ballplay_m", ["ballplay_m.npz", "index.csv", "skeleton.json"], root))

@@ -19,32 +19,36 @@ from .motion import unit
 @dataclass(frozen=True)
 class Camera:
     "A pinhole camera per frame: place, rotation (rows right, down, forward), focal length and centre in pixels"
+
     place: np.ndarray  # (t, 3) m
     rotation: np.ndarray  # (t, 3, 3)
     focal: float  # px
     centre: tuple  # (x, y) px
 
-    def project(self,
-        points:np.ndarray,  # (t, ..., 3) m
-    )->tuple[np.ndarray, np.ndarray]: # pixels (t, ..., 2), depth (t, ...) m
+    def project(
+        self,
+        points: np.ndarray,  # (t, ..., 3) m
+    ) -> tuple[np.ndarray, np.ndarray]:  # pixels (t, ..., 2), depth (t, ...) m
         "Pixels and depth of points in the world"
         t, shape = len(points), points.shape[1:-1]
-        seen = np.matmul(points.reshape(t, -1, 3) - self.place[:, None], self.rotation.transpose(0, 2, 1)).reshape(t, *shape, 3)
+        seen = np.matmul(points.reshape(t, -1, 3) - self.place[:, None], self.rotation.transpose(0, 2, 1)).reshape(
+            t, *shape, 3
+        )
         depth = np.maximum(seen[..., 2], 0.05)
-        return seen[..., :2]/depth[..., None]*self.focal + np.asarray(self.centre), depth
+        return seen[..., :2] / depth[..., None] * self.focal + np.asarray(self.centre), depth
 
 
 def look_at(
-    place:np.ndarray,  # (t, 3) where the camera is, m
-    aim:np.ndarray,  # (t, 3) what it looks at, m
-    roll:float=0.0,  # turn about the line of sight, rad
-)->np.ndarray: # (t, 3, 3)
+    place: np.ndarray,  # (t, 3) where the camera is, m
+    aim: np.ndarray,  # (t, 3) what it looks at, m
+    roll: float = 0.0,  # turn about the line of sight, rad
+) -> np.ndarray:  # (t, 3, 3)
     "Rotations of cameras that look at points, world z up"
     ahead = unit(aim - place)
     right = unit(np.cross(ahead, [0, 0, 1.0]))
     down = np.cross(ahead, right)
     c, s = np.cos(roll), np.sin(roll)
-    return np.stack([c*right + s*down, c*down - s*right, ahead], -2)
+    return np.stack([c * right + s * down, c * down - s * right, ahead], -2)
 
 # %% ../../nbs/12d_data.render.ipynb #d08a8c30
 SKINS = ((92, 60, 44), (120, 80, 58), (146, 100, 74), (176, 126, 96), (205, 156, 124), (226, 182, 152), (238, 200, 176))
@@ -53,6 +57,7 @@ SKINS = ((92, 60, 44), (120, 80, 58), (146, 100, 74), (176, 126, 96), (205, 156,
 @dataclass(frozen=True)
 class Kit:
     "Colours (RGB) and cut of what an athlete wears"
+
     skin: tuple
     hair: tuple
     shirt: tuple
@@ -71,28 +76,48 @@ class Kit:
 
 def _colour(rng, dull=0.5):
     kind = rng.random()
-    if kind < 0.16: return tuple([int(rng.integers(225, 256))]*3)
-    if kind < 0.32: return tuple([int(rng.integers(16, 50))]*3)
-    return tuple(int(255*c) for c in colorsys.hsv_to_rgb(rng.random(), rng.uniform(dull, 1), rng.uniform(0.35, 0.95)))
+    if kind < 0.16:
+        return tuple([int(rng.integers(225, 256))] * 3)
+    if kind < 0.32:
+        return tuple([int(rng.integers(16, 50))] * 3)
+    return tuple(int(255 * c) for c in colorsys.hsv_to_rgb(rng.random(), rng.uniform(dull, 1), rng.uniform(0.35, 0.95)))
 
 
 def make_kit(
-    rng:np.random.Generator,
-    basketball:bool=True,  # basketball kit, else anything that athletes wear
-)->Kit:
+    rng: np.random.Generator,
+    basketball: bool = True,  # basketball kit, else anything that athletes wear
+) -> Kit:
     "Draw an outfit"
     skin = np.array(SKINS[rng.integers(len(SKINS))]) + rng.integers(-8, 9, 3)
     shirt, trim, shorts = _colour(rng), _colour(rng), _colour(rng)
-    if basketball and rng.random() < 0.75: shorts = shirt
+    if basketball and rng.random() < 0.75:
+        shorts = shirt
     cut = np.random.default_rng([7005, rng.integers(100), basketball])  # a wardrobe of a hundred cuts, see `_body`
     sleeve, legs = cut.choice([0.0, 0.0, 0.0, 0.3, 0.38]), cut.uniform(0.36, 0.46)
-    if not basketball: sleeve, legs = cut.choice([0, 0, 0.15, 0.35, 0.4, 1]), cut.choice([0.06, 0.1, 0.2, 0.35, 0.45, 0.8, 0.97])
-    if not basketball and rng.random() < 0.15: shirt = tuple(int(c) for c in skin)
-    hair = ((24, 20, 18), (30, 22, 18), (46, 32, 24), (88, 60, 36), (150, 112, 62), (120, 118, 116), (92, 40, 22))[rng.integers(7)]
+    if not basketball:
+        sleeve, legs = cut.choice([0, 0, 0.15, 0.35, 0.4, 1]), cut.choice([0.06, 0.1, 0.2, 0.35, 0.45, 0.8, 0.97])
+    if not basketball and rng.random() < 0.15:
+        shirt = tuple(int(c) for c in skin)
+    hair = ((24, 20, 18), (30, 22, 18), (46, 32, 24), (88, 60, 36), (150, 112, 62), (120, 118, 116), (92, 40, 22))[
+        rng.integers(7)
+    ]
     shoes = _colour(rng) if basketball or rng.random() < 0.6 else tuple(int(c) for c in skin)
-    return Kit(tuple(int(c) for c in np.clip(skin, 0, 255)), hair, shirt, trim, shorts, _colour(rng, 0.2), shoes,
-               (235, 235, 235) if rng.random() < 0.7 else _colour(rng), float(sleeve), float(legs), cut.uniform(1.15, 1.5) if 0.3 < legs < 0.5 else 1.06,
-               cut.uniform(0.1, 0.5), str(cut.choice(["short", "short", "short", "bald", "afro", "long", "bun"])), cut.uniform(0.86, 1.2))
+    return Kit(
+        tuple(int(c) for c in np.clip(skin, 0, 255)),
+        hair,
+        shirt,
+        trim,
+        shorts,
+        _colour(rng, 0.2),
+        shoes,
+        (235, 235, 235) if rng.random() < 0.7 else _colour(rng),
+        float(sleeve),
+        float(legs),
+        cut.uniform(1.15, 1.5) if 0.3 < legs < 0.5 else 1.06,
+        cut.uniform(0.1, 0.5),
+        str(cut.choice(["short", "short", "short", "bald", "afro", "long", "bun"])),
+        cut.uniform(0.86, 1.2),
+    )
 
 # %% ../../nbs/12d_data.render.ipynb #4ed828b3
 ROWS = 20  # rows of the rig; derived directions follow: 20 pelvis front, 21 head front, 22 head up, 23-24 sole up (left, right), 25 chest front
@@ -104,9 +129,9 @@ def _basis(rig):  # (t, 20, 3) -> (t, 26, 3): points and the directions that fol
     chest = unit(np.cross(rig[:, 4] - rig[:, 5], trunk))
     gaze = unit(rig[:, 3] - rig[:, 2])
     up = rig[:, 2] - rig[:, 1]
-    up = unit(up - (up*gaze).sum(-1, keepdims=True)*gaze)
+    up = unit(up - (up * gaze).sum(-1, keepdims=True) * gaze)
     foot, shank = unit(rig[:, 18:20] - rig[:, 16:18]), unit(rig[:, 14:16] - rig[:, 16:18])
-    sole = unit(shank - (shank*foot).sum(-1, keepdims=True)*foot - 0.05*front[:, None])
+    sole = unit(shank - (shank * foot).sum(-1, keepdims=True) * foot - 0.05 * front[:, None])
     return np.concatenate([rig, front[:, None], gaze[:, None], up[:, None], sole, chest[:, None]], 1)
 
 
@@ -116,17 +141,21 @@ class _Rings:  # collects rings and the faces between them
 
     def _row(self, weights):
         row = np.zeros(26)
-        for i, w in weights.items(): row[i] += w
+        for i, w in weights.items():
+            row[i] += w
         return row
 
     def tube(self, rings, key):
         "rings: (centre, axis, pole, radius u, radius v); key: colour names per gap, or a function of gap and angle"
         first = len(self.centre)
         for c, d, p, u, v in rings:
-            self.centre.append(self._row(c)); self.axis.append(self._row(d)); self.pole.append(self._row(p)); self.radii.append((u, v))
-        n, angles = self.n, (np.arange(self.n) + 0.5)*2*np.pi/self.n
+            self.centre.append(self._row(c))
+            self.axis.append(self._row(d))
+            self.pole.append(self._row(p))
+            self.radii.append((u, v))
+        n, angles = self.n, (np.arange(self.n) + 0.5) * 2 * np.pi / self.n
         for g in range(len(rings) - 1):
-            a, b = (first + g)*n, (first + g + 1)*n
+            a, b = (first + g) * n, (first + g + 1) * n
             for j in range(n):
                 self.faces.append((a + j, a + (j + 1) % n, b + (j + 1) % n, b + j))
                 self.key.append(key(g, angles[j]) if callable(key) else key[g])
@@ -136,166 +165,353 @@ class _Rings:  # collects rings and the faces between them
         rings = []
         for s, r in stations:
             at = {a: 1 - s, b: s} if s <= 1 else {b: 2 - s, c: s - 1}
-            bend = np.clip((s - 0.85)/0.3, 0, 1)
-            rings.append((at, {a: -(1 - bend), b: 1 - 2*bend, c: bend}, pole, r, r))
+            bend = np.clip((s - 0.85) / 0.3, 0, 1)
+            rings.append((at, {a: -(1 - bend), b: 1 - 2 * bend, c: bend}, pole, r, r))
         self.tube(rings, key)
 
 
 @lru_cache(512)
-def _body(sleeve, legs, loose, sock, style, w, segments):  # rings and faces of a clothed body of height 1 and thickness w
+def _body(
+    sleeve, legs, loose, sock, style, w, segments
+):  # rings and faces of a clothed body of height 1 and thickness w
     m = _Rings(segments)
     # trunk: from the crotch up to the neck, shorts below the waist
     spine = lambda s: {0: 1 - s, 1: s}
-    half = [(-0.16, .055, .050), (-0.07, .084, .062), (0.06, .089, .064), (0.2, .082, .058), (0.38, .075, .055), (0.58, .083, .060), (0.76, .092, .062), (0.90, .090, .053), (0.97, .066, .042), (1.03, .034, .036)]
+    half = [
+        (-0.16, 0.055, 0.050),
+        (-0.07, 0.084, 0.062),
+        (0.06, 0.089, 0.064),
+        (0.2, 0.082, 0.058),
+        (0.38, 0.075, 0.055),
+        (0.58, 0.083, 0.060),
+        (0.76, 0.092, 0.062),
+        (0.90, 0.090, 0.053),
+        (0.97, 0.066, 0.042),
+        (1.03, 0.034, 0.036),
+    ]
     rings = []
     for s, u, v in half:
-        mix = np.clip((s - 0.1)/0.7, 0, 1)
-        air = 1.0 + 0.06*(loose > 1.1)
-        rings.append((spine(s) | ({20: -0.004 + 0.014*np.sin(np.pi*np.clip(s, 0, 1))*-1}), {0: -1, 1: 1}, {12: 1 - mix, 13: mix - 1, 4: mix, 5: -mix}, u*(0.55 + 0.45*w)*air, v*w*air))
+        mix = np.clip((s - 0.1) / 0.7, 0, 1)
+        air = 1.0 + 0.06 * (loose > 1.1)
+        rings.append(
+            (
+                spine(s) | ({20: -0.004 + 0.014 * np.sin(np.pi * np.clip(s, 0, 1)) * -1}),
+                {0: -1, 1: 1},
+                {12: 1 - mix, 13: mix - 1, 4: mix, 5: -mix},
+                u * (0.55 + 0.45 * w) * air,
+                v * w * air,
+            )
+        )
+
     def trunk(g, angle):
-        if g < 2: return "shorts"
-        if g == 2: return "trim"
-        if g >= 8: return "skin"
+        if g < 2:
+            return "shorts"
+        if g == 2:
+            return "trim"
+        if g >= 8:
+            return "skin"
         return "trim" if loose > 1.1 and abs(np.cos(angle)) > 0.93 else "shirt"
+
     m.tube(rings, trunk)
     # neck and head
-    m.tube([({1: 0.97, 2: 0.03}, {1: -1, 2: 1}, {21: 1}, .036, .036), ({1: 0.45, 2: 0.55}, {1: -1, 2: 1}, {21: 1}, .031*w, .031*w)], ["skin"])
+    m.tube(
+        [
+            ({1: 0.97, 2: 0.03}, {1: -1, 2: 1}, {21: 1}, 0.036, 0.036),
+            ({1: 0.45, 2: 0.55}, {1: -1, 2: 1}, {21: 1}, 0.031 * w, 0.031 * w),
+        ],
+        ["skin"],
+    )
     big = {"afro": 1.3, "long": 1.07, "bun": 1.03, "bald": 1.0, "cap": 1.05}.get(style, 1.05)
     polar = np.linspace(0, np.pi, 9)
-    def skull(scale, shift): return [({2: 1, 22: -0.062*np.cos(q)*scale + 0.004, 21: shift}, {22: 1}, {21: 1}, (.053*np.sin(q) + 1e-3)*scale*(1 - 0.18*(np.cos(q) > 0.4)), (.043*np.sin(q) + 1e-3)*scale) for q in polar]
+
+    def skull(scale, shift):
+        return [
+            (
+                {2: 1, 22: -0.062 * np.cos(q) * scale + 0.004, 21: shift},
+                {22: 1},
+                {21: 1},
+                (0.053 * np.sin(q) + 1e-3) * scale * (1 - 0.18 * (np.cos(q) > 0.4)),
+                (0.043 * np.sin(q) + 1e-3) * scale,
+            )
+            for q in polar
+        ]
+
     def face(g, angle):
         front = np.cos(angle)
-        if style != "bald" and (g >= 6 and front < 0.75 or g >= 7 or (g >= 2 and front < -0.1)): return "hair"
-        if g == 4 and segments > 10 and 0.6 < front < 0.9: return "eyes"
+        if style != "bald" and (g >= 6 and front < 0.75 or g >= 7 or (g >= 2 and front < -0.1)):
+            return "hair"
+        if g == 4 and segments > 10 and 0.6 < front < 0.9:
+            return "eyes"
         return "lips" if g == 2 and front > 0.85 else "skin"
+
     m.tube(skull(1.0, 0.0), face)
     if style != "bald":  # hair stands off the skull at the top and the back
-        far = polar[4 if style in ("long", "afro") else 5:]
-        m.tube([({2: 1, 22: -0.062*np.cos(q)*big + 0.006, 21: -0.014 - 0.004*(big > 1.2)}, {22: 1}, {21: 1}, (.052*np.sin(q) + 1e-3)*big*0.93, (.045*np.sin(q) + 1e-3)*big) for q in far], ["hair"]*(len(far) - 1))
+        far = polar[4 if style in ("long", "afro") else 5 :]
+        m.tube(
+            [
+                (
+                    {2: 1, 22: -0.062 * np.cos(q) * big + 0.006, 21: -0.014 - 0.004 * (big > 1.2)},
+                    {22: 1},
+                    {21: 1},
+                    (0.052 * np.sin(q) + 1e-3) * big * 0.93,
+                    (0.045 * np.sin(q) + 1e-3) * big,
+                )
+                for q in far
+            ],
+            ["hair"] * (len(far) - 1),
+        )
     if style in ("bun", "long"):
         drop = -0.02 if style == "bun" else 0.05
-        m.tube([({2: 1, 21: -0.062 + 0.004*i, 22: 0.028 - (drop + 0.0)*i*0.4 - 0.012*i}, {22: -1}, {21: 1}, r, r) for i, r in enumerate((.004, .02, .024, .018, .004))], ["hair"]*4)
+        m.tube(
+            [
+                (
+                    {2: 1, 21: -0.062 + 0.004 * i, 22: 0.028 - (drop + 0.0) * i * 0.4 - 0.012 * i},
+                    {22: -1},
+                    {21: 1},
+                    r,
+                    r,
+                )
+                for i, r in enumerate((0.004, 0.02, 0.024, 0.018, 0.004))
+            ],
+            ["hair"] * 4,
+        )
     # arms
     for sh, el, wr, ha in ((4, 6, 8, 10), (5, 7, 9, 11)):
-        stations = [(-0.10, .010), (-0.02, .030), (0.12, .034), (0.35, .030), (0.62, .027), (0.88, .0235), (1.0, .0225), (1.12, .0235), (1.32, .025), (1.6, .021), (1.85, .016), (2.0, .015)]
-        m.limb(sh, el, wr, {25: 1}, [(s, r*w) for s, r in stations], ["shirt" if (stations[g + 1][0] <= sleeve*2 + 0.05 or (g == 0 and sleeve > 0)) else "skin" for g in range(11)])
+        stations = [
+            (-0.10, 0.010),
+            (-0.02, 0.030),
+            (0.12, 0.034),
+            (0.35, 0.030),
+            (0.62, 0.027),
+            (0.88, 0.0235),
+            (1.0, 0.0225),
+            (1.12, 0.0235),
+            (1.32, 0.025),
+            (1.6, 0.021),
+            (1.85, 0.016),
+            (2.0, 0.015),
+        ]
+        m.limb(
+            sh,
+            el,
+            wr,
+            {25: 1},
+            [(s, r * w) for s, r in stations],
+            [
+                "shirt" if (stations[g + 1][0] <= sleeve * 2 + 0.05 or (g == 0 and sleeve > 0)) else "skin"
+                for g in range(11)
+            ],
+        )
         if 0.1 < sleeve < 0.9:
-            top = 2*sleeve
-            m.limb(sh, el, wr, {25: 1}, [(-0.08, .014), (0.0, .036*w), (0.2, .039*w), (top, .038*w), (top, .02*w)], ["shirt", "shirt", "shirt", "shirt"])
-        palm = [(0.0, .0145, .0145), (0.22, .019, .014), (0.5, .021, .0125), (0.78, .017, .010), (1.0, .005, .005)]
-        m.tube([({wr: 1 - s, ha: s}, {wr: -1, ha: 1}, {sh: -1, wr: 1, 25: 0.1}, v*1.05, u*1.1) for s, u, v in palm], ["skin"]*4)
+            top = 2 * sleeve
+            m.limb(
+                sh,
+                el,
+                wr,
+                {25: 1},
+                [(-0.08, 0.014), (0.0, 0.036 * w), (0.2, 0.039 * w), (top, 0.038 * w), (top, 0.02 * w)],
+                ["shirt", "shirt", "shirt", "shirt"],
+            )
+        palm = [
+            (0.0, 0.0145, 0.0145),
+            (0.22, 0.019, 0.014),
+            (0.5, 0.021, 0.0125),
+            (0.78, 0.017, 0.010),
+            (1.0, 0.005, 0.005),
+        ]
+        m.tube(
+            [({wr: 1 - s, ha: s}, {wr: -1, ha: 1}, {sh: -1, wr: 1, 25: 0.1}, v * 1.05, u * 1.1) for s, u, v in palm],
+            ["skin"] * 4,
+        )
     # legs
     for i, (hip, kn, an, toe) in enumerate(((12, 14, 16, 18), (13, 15, 17, 19))):
         out = {12: 1, 13: -1} if i == 0 else {12: -1, 13: 1}
-        stations = [(-0.05, .030), (0.06, .046), (0.25, .047), (0.5, .043), (0.75, .036), (0.92, .032), (1.0, .032), (1.1, .0295), (1.3, .032), (1.5, .028), (1.72, .0215), (1.9, .0195), (2.0, .020)]
-        cover = lambda g, stations=stations: "shorts" if stations[g + 1][0] <= 2*legs + 0.02 else "socks" if stations[g][0] >= 2 - sock else "skin"
-        m.limb(hip, kn, an, out, [(s, r*w) for s, r in stations], [cover(g) for g in range(12)])
+        stations = [
+            (-0.05, 0.030),
+            (0.06, 0.046),
+            (0.25, 0.047),
+            (0.5, 0.043),
+            (0.75, 0.036),
+            (0.92, 0.032),
+            (1.0, 0.032),
+            (1.1, 0.0295),
+            (1.3, 0.032),
+            (1.5, 0.028),
+            (1.72, 0.0215),
+            (1.9, 0.0195),
+            (2.0, 0.020),
+        ]
+        cover = lambda g, stations=stations: (
+            "shorts" if stations[g + 1][0] <= 2 * legs + 0.02 else "socks" if stations[g][0] >= 2 - sock else "skin"
+        )
+        m.limb(hip, kn, an, out, [(s, r * w) for s, r in stations], [cover(g) for g in range(12)])
         if loose > 1.1:
-            top = 2*legs
-            m.limb(hip, kn, an, out, [(-0.12, .030*w), (0.0, .050*w), (0.3, .051*w*(0.6 + 0.4*loose)), (0.6*top + 0.1, .047*w*loose), (top, .046*w*loose), (top, .03*w)],
-                   lambda g, angle: "inside" if g == 4 else ("trim" if np.cos(angle) > 0.9 and g > 0 else "shorts"))
+            top = 2 * legs
+            m.limb(
+                hip,
+                kn,
+                an,
+                out,
+                [
+                    (-0.12, 0.030 * w),
+                    (0.0, 0.050 * w),
+                    (0.3, 0.051 * w * (0.6 + 0.4 * loose)),
+                    (0.6 * top + 0.1, 0.047 * w * loose),
+                    (top, 0.046 * w * loose),
+                    (top, 0.03 * w),
+                ],
+                lambda g, angle: "inside" if g == 4 else ("trim" if np.cos(angle) > 0.9 and g > 0 else "shorts"),
+            )
         up = 23 + i
-        sole = [(-0.34, .002, .004, -.016), (-0.32, .020, .019, -.016), (-0.05, .024, .026, -.010), (0.3, .025, .022, -.013), (0.65, .027, .017, -.013), (1.0, .026, .014, -.004), (1.22, .018, .010, -.002), (1.27, .002, .003, -.002)]
-        m.tube([({an: 1 - s, toe: s, up: d}, {an: -1, toe: 1}, {up: 1}, v, u) for s, u, v, d in sole], lambda g, angle: "sole" if np.cos(angle) < -0.55 else "shoes")
-    return tuple(np.array(x, None if x is m.faces else np.float32) for x in (m.centre, m.axis, m.pole, m.radii, m.faces)), tuple(m.key)
+        sole = [
+            (-0.34, 0.002, 0.004, -0.016),
+            (-0.32, 0.020, 0.019, -0.016),
+            (-0.05, 0.024, 0.026, -0.010),
+            (0.3, 0.025, 0.022, -0.013),
+            (0.65, 0.027, 0.017, -0.013),
+            (1.0, 0.026, 0.014, -0.004),
+            (1.22, 0.018, 0.010, -0.002),
+            (1.27, 0.002, 0.003, -0.002),
+        ]
+        m.tube(
+            [({an: 1 - s, toe: s, up: d}, {an: -1, toe: 1}, {up: 1}, v, u) for s, u, v, d in sole],
+            lambda g, angle: "sole" if np.cos(angle) < -0.55 else "shoes",
+        )
+    return tuple(
+        np.array(x, None if x is m.faces else np.float32) for x in (m.centre, m.axis, m.pole, m.radii, m.faces)
+    ), tuple(m.key)
 
 
 class Figure:
     "A clothed body ready to be drawn: rings, faces and the colour of every face"
-    def __init__(self,
-        kit:Kit,
-        segments:int=10,  # corners of a ring
+
+    def __init__(
+        self,
+        kit: Kit,
+        segments: int = 10,  # corners of a ring
     ):
-        (self.centre, self.axis, self.pole, self.radii, self.faces), key = _body(kit.sleeve, kit.legs, kit.loose, kit.sock, kit.style, kit.build, segments)
-        named = dict(vars(kit), eyes=np.array(kit.skin)*0.5, lips=np.array(kit.skin)*[0.85, 0.62, 0.62], inside=np.array(kit.shorts)*0.45)
+        (self.centre, self.axis, self.pole, self.radii, self.faces), key = _body(
+            kit.sleeve, kit.legs, kit.loose, kit.sock, kit.style, kit.build, segments
+        )
+        named = dict(
+            vars(kit),
+            eyes=np.array(kit.skin) * 0.5,
+            lips=np.array(kit.skin) * [0.85, 0.62, 0.62],
+            inside=np.array(kit.shorts) * 0.45,
+        )
         names = sorted(set(key))
         self.colour = np.array([named[k] for k in names], np.float32)[[names.index(k) for k in key]]
-        angle = np.arange(segments)*2*np.pi/segments
+        angle = np.arange(segments) * 2 * np.pi / segments
         self.circle = np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
 
-    def vertices(self,
-        rig:np.ndarray,  # (t, 20, 3) m, in the order of RIG
-        height:float,  # standing height, m
-    )->np.ndarray: # (t, v, 3) m
+    def vertices(
+        self,
+        rig: np.ndarray,  # (t, 20, 3) m, in the order of RIG
+        height: float,  # standing height, m
+    ) -> np.ndarray:  # (t, v, 3) m
         "Vertices of the body in a pose"
         basis = _basis(rig).astype(np.float32)
         points = basis.copy()
         points[:, ROWS:] *= height
-        place, along, out = np.matmul(self.centre, points), unit(np.matmul(self.axis, basis)), np.matmul(self.pole, basis)
-        out = unit(out - (out*along).sum(-1, keepdims=True)*along)
-        u, v = (self.radii*np.float32(height)).T[..., None]
-        ring = np.einsum("js,tjrd->trsd", self.circle, np.stack([out*u, np.cross(along, out)*v], 1))
+        place, along, out = (
+            np.matmul(self.centre, points),
+            unit(np.matmul(self.axis, basis)),
+            np.matmul(self.pole, basis),
+        )
+        out = unit(out - (out * along).sum(-1, keepdims=True) * along)
+        u, v = (self.radii * np.float32(height)).T[..., None]
+        ring = np.einsum("js,tjrd->trsd", self.circle, np.stack([out * u, np.cross(along, out) * v], 1))
         return (place[:, :, None] + ring).reshape(len(rig), -1, 3)
 
 # %% ../../nbs/12d_data.render.ipynb #3a133399
 def shade(
-    corners:np.ndarray,  # (t, f, 4, 3) m
-    colour:np.ndarray,  # (f, 3) RGB
-    light:np.ndarray,  # (3,) direction toward the light
-    ambient:float=0.5,  # share of the light that comes from everywhere
-)->np.ndarray: # (t, f, 3) RGB 0..255
+    corners: np.ndarray,  # (t, f, 4, 3) m
+    colour: np.ndarray,  # (f, 3) RGB
+    light: np.ndarray,  # (3,) direction toward the light
+    ambient: float = 0.5,  # share of the light that comes from everywhere
+) -> np.ndarray:  # (t, f, 3) RGB 0..255
     "Colour of faces under a lamp, a sky and a floor"
     normal = unit(np.cross(corners[:, :, 2] - corners[:, :, 0], corners[:, :, 3] - corners[:, :, 1]))
     lamp = np.clip(normal @ unit(light), -0.15, 1)
-    bright = ambient*(0.95 + 0.3*normal[..., 2]) + (1.2 - ambient)*lamp
-    return np.clip(colour*np.clip(bright, 0.15, 1.25)[..., None], 0, 255)
+    bright = ambient * (0.95 + 0.3 * normal[..., 2]) + (1.2 - ambient) * lamp
+    return np.clip(colour * np.clip(bright, 0.15, 1.25)[..., None], 0, 255)
 
 
 def _seams():  # two great circles and two bows, points on a ball of radius 1
-    c, s = np.cos(np.linspace(0, 2*np.pi, 33)), np.sin(np.linspace(0, 2*np.pi, 33))
-    return np.stack([np.stack([c, s, 0*c], 1), np.stack([c, 0*c, s], 1), *(unit(np.stack([0*c + bow, c*0.8, s*0.8], 1)) for bow in (0.62, -0.62))])
+    c, s = np.cos(np.linspace(0, 2 * np.pi, 33)), np.sin(np.linspace(0, 2 * np.pi, 33))
+    return np.stack(
+        [
+            np.stack([c, s, 0 * c], 1),
+            np.stack([c, 0 * c, s], 1),
+            *(unit(np.stack([0 * c + bow, c * 0.8, s * 0.8], 1)) for bow in (0.62, -0.62)),
+        ]
+    )
 
 
 _SEAMS = _seams()
 
 
 def draw_ball(
-    canvas:np.ndarray,  # (h, w, 4) picture that is drawn on, RGB and coverage
-    centre:np.ndarray,  # (2,) px
-    radius:float,  # px
-    spin:np.ndarray,  # (3, 3) rotation of the ball relative to the camera
-    lamp:np.ndarray,  # (2,) direction toward the light in the picture, length at most 1
-    colour:tuple=(205, 105, 45),
+    canvas: np.ndarray,  # (h, w, 4) picture that is drawn on, RGB and coverage
+    centre: np.ndarray,  # (2,) px
+    radius: float,  # px
+    spin: np.ndarray,  # (3, 3) rotation of the ball relative to the camera
+    lamp: np.ndarray,  # (2,) direction toward the light in the picture, length at most 1
+    colour: tuple = (205, 105, 45),
 ):
     "A basketball with its seams"
-    at = lambda p: (int(round(p[0]*16)), int(round(p[1]*16)))
+    at = lambda p: (int(round(p[0] * 16)), int(round(p[1] * 16)))
     for i, k in enumerate((0.62, 0.78, 0.92, 1.04, 1.12)):
-        cv2.circle(canvas, at(centre + lamp*radius*0.11*i), int(radius*16*(1 - 0.185*i)), (*[min(255.0, c*k) for c in colour], 255), -1, cv2.LINE_AA, 4)
-    if radius < 5: return
-    wide = max(1, int(round(radius/16)))
+        cv2.circle(
+            canvas,
+            at(centre + lamp * radius * 0.11 * i),
+            int(radius * 16 * (1 - 0.185 * i)),
+            (*[min(255.0, c * k) for c in colour], 255),
+            -1,
+            cv2.LINE_AA,
+            4,
+        )
+    if radius < 5:
+        return
+    wide = max(1, int(round(radius / 16)))
     turned = _SEAMS @ spin.T
-    line, front = np.round((centre + turned[..., :2]*radius*0.985)*16).astype(np.int32), turned[..., 2] < 0
+    line, front = np.round((centre + turned[..., :2] * radius * 0.985) * 16).astype(np.int32), turned[..., 2] < 0
     for xy, near in zip(line, front):
         for run in np.split(np.arange(33), np.flatnonzero(np.diff(near)) + 1):
-            if near[run[0]] and len(run) > 1: cv2.polylines(canvas, [xy[run]], False, (84, 46, 28, 255), wide, cv2.LINE_AA, 4)
+            if near[run[0]] and len(run) > 1:
+                cv2.polylines(canvas, [xy[run]], False, (84, 46, 28, 255), wide, cv2.LINE_AA, 4)
 
 
 def paint(
-    canvas:np.ndarray,  # (h, w, 4) uint8, drawn on in place
-    corners:np.ndarray,  # (f, 4, 2) px
-    depth:np.ndarray,  # (f,) m
-    colour:np.ndarray,  # (f, 3) RGB
-    things:list=(),  # (depth m, function of the canvas) to be drawn in between
+    canvas: np.ndarray,  # (h, w, 4) uint8, drawn on in place
+    corners: np.ndarray,  # (f, 4, 2) px
+    depth: np.ndarray,  # (f,) m
+    colour: np.ndarray,  # (f, 3) RGB
+    things: list = (),  # (depth m, function of the canvas) to be drawn in between
 ):
     "Draw faces and things from far to near"
     e, g = corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1]
-    seen = np.flatnonzero(e[:, 0]*g[:, 1] - e[:, 1]*g[:, 0] < 0)
+    seen = np.flatnonzero(e[:, 0] * g[:, 1] - e[:, 1] * g[:, 0] < 0)
     seen = seen[np.argsort(-depth[seen], kind="stable")]
     things = sorted(things, key=lambda x: -x[0])
     cuts = np.searchsorted(-depth[seen], [-d for d, _ in things])
-    points = np.round(corners[seen]*16).astype(np.int32)
+    points = np.round(corners[seen] * 16).astype(np.int32)
     tint = np.concatenate([colour[seen], np.full((len(seen), 1), 255.0)], 1).tolist()
     start = 0
     for stop, thing in [*zip(cuts, (f for _, f in things)), (len(seen), None)]:
-        for i in range(start, stop): cv2.fillConvexPoly(canvas, points[i], tint[i], cv2.LINE_8, 4)
-        if thing: thing(canvas)
+        for i in range(start, stop):
+            cv2.fillConvexPoly(canvas, points[i], tint[i], cv2.LINE_8, 4)
+        if thing:
+            thing(canvas)
         start = stop
 
 
 def cover(
-    image:np.ndarray,  # (h, w, 3) uint8, what is behind
-    drawn:np.ndarray,  # (h, w, 4) uint8, colour times coverage, and coverage
-)->np.ndarray: # (h, w, 3) uint8
+    image: np.ndarray,  # (h, w, 3) uint8, what is behind
+    drawn: np.ndarray,  # (h, w, 4) uint8, colour times coverage, and coverage
+) -> np.ndarray:  # (h, w, 3) uint8
     "Lay a drawing over a picture"
     rest = 255 - drawn[..., 3]
-    return cv2.add(cv2.multiply(image, cv2.merge([rest, rest, rest]), scale=1/255), np.ascontiguousarray(drawn[..., :3]))
+    return cv2.add(
+        cv2.multiply(image, cv2.merge([rest, rest, rest]), scale=1 / 255), np.ascontiguousarray(drawn[..., :3])
+    )

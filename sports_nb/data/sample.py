@@ -14,74 +14,75 @@ from ..core.skeleton import convert
 
 # %% ../../nbs/13_data.sample.ipynb #4821338d
 def box_affine(
-    box, # (4,) x0 y0 x1 y1 of the box, px; (0, 0, width, height) is the whole image
-    size:int, # side of the square crop, px
-)->np.ndarray: # (2, 3) crop pixels to image pixels
+    box,  # (4,) x0 y0 x1 y1 of the box, px; (0, 0, width, height) is the whole image
+    size: int,  # side of the square crop, px
+) -> np.ndarray:  # (2, 3) crop pixels to image pixels
     "The map from a square crop to the image, the crop holding the whole box in its middle."
-    x0,y0,x1,y1 = np.asarray(box, dtype=float)
-    if not (x1 > x0 and y1 > y0): raise ValueError(f"box {tuple(box)} is empty: give x0 < x1 and y0 < y1, in pixels")
-    side = max(x1-x0, y1-y0)
-    scale = side/size
-    left,top = (x0+x1-side)/2,(y0+y1-side)/2
-    return np.array([[scale, 0, left+scale/2-.5], [0, scale, top+scale/2-.5]])
+    x0, y0, x1, y1 = np.asarray(box, dtype=float)
+    if not (x1 > x0 and y1 > y0):
+        raise ValueError(f"box {tuple(box)} is empty: give x0 < x1 and y0 < y1, in pixels")
+    side = max(x1 - x0, y1 - y0)
+    scale = side / size
+    left, top = (x0 + x1 - side) / 2, (y0 + y1 - side) / 2
+    return np.array([[scale, 0, left + scale / 2 - 0.5], [0, scale, top + scale / 2 - 0.5]])
 
 # %% ../../nbs/13_data.sample.ipynb #78dc3a2d
 def apply_affine(
-    affine, # (2, 3)
-    points, # (..., 2)
-)->np.ndarray: # (..., 2)
+    affine,  # (2, 3)
+    points,  # (..., 2)
+) -> np.ndarray:  # (..., 2)
     "Points moved by an affine map."
-    return points@affine[:, :2].T + affine[:, 2]
+    return points @ affine[:, :2].T + affine[:, 2]
 
 
 def chain_affine(
-    second, # (..., 2, 3), applied to what the first gives
-    first, # (2, 3)
-)->np.ndarray: # (..., 2, 3)
+    second,  # (..., 2, 3), applied to what the first gives
+    first,  # (2, 3)
+) -> np.ndarray:  # (..., 2, 3)
     "One affine map after the other."
     second = np.asarray(second)
-    return np.concatenate([second[..., :2]@first[:, :2], second[..., :2]@first[:, 2:]+second[..., 2:]], -1)
+    return np.concatenate([second[..., :2] @ first[:, :2], second[..., :2] @ first[:, 2:] + second[..., 2:]], -1)
 
 
 def invert_affine(
-    affine, # (2, 3)
-)->np.ndarray: # (2, 3)
+    affine,  # (2, 3)
+) -> np.ndarray:  # (2, 3)
     "The affine map that goes the other way."
     inverse = np.linalg.inv(affine[:, :2])
-    return np.c_[inverse, -inverse@affine[:, 2]]
+    return np.c_[inverse, -inverse @ affine[:, 2]]
 
 # %% ../../nbs/13_data.sample.ipynb #88b42100
 def crop_image(
-    image, # (h, w, 3) uint8
-    affine, # (2, 3) crop pixels to image pixels
-    size:int, # side of the square crop, px
-)->np.ndarray: # (size, size, 3) uint8, black outside the image
+    image,  # (h, w, 3) uint8
+    affine,  # (2, 3) crop pixels to image pixels
+    size: int,  # side of the square crop, px
+) -> np.ndarray:  # (size, size, 3) uint8, black outside the image
     "The square crop that an affine map describes."
     scale = np.sqrt(abs(np.linalg.det(affine[:, :2])))
     if scale > 1:
-        h,w = image.shape[:2]
-        small = max(1, round(w/scale)),max(1, round(h/scale))
-        shrink = np.array([w/small[0], h/small[1]])
+        h, w = image.shape[:2]
+        small = max(1, round(w / scale)), max(1, round(h / scale))
+        shrink = np.array([w / small[0], h / small[1]])
         image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-        affine = np.c_[affine[:, :2]/shrink[:, None], (affine[:, 2]+.5)/shrink-.5]
-    return cv2.warpAffine(image, affine, (size, size), flags=cv2.INTER_LINEAR|cv2.WARP_INVERSE_MAP)
+        affine = np.c_[affine[:, :2] / shrink[:, None], (affine[:, 2] + 0.5) / shrink - 0.5]
+    return cv2.warpAffine(image, affine, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
 
 # %% ../../nbs/13_data.sample.ipynb #b0199923
 def square(
-    box, # (4,) x0 y0 x1 y1 px
-    margin:float=1., # side of the square over the box's longer side
-)->np.ndarray: # (4,) px
+    box,  # (4,) x0 y0 x1 y1 px
+    margin: float = 1.0,  # side of the square over the box's longer side
+) -> np.ndarray:  # (4,) px
     "The square around a box's centre"
     x0, y0, x1, y1 = box
-    cx, cy, r = (x0 + x1)/2, (y0 + y1)/2, max(x1 - x0, y1 - y0)*margin/2
+    cx, cy, r = (x0 + x1) / 2, (y0 + y1) / 2, max(x1 - x0, y1 - y0) * margin / 2
     return np.array([cx - r, cy - r, cx + r, cy + r])
 
 # %% ../../nbs/13_data.sample.ipynb #0e01be29
 def crop(
-    frame, # (h, w, 3) uint8
-    box, # (4,) square, px; may reach over the edge of the frame
-    size:int, # side of the crop, px
-)->tuple: # (size, size, 3) uint8, affine (2, 3) from crop to frame pixels
+    frame,  # (h, w, 3) uint8
+    box,  # (4,) square, px; may reach over the edge of the frame
+    size: int,  # side of the crop, px
+) -> tuple:  # (size, size, 3) uint8, affine (2, 3) from crop to frame pixels
     "What the network looks at, with the edge of the frame repeated outside it"
     affine = box_affine(box, size)
     x0, y0, x1, y1 = np.round(box).astype(int)
@@ -92,60 +93,80 @@ def crop(
         x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, w), min(y1, h)
         if x1 > x0 and y1 > y0:
             part = frame[y0:y1, x0:x1]
-            k = 2/scale
-            small = cv2.resize(part, (max(1, round((x1-x0)*k)), max(1, round((y1-y0)*k))), interpolation=cv2.INTER_AREA)
-            step = np.array([(x1-x0)/small.shape[1], (y1-y0)/small.shape[0]])
-            inner = np.c_[affine[:, :2]/step[:, None], (affine[:, 2] - [x0, y0] + .5)/step - .5]
-            return cv2.warpAffine(small, inner, (size, size), flags=cv2.INTER_LINEAR|cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE), affine
-    return cv2.warpAffine(frame, affine, (size, size), flags=cv2.INTER_LINEAR|cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE), affine
+            k = 2 / scale
+            small = cv2.resize(
+                part, (max(1, round((x1 - x0) * k)), max(1, round((y1 - y0) * k))), interpolation=cv2.INTER_AREA
+            )
+            step = np.array([(x1 - x0) / small.shape[1], (y1 - y0) / small.shape[0]])
+            inner = np.c_[affine[:, :2] / step[:, None], (affine[:, 2] - [x0, y0] + 0.5) / step - 0.5]
+            return cv2.warpAffine(
+                small,
+                inner,
+                (size, size),
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REPLICATE,
+            ), affine
+    return cv2.warpAffine(
+        frame, affine, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+    ), affine
 
 # %% ../../nbs/13_data.sample.ipynb #a7e90d88
 def make_sample(
-    frames, # (t, h, w, 3) uint8 RGB, all of one size
-    position=None, # (t, k, 2) joints, px of the image; None for frames without labels
-    visible=None, # (t, k) bool; None where every finite position counts
+    frames,  # (t, h, w, 3) uint8 RGB, all of one size
+    position=None,  # (t, k, 2) joints, px of the image; None for frames without labels
+    visible=None,  # (t, k) bool; None where every finite position counts
     *,
-    skeleton="body13", # the joints' skeleton
-    box=None, # (4,) x0 y0 x1 y1 around the person, px; None for the whole image
-    size:int=None, # side of the square crop, px; None takes the frames as they are
-    frame_mask=None, # (t,) bool, False for padding; None for no padding
-    time=None, # (t,) seconds of the frames; None: 40 ms apart
-    action:int=-1, # index in `ACTION_CLASSES`, -1 none
-    source:str="", # name of the data set
-)->dict: # the sample
+    skeleton="body13",  # the joints' skeleton
+    box=None,  # (4,) x0 y0 x1 y1 around the person, px; None for the whole image
+    size: int = None,  # side of the square crop, px; None takes the frames as they are
+    frame_mask=None,  # (t,) bool, False for padding; None for no padding
+    time=None,  # (t,) seconds of the frames; None: 40 ms apart
+    action: int = -1,  # index in `ACTION_CLASSES`, -1 none
+    source: str = "",  # name of the data set
+) -> dict:  # the sample
     "One training sample: a crop, body13 keypoints in [0, 1] of it, and what is true of them."
     frames = np.asarray(frames)
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not len(frames):
         raise ValueError(f"frames are {frames.dtype} {frames.shape}: give at least one RGB frame as uint8 (t, h, w, 3)")
-    t,h,w = frames.shape[:3]
+    t, h, w = frames.shape[:3]
     affine = np.eye(2, 3)
-    if size is None and box is not None: raise ValueError("a box needs a size: say how wide the crop should be, in pixels")
+    if size is None and box is not None:
+        raise ValueError("a box needs a size: say how wide the crop should be, in pixels")
     if size is not None:
         affine = box_affine((0, 0, w, h) if box is None else box, size)
         frames = np.stack([crop_image(frame, affine, size) for frame in frames])
         h = w = size
-    keypoints,seen = np.zeros((t, 13, 2)),np.zeros((t, 13), bool)
+    keypoints, seen = np.zeros((t, 13, 2)), np.zeros((t, 13), bool)
     if position is not None:
         position = np.asarray(position, dtype=float)
         finite = np.isfinite(position).all(-1)
-        visible = finite if visible is None else np.asarray(visible, bool)&finite
-        position,seen = convert(np.where(visible[..., None], position, 0), skeleton, "body13", visible=visible)
-        keypoints = (apply_affine(invert_affine(affine), position)+.5)/(w, h)
-        seen = seen & ((keypoints >= 0)&(keypoints <= 1)).all(-1)
+        visible = finite if visible is None else np.asarray(visible, bool) & finite
+        position, seen = convert(np.where(visible[..., None], position, 0), skeleton, "body13", visible=visible)
+        keypoints = (apply_affine(invert_affine(affine), position) + 0.5) / (w, h)
+        seen = seen & ((keypoints >= 0) & (keypoints <= 1)).all(-1)
         keypoints = np.where(seen[..., None], keypoints, 0)
     frame_mask = np.ones(t, bool) if frame_mask is None else np.asarray(frame_mask, bool)
-    return dict(frames=np.ascontiguousarray(frames.transpose(0, 3, 1, 2)), keypoints=keypoints.astype(np.float32), visible=seen,
-        frame_mask=frame_mask, time=np.float32(.04*np.arange(t) if time is None else time), affine=affine, action=int(action), source=source)
+    return dict(
+        frames=np.ascontiguousarray(frames.transpose(0, 3, 1, 2)),
+        keypoints=keypoints.astype(np.float32),
+        visible=seen,
+        frame_mask=frame_mask,
+        time=np.float32(0.04 * np.arange(t) if time is None else time),
+        affine=affine,
+        action=int(action),
+        source=source,
+    )
 
 # %% ../../nbs/13_data.sample.ipynb #baf98a9f
 def person_box(
-    position, # (..., k, 2) px
-    visible, # (..., k) bool
-    margin:float=1.3, # the box is this many times as wide and high as the joints' extent
-)->np.ndarray: # (4,) x0 y0 x1 y1, px; None where no joint is visible
+    position,  # (..., k, 2) px
+    visible,  # (..., k) bool
+    margin: float = 1.3,  # the box is this many times as wide and high as the joints' extent
+) -> np.ndarray:  # (4,) x0 y0 x1 y1, px; None where no joint is visible
     "The box around all visible joints, over all frames."
     points = np.asarray(position)[np.asarray(visible, bool)]
-    if not len(points): return None
-    low,high = points.min(0),points.max(0)
-    grow = (high-low)*(margin-1)/2
-    return np.r_[low-grow, high+grow]
+    if not len(points):
+        return None
+    low, high = points.min(0), points.max(0)
+    grow = (high - low) * (margin - 1) / 2
+    return np.r_[low - grow, high + grow]

@@ -18,72 +18,138 @@ from .render import SKINS, Camera
 # %% ../../nbs/12e_data.scene.ipynb #ce3abc44
 def _tint(rng):  # a colour as cameras see them: mostly dull, sometimes bright
     c = rng.uniform(10, 246, 3)
-    return tuple((c + (c.mean() - c)*rng.uniform(0.1, 1)**0.5).tolist())
+    return tuple((c + (c.mean() - c) * rng.uniform(0.1, 1) ** 0.5).tolist())
 
 
 def noise_texture(
-    rng:np.random.Generator,
-    shape:tuple,  # (h, w) px
-    colours:int=3,  # how many colours are mixed
-)->np.ndarray: # (h, w, 3) uint8
+    rng: np.random.Generator,
+    shape: tuple,  # (h, w) px
+    colours: int = 3,  # how many colours are mixed
+) -> np.ndarray:  # (h, w, 3) uint8
     "Coloured noise of several scales"
     h, w = shape
-    small = [rng.random((max(2, int(h*k)), max(2, int(w*k)))).astype(np.float32) for k in np.sort(rng.uniform(0.02, 0.6, 3))]
-    field = sum(cv2.resize(s, (w, h), interpolation=cv2.INTER_CUBIC)*a for s, a in zip(small, (1.0, 0.6, rng.uniform(0.05, 0.5))))
-    field = np.clip((field - field.min())/(np.ptp(field) + 1e-6)*255, 0, 255).astype(np.uint8)
-    table = np.stack([np.interp(np.arange(256), np.linspace(0, 255, colours), [c[i] for c in [_tint(rng) for _ in range(colours)]]) for i in range(3)], -1)
+    small = [
+        rng.random((max(2, int(h * k)), max(2, int(w * k)))).astype(np.float32)
+        for k in np.sort(rng.uniform(0.02, 0.6, 3))
+    ]
+    field = sum(
+        cv2.resize(s, (w, h), interpolation=cv2.INTER_CUBIC) * a
+        for s, a in zip(small, (1.0, 0.6, rng.uniform(0.05, 0.5)))
+    )
+    field = np.clip((field - field.min()) / (np.ptp(field) + 1e-6) * 255, 0, 255).astype(np.uint8)
+    table = np.stack(
+        [
+            np.interp(
+                np.arange(256), np.linspace(0, 255, colours), [c[i] for c in [_tint(rng) for _ in range(colours)]]
+            )
+            for i in range(3)
+        ],
+        -1,
+    )
     return table.astype(np.uint8)[field]
 
 
 def draw_crowd(
-    image:np.ndarray,  # (h, w, 3) uint8, drawn on in place
-    rng:np.random.Generator,
-    top:float, bottom:float,  # rows between which the crowd sits, px
-    size:float,  # height of one head, px
+    image: np.ndarray,  # (h, w, 3) uint8, drawn on in place
+    rng: np.random.Generator,
+    top: float,
+    bottom: float,  # rows between which the crowd sits, px
+    size: float,  # height of one head, px
 ):
     "Rows of spectators: bodies and heads"
     w, clothes = image.shape[1], [_tint(rng) for _ in range(7)]
-    for y in np.arange(top, bottom, size*1.5):
-        for x in np.arange(rng.uniform(-1, 0)*size*1.6, w + size, size*1.6):
-            x, yy, dark = x + rng.uniform(-.3, .3)*size, y + rng.uniform(-.2, .2)*size, rng.uniform(0.5, 0.95)
-            r = max(1, int(size*0.42))
-            cv2.ellipse(image, (int(x), int(yy + size*1.1)), (max(1, int(size*0.75)), max(1, int(size*0.8))), 0, 0, 360, [c*dark for c in clothes[rng.integers(7)]], -1)
-            cv2.circle(image, (int(x), int(yy)), r, [c*dark for c in SKINS[rng.integers(7)]], -1)
+    for y in np.arange(top, bottom, size * 1.5):
+        for x in np.arange(rng.uniform(-1, 0) * size * 1.6, w + size, size * 1.6):
+            x, yy, dark = x + rng.uniform(-0.3, 0.3) * size, y + rng.uniform(-0.2, 0.2) * size, rng.uniform(0.5, 0.95)
+            r = max(1, int(size * 0.42))
+            cv2.ellipse(
+                image,
+                (int(x), int(yy + size * 1.1)),
+                (max(1, int(size * 0.75)), max(1, int(size * 0.8))),
+                0,
+                0,
+                360,
+                [c * dark for c in clothes[rng.integers(7)]],
+                -1,
+            )
+            cv2.circle(image, (int(x), int(yy)), r, [c * dark for c in SKINS[rng.integers(7)]], -1)
 
 
 def random_background(
-    rng:np.random.Generator,
-    size:int|tuple=128,  # px, or (width, height)
-)->np.ndarray: # (h, w, 3) uint8 RGB
+    rng: np.random.Generator,
+    size: int | tuple = 128,  # px, or (width, height)
+) -> np.ndarray:  # (h, w, 3) uint8 RGB
     "A picture without an athlete"
     w, h = (size, size) if np.isscalar(size) else size
     kind = rng.random()
     if kind < 0.25:
         n = rng.integers(1, 4)
-        image = cv2.resize(np.array([_tint(rng) for _ in range((n + 1)*2)], np.float32).reshape(n + 1, 2, 3), (w, h), interpolation=cv2.INTER_LINEAR).clip(0, 255).astype(np.uint8)
-    else: image = noise_texture(rng, (h, w), int(rng.integers(2, 5)))
+        image = (
+            cv2.resize(
+                np.array([_tint(rng) for _ in range((n + 1) * 2)], np.float32).reshape(n + 1, 2, 3),
+                (w, h),
+                interpolation=cv2.INTER_LINEAR,
+            )
+            .clip(0, 255)
+            .astype(np.uint8)
+        )
+    else:
+        image = noise_texture(rng, (h, w), int(rng.integers(2, 5)))
     if rng.random() < 0.5:  # a floor with lines
-        y = int(h*rng.uniform(0.35, 0.85))
-        floor = cv2.resize(np.array([[_tint(rng)], [_tint(rng)]], np.float32)*[[[0.8]], [[1.1]]], (w, h - y)).clip(0, 255)
-        image[y:] = (image[y:]*0.25 + floor*0.75).astype(np.uint8)
+        y = int(h * rng.uniform(0.35, 0.85))
+        floor = cv2.resize(np.array([[_tint(rng)], [_tint(rng)]], np.float32) * [[[0.8]], [[1.1]]], (w, h - y)).clip(
+            0, 255
+        )
+        image[y:] = (image[y:] * 0.25 + floor * 0.75).astype(np.uint8)
         line = _tint(rng)
-        for _ in range(rng.integers(0, 4)): cv2.line(image, (int(rng.uniform(-.5, 1.5)*w), y), (int(rng.uniform(-.5, 1.5)*w), h), line, int(rng.integers(1, 4)), cv2.LINE_AA)
-        if rng.random() < 0.4: draw_crowd(image, rng, y - h*rng.uniform(0.2, 0.5), y, h*rng.uniform(0.03, 0.09))
+        for _ in range(rng.integers(0, 4)):
+            cv2.line(
+                image,
+                (int(rng.uniform(-0.5, 1.5) * w), y),
+                (int(rng.uniform(-0.5, 1.5) * w), h),
+                line,
+                int(rng.integers(1, 4)),
+                cv2.LINE_AA,
+            )
+        if rng.random() < 0.4:
+            draw_crowd(image, rng, y - h * rng.uniform(0.2, 0.5), y, h * rng.uniform(0.03, 0.09))
     for _ in range(rng.integers(0, 9)):  # things
-        what, c, p = rng.integers(5), _tint(rng), (rng.random(2)*[w, h]).astype(int)
-        r = (np.abs(rng.normal(0, 0.14, 2))*[w, h]).astype(int) + 2
-        if what == 0: cv2.rectangle(image, p - r, p + r, c, -1)
-        elif what == 1: cv2.ellipse(image, p, r, rng.uniform(0, 180), 0, 360, c, -1, cv2.LINE_AA)
-        elif what == 2: cv2.fillPoly(image, [(p + rng.normal(0, 1, (rng.integers(3, 7), 2))*r*1.3).astype(np.int32)], c, cv2.LINE_AA)
-        elif what == 3: cv2.line(image, p, (p + rng.normal(0, 0.4, 2)*[w, h]).astype(int), c, int(rng.integers(1, max(2, w//14) + 1)), cv2.LINE_AA)
+        what, c, p = rng.integers(5), _tint(rng), (rng.random(2) * [w, h]).astype(int)
+        r = (np.abs(rng.normal(0, 0.14, 2)) * [w, h]).astype(int) + 2
+        if what == 0:
+            cv2.rectangle(image, p - r, p + r, c, -1)
+        elif what == 1:
+            cv2.ellipse(image, p, r, rng.uniform(0, 180), 0, 360, c, -1, cv2.LINE_AA)
+        elif what == 2:
+            cv2.fillPoly(
+                image, [(p + rng.normal(0, 1, (rng.integers(3, 7), 2)) * r * 1.3).astype(np.int32)], c, cv2.LINE_AA
+            )
+        elif what == 3:
+            cv2.line(
+                image,
+                p,
+                (p + rng.normal(0, 0.4, 2) * [w, h]).astype(int),
+                c,
+                int(rng.integers(1, max(2, w // 14) + 1)),
+                cv2.LINE_AA,
+            )
         else:  # a limb that belongs to nobody, or a stripe pattern
             if rng.random() < 0.6:
-                q = np.cumsum(np.concatenate([p[None], rng.normal(0, 0.13, (2, 2))*[w, h]]), 0).astype(np.int32)
-                cv2.polylines(image, [q], False, [float(v) for v in SKINS[rng.integers(7)]] if rng.random() < 0.6 else c, int(rng.integers(2, max(3, w//11) + 1)), cv2.LINE_AA)
+                q = np.cumsum(np.concatenate([p[None], rng.normal(0, 0.13, (2, 2)) * [w, h]]), 0).astype(np.int32)
+                cv2.polylines(
+                    image,
+                    [q],
+                    False,
+                    [float(v) for v in SKINS[rng.integers(7)]] if rng.random() < 0.6 else c,
+                    int(rng.integers(2, max(3, w // 11) + 1)),
+                    cv2.LINE_AA,
+                )
             else:
                 step = int(rng.integers(4, 24))
-                for k in range(0, int(r[0])*2, step): cv2.rectangle(image, p - r + [k, 0], p + [k - r[0] + step//2, r[1]], c, -1)
-    if rng.random() < 0.6: image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.025*w))
+                for k in range(0, int(r[0]) * 2, step):
+                    cv2.rectangle(image, p - r + [k, 0], p + [k - r[0] + step // 2, r[1]], c, -1)
+    if rng.random() < 0.6:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.025 * w))
     return image
 
 # %% ../../nbs/12e_data.scene.ipynb #eef139f1
@@ -91,188 +157,300 @@ _SCALE, _HALF = 30.0, 16.0  # px per metre of a floor texture; half of its side,
 
 
 def court_texture(
-    rng:np.random.Generator,
-)->np.ndarray: # (960, 960, 3) uint8, hoop in the middle, playing direction toward -x
+    rng: np.random.Generator,
+) -> np.ndarray:  # (960, 960, 3) uint8, hoop in the middle, playing direction toward -x
     "A wooden, rubber or asphalt floor with the lines of a half court"
-    n = int(2*_HALF*_SCALE)
+    n = int(2 * _HALF * _SCALE)
     kind = rng.random()
-    if kind < 0.6: base = np.array([(196, 152, 104), (212, 172, 122), (172, 122, 78), (224, 190, 146)][rng.integers(4)], float)
-    elif kind < 0.8: base = np.array(_tint(rng))
-    else: base = np.full(3, rng.uniform(70, 150)) + rng.normal(0, 6, 3)
-    grain = rng.normal(0, 1, (n//6, n//60) if kind < 0.6 else (n//2, n//2)).astype(np.float32)
+    if kind < 0.6:
+        base = np.array([(196, 152, 104), (212, 172, 122), (172, 122, 78), (224, 190, 146)][rng.integers(4)], float)
+    elif kind < 0.8:
+        base = np.array(_tint(rng))
+    else:
+        base = np.full(3, rng.uniform(70, 150)) + rng.normal(0, 6, 3)
+    grain = rng.normal(0, 1, (n // 6, n // 60) if kind < 0.6 else (n // 2, n // 2)).astype(np.float32)
     grain = cv2.resize(grain, (n, n), interpolation=cv2.INTER_LINEAR)
-    floor = np.clip(base + grain[..., None]*rng.uniform(3, 9), 0, 255).astype(np.uint8)
-    at = lambda x, y: (int((x + _HALF)*_SCALE), int((y + _HALF)*_SCALE))
+    floor = np.clip(base + grain[..., None] * rng.uniform(3, 9), 0, 255).astype(np.uint8)
+    at = lambda x, y: (int((x + _HALF) * _SCALE), int((y + _HALF) * _SCALE))
     line, area = ((245, 245, 245) if rng.random() < 0.75 else _tint(rng)), _tint(rng)
-    if rng.random() < 0.6: cv2.rectangle(floor, at(-4.225, -2.45), at(1.575, 2.45), area, -1)
+    if rng.random() < 0.6:
+        cv2.rectangle(floor, at(-4.225, -2.45), at(1.575, 2.45), area, -1)
     if rng.random() < 0.4:
         out = _tint(rng)
-        for p, q in (((1.575, -_HALF), (_HALF, _HALF)), ((-_HALF, -_HALF), (_HALF, -7.5)), ((-_HALF, 7.5), (_HALF, _HALF))): cv2.rectangle(floor, at(*p), at(*q), out, -1)
+        for p, q in (
+            ((1.575, -_HALF), (_HALF, _HALF)),
+            ((-_HALF, -_HALF), (_HALF, -7.5)),
+            ((-_HALF, 7.5), (_HALF, _HALF)),
+        ):
+            cv2.rectangle(floor, at(*p), at(*q), out, -1)
     thick = 2
     cv2.rectangle(floor, at(-12.425, -7.5), at(1.575, 7.5), line, thick)
     cv2.rectangle(floor, at(-4.225, -2.45), at(1.575, 2.45), line, thick)
-    cv2.circle(floor, at(-4.225, 0), int(1.8*_SCALE), line, thick, cv2.LINE_AA)
-    cv2.ellipse(floor, at(0, 0), (int(6.75*_SCALE),)*2, 0, 102, 258, line, thick, cv2.LINE_AA)
-    for s in (1, -1): cv2.line(floor, at(1.575, s*6.6), at(-1.41, s*6.6), line, thick)
-    cv2.circle(floor, at(-12.425, 0), int(1.8*_SCALE), line, thick, cv2.LINE_AA)
+    cv2.circle(floor, at(-4.225, 0), int(1.8 * _SCALE), line, thick, cv2.LINE_AA)
+    cv2.ellipse(floor, at(0, 0), (int(6.75 * _SCALE),) * 2, 0, 102, 258, line, thick, cv2.LINE_AA)
+    for s in (1, -1):
+        cv2.line(floor, at(1.575, s * 6.6), at(-1.41, s * 6.6), line, thick)
+    cv2.circle(floor, at(-12.425, 0), int(1.8 * _SCALE), line, thick, cv2.LINE_AA)
     return floor
 
 
 class Room:
     "A floor with court lines and a wall behind, seen by any camera"
-    def __init__(self,
-        rng:np.random.Generator,
-        hoop:np.ndarray,  # (3,) centre of the rim, m
-        toward:float,  # direction from the hoop out of the court, rad
-        middle:np.ndarray,  # (3,) where the action is, m
-        ahead:np.ndarray,  # (3,) mean direction of view
-        clear:float,  # nothing stands farther behind the action than this, m
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        hoop: np.ndarray,  # (3,) centre of the rim, m
+        toward: float,  # direction from the hoop out of the court, rad
+        middle: np.ndarray,  # (3,) where the action is, m
+        ahead: np.ndarray,  # (3,) mean direction of view
+        clear: float,  # nothing stands farther behind the action than this, m
     ):
         self.floor = court_texture(rng)
         c, s = np.cos(toward), np.sin(toward)
-        self.to_world = np.array([[c, -s, hoop[0]], [s, c, hoop[1]], [0, 0, 1]]) @ np.array([[1/_SCALE, 0, -_HALF], [0, 1/_SCALE, -_HALF], [0, 0, 1]])
-        flat = unit(ahead*[1, 1, 0])
-        self.origin = middle*[1, 1, 0] + flat*(clear + rng.uniform(1.5, 9))
+        self.to_world = np.array([[c, -s, hoop[0]], [s, c, hoop[1]], [0, 0, 1]]) @ np.array(
+            [[1 / _SCALE, 0, -_HALF], [0, 1 / _SCALE, -_HALF], [0, 0, 1]]
+        )
+        flat = unit(ahead * [1, 1, 0])
+        self.origin = middle * [1, 1, 0] + flat * (clear + rng.uniform(1.5, 9))
         self.right = np.array([flat[1], -flat[0], 0])
         kind = rng.random()
-        self.wall = random_background(rng, (640, 256)) if kind < 0.45 else noise_texture(rng, (256, 640), int(rng.integers(2, 4)))
-        if kind > 0.45: self.wall = cv2.GaussianBlur(self.wall, (0, 0), 6)
+        self.wall = (
+            random_background(rng, (640, 256))
+            if kind < 0.45
+            else noise_texture(rng, (256, 640), int(rng.integers(2, 4)))
+        )
+        if kind > 0.45:
+            self.wall = cv2.GaussianBlur(self.wall, (0, 0), 6)
         if kind > 0.5:
             wall_top = int(rng.uniform(0, 150))
             draw_crowd(self.wall, rng, wall_top, 225 if kind < 0.9 else 190, rng.uniform(5, 9))
             cv2.rectangle(self.wall, (0, 228), (640, 256), _tint(rng), -1)
-            for x in np.arange(0, 640, rng.uniform(60, 120)): cv2.rectangle(self.wall, (int(x), 232), (int(x + 45), 252), _tint(rng), -1)
+            for x in np.arange(0, 640, rng.uniform(60, 120)):
+                cv2.rectangle(self.wall, (int(x), 232), (int(x + 45), 252), _tint(rng), -1)
         self.wall = cv2.GaussianBlur(self.wall, (0, 0), rng.uniform(0.4, 2.5))
         self.dim = rng.uniform(0.45, 1.0)
 
-    def draw(self,
-        camera:Camera,
-        i:int,  # frame
-        size:tuple,  # (width, height) px
-    )->np.ndarray: # (h, w, 3) uint8
+    def draw(
+        self,
+        camera: Camera,
+        i: int,  # frame
+        size: tuple,  # (width, height) px
+    ) -> np.ndarray:  # (h, w, 3) uint8
         "The room as the camera sees it in one frame"
-        r, c, k = camera.rotation[i], camera.place[i], np.array([[camera.focal, 0, camera.centre[0]], [0, camera.focal, camera.centre[1]], [0, 0, 1]])
+        r, c, k = (
+            camera.rotation[i],
+            camera.place[i],
+            np.array([[camera.focal, 0, camera.centre[0]], [0, camera.focal, camera.centre[1]], [0, 0, 1]]),
+        )
         ground = k @ np.stack([r[:, 0], r[:, 1], -r @ c], 1) @ self.to_world
         floor = cv2.warpPerspective(self.floor, ground, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         # the wall: 30 m wide, 12 m high, texture 640 x 256, upside up
-        left, down = self.origin - 15*self.right + [0, 0, 12.0], np.array([0, 0, -12/256])
-        plane = k @ np.stack([r @ self.right*30/640, r @ down, r @ (left - c)], 1)
+        left, down = self.origin - 15 * self.right + [0, 0, 12.0], np.array([0, 0, -12 / 256])
+        plane = k @ np.stack([r @ self.right * 30 / 640, r @ down, r @ (left - c)], 1)
         wall = cv2.warpPerspective(self.wall, plane, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         wall = cv2.convertScaleAbs(wall, alpha=self.dim)
-        a, b = ((self.origin + np.array([[-2], [2]])*self.right - c) @ r.T @ k.T)  # floor and wall meet in a straight line: two points tell where
-        a, b = a[:2]/a[2], b[:2]/b[2]
+        a, b = (
+            (self.origin + np.array([[-2], [2]]) * self.right - c) @ r.T @ k.T
+        )  # floor and wall meet in a straight line: two points tell where
+        a, b = a[:2] / a[2], b[:2] / b[2]
         x = np.array([-1.0, size[0] + 1])
-        y = a[1] + (b[1] - a[1])/(b[0] - a[0])*(x - a[0])
+        y = a[1] + (b[1] - a[1]) / (b[0] - a[0]) * (x - a[0])
         mask, low = np.zeros(size[::-1], np.uint8), size[1] + 9
-        cv2.fillPoly(mask, [np.clip([[x[0], y[0]], [x[1], y[1]], [x[1], max(low, y[1])], [x[0], max(low, y[0])]], -2e4, 2e4).astype(np.int32)], 255)
+        cv2.fillPoly(
+            mask,
+            [
+                np.clip([[x[0], y[0]], [x[1], y[1]], [x[1], max(low, y[1])], [x[0], max(low, y[0])]], -2e4, 2e4).astype(
+                    np.int32
+                )
+            ],
+            255,
+        )
         return cv2.copyTo(floor, mask, wall)
 
 # %% ../../nbs/12e_data.scene.ipynb #de869b20
 def hoop_things(
-    camera:Camera,
-    i:int,  # frame
-    hoop:np.ndarray,  # (3,) centre of the rim, m
-    toward:float,  # direction from the rim to its board, rad
-    scale:float=2.0,  # size of the canvas over that of the picture
-    colour:tuple=(236, 236, 240),  # of the board
-)->list: # (depth m, function of the canvas)
+    camera: Camera,
+    i: int,  # frame
+    hoop: np.ndarray,  # (3,) centre of the rim, m
+    toward: float,  # direction from the rim to its board, rad
+    scale: float = 2.0,  # size of the canvas over that of the picture
+    colour: tuple = (236, 236, 240),  # of the board
+) -> list:  # (depth m, function of the canvas)
     "Board, rim, net and pole, each with its depth"
     out, side = np.array([np.cos(toward), np.sin(toward), 0]), np.array([-np.sin(toward), np.cos(toward), 0])
-    board = hoop + out*(RIM_RADIUS + 0.15)
-    def quad(w, low, high): return [board + side*s*w + [0, 0, z - RIM_HEIGHT] for s, z in ((-1, low), (1, low), (1, high), (-1, high))]
-    a = np.linspace(0, 2*np.pi, 25)[:, None]
-    ring = hoop + RIM_RADIUS*(np.cos(a)*out + np.sin(a)*side)
-    low = hoop + [0, 0, -0.42] + 0.62*RIM_RADIUS*(np.cos(a + 0.2)*out + np.sin(a + 0.2)*side)
-    waist = (ring + np.roll(low[:24], -2, 0)[np.arange(25) % 24])/2 - (ring - hoop)*0.1
-    pole = [board + out*1.2 - [0, 0, RIM_HEIGHT], board + out*1.2 + [0, 0, 0.1], board + out*0.05 + [0, 0, 0.1]]
+    board = hoop + out * (RIM_RADIUS + 0.15)
+
+    def quad(w, low, high):
+        return [board + side * s * w + [0, 0, z - RIM_HEIGHT] for s, z in ((-1, low), (1, low), (1, high), (-1, high))]
+
+    a = np.linspace(0, 2 * np.pi, 25)[:, None]
+    ring = hoop + RIM_RADIUS * (np.cos(a) * out + np.sin(a) * side)
+    low = hoop + [0, 0, -0.42] + 0.62 * RIM_RADIUS * (np.cos(a + 0.2) * out + np.sin(a + 0.2) * side)
+    waist = (ring + np.roll(low[:24], -2, 0)[np.arange(25) % 24]) / 2 - (ring - hoop) * 0.1
+    pole = [board + out * 1.2 - [0, 0, RIM_HEIGHT], board + out * 1.2 + [0, 0, 0.1], board + out * 0.05 + [0, 0, 0.1]]
     ahead = camera.rotation[i, 2]
-    points = np.concatenate([quad(0.9, 2.90, 3.95), quad(0.295, 3.06, 3.51), pole, [hoop + out*RIM_RADIUS, board], [hoop + ahead*0.16, hoop - ahead*0.16], ring, waist, low])
-    xy, depth = (v[0] for v in Camera(camera.place[i:i + 1], camera.rotation[i:i + 1], camera.focal, camera.centre).project(points[None]))
-    xy = np.clip(np.round(((xy + 0.5)*scale - 0.5)*16), -2**20, 2**20).astype(np.int32)
-    outer, inner, pole, neck, (ring_xy, waist_xy, low_xy) = xy[:4], xy[4:8], xy[8:11], xy[11:13], xy[15:].reshape(3, 25, 2)
+    points = np.concatenate(
+        [
+            quad(0.9, 2.90, 3.95),
+            quad(0.295, 3.06, 3.51),
+            pole,
+            [hoop + out * RIM_RADIUS, board],
+            [hoop + ahead * 0.16, hoop - ahead * 0.16],
+            ring,
+            waist,
+            low,
+        ]
+    )
+    xy, depth = (
+        v[0]
+        for v in Camera(camera.place[i : i + 1], camera.rotation[i : i + 1], camera.focal, camera.centre).project(
+            points[None]
+        )
+    )
+    xy = np.clip(np.round(((xy + 0.5) * scale - 0.5) * 16), -(2**20), 2**20).astype(np.int32)
+    outer, inner, pole, neck, (ring_xy, waist_xy, low_xy) = (
+        xy[:4],
+        xy[4:8],
+        xy[8:11],
+        xy[11:13],
+        xy[15:].reshape(3, 25, 2),
+    )
     away = (ring - hoop) @ ahead
-    def strokes(lines, colour, wide, d): return lambda c: cv2.polylines(c, lines, False, (*colour, 255), max(1, int(round(wide*camera.focal*scale/d))), cv2.LINE_AA, 4)
+
+    def strokes(lines, colour, wide, d):
+        return lambda c: cv2.polylines(
+            c, lines, False, (*colour, 255), max(1, int(round(wide * camera.focal * scale / d))), cv2.LINE_AA, 4
+        )
+
     d = float(depth[:4].mean())
+
     def draw_board(c):
         cv2.fillConvexPoly(c, outer, (*colour, 255), cv2.LINE_AA, 4)
         strokes([outer[[0, 1, 2, 3, 0]]], (70, 70, 80), 0.05, d)(c)
         strokes([inner[[0, 1, 2, 3, 0]]], (190, 60, 40), 0.05, d)(c)
-    things = [(d + 0.02, draw_board), (float(depth[8:11].mean()) + 0.8, strokes([pole], (60, 62, 70), 0.14, depth[9])), (float(depth[11:13].mean()), strokes([neck], (200, 75, 30), 0.08, depth[11]))]
+
+    things = [
+        (d + 0.02, draw_board),
+        (float(depth[8:11].mean()) + 0.8, strokes([pole], (60, 62, 70), 0.14, depth[9])),
+        (float(depth[11:13].mean()), strokes([neck], (200, 75, 30), 0.08, depth[11])),
+    ]
     for part, d in ((away >= 0, float(depth[13])), (away < 0, float(depth[14]))):
         cords = [np.stack([ring_xy[j], waist_xy[j], low_xy[(j + 1) % 24]]) for j in range(0, 24, 2) if part[j]]
-        things += [(d + 0.001, strokes(cords, (225, 225, 225), 0.012, d)), (d, strokes([ring_xy[j:j + 2] for j in range(24) if part[j]], (215, 80, 30), 0.035, d))]
+        things += [
+            (d + 0.001, strokes(cords, (225, 225, 225), 0.012, d)),
+            (d, strokes([ring_xy[j : j + 2] for j in range(24) if part[j]], (215, 80, 30), 0.035, d)),
+        ]
     return things
 
 
-_BONES = np.array([(0, 1, 1.9), (4, 5, 1.2), (1, 2, 1.0), (4, 6, .7), (6, 8, .5), (5, 7, .7), (7, 9, .5), (12, 14, 1.1), (14, 16, .7), (13, 15, 1.1), (15, 17, .7), (16, 18, .6), (17, 19, .6)])
+_BONES = np.array(
+    [
+        (0, 1, 1.9),
+        (4, 5, 1.2),
+        (1, 2, 1.0),
+        (4, 6, 0.7),
+        (6, 8, 0.5),
+        (5, 7, 0.7),
+        (7, 9, 0.5),
+        (12, 14, 1.1),
+        (14, 16, 0.7),
+        (13, 15, 1.1),
+        (15, 17, 0.7),
+        (16, 18, 0.6),
+        (17, 19, 0.6),
+    ]
+)
 
 
 def shadow(
-    image:np.ndarray,  # (h, w, 3) uint8
-    camera:Camera,
-    i:int,  # frame
-    rig:np.ndarray,  # (20, 3) m
-    light:np.ndarray,  # (3,) direction toward the light
-    dark:float=0.45,  # share of the light that is taken away
-)->np.ndarray: # (h, w, 3) uint8
+    image: np.ndarray,  # (h, w, 3) uint8
+    camera: Camera,
+    i: int,  # frame
+    rig: np.ndarray,  # (20, 3) m
+    light: np.ndarray,  # (3,) direction toward the light
+    dark: float = 0.45,  # share of the light that is taken away
+) -> np.ndarray:  # (h, w, 3) uint8
     "The body's shadow on the floor"
-    flat = rig - light*(rig[:, 2:]/max(light[2], 0.3))
-    xy, depth = Camera(camera.place[i:i + 1], camera.rotation[i:i + 1], camera.focal, camera.centre).project(flat[None])
+    flat = rig - light * (rig[:, 2:] / max(light[2], 0.3))
+    xy, depth = Camera(camera.place[i : i + 1], camera.rotation[i : i + 1], camera.focal, camera.centre).project(
+        flat[None]
+    )
     mask = np.full(image.shape[:2], 255, np.uint8)
-    points = np.clip(np.round(xy[0]*16), -2**20, 2**20).astype(np.int32)
-    for a, b, wide in _BONES: cv2.line(mask, points[int(a)], points[int(b)], int(255*(1 - dark)), max(1, int(wide*0.13*camera.focal/depth[0, int(a)])), cv2.LINE_AA, 4)
+    points = np.clip(np.round(xy[0] * 16), -(2**20), 2**20).astype(np.int32)
+    for a, b, wide in _BONES:
+        cv2.line(
+            mask,
+            points[int(a)],
+            points[int(b)],
+            int(255 * (1 - dark)),
+            max(1, int(wide * 0.13 * camera.focal / depth[0, int(a)])),
+            cv2.LINE_AA,
+            4,
+        )
     mask = cv2.blur(mask, (5, 3))
-    return cv2.multiply(image, cv2.merge([mask]*3), scale=1/255)
+    return cv2.multiply(image, cv2.merge([mask] * 3), scale=1 / 255)
 
 # %% ../../nbs/12e_data.scene.ipynb #8371f0a2
 def make_occluder(
-    rng:np.random.Generator,
-    size:tuple,  # (width, height) px
-    box:np.ndarray,  # (4,) where the athlete is, x0 y0 x1 y1 px
-)->tuple[np.ndarray, np.ndarray]: # picture (h, w, 3) and mask (h, w), uint8
+    rng: np.random.Generator,
+    size: tuple,  # (width, height) px
+    box: np.ndarray,  # (4,) where the athlete is, x0 y0 x1 y1 px
+) -> tuple[np.ndarray, np.ndarray]:  # picture (h, w, 3) and mask (h, w), uint8
     "A post, a bench, a box or the head of a spectator in front of the athlete"
     w, h = size
     image, mask = noise_texture(rng, (h, w), 2), np.zeros((h, w), np.uint8)
     bw, bh = box[2] - box[0], box[3] - box[1]
-    x, y = rng.uniform(box[0], box[2]), rng.uniform(box[1] + 0.2*bh, box[3])
+    x, y = rng.uniform(box[0], box[2]), rng.uniform(box[1] + 0.2 * bh, box[3])
     kind = rng.integers(4)
-    if kind == 0: cv2.rectangle(mask, (int(x - 0.06*bw), 0), (int(x + 0.06*bw) + 2, h), 255, -1)
-    elif kind == 1: cv2.rectangle(mask, (0, int(box[3] - rng.uniform(0.1, 0.3)*bh)), (w, h), 255, -1)
-    elif kind == 2: cv2.fillPoly(mask, [np.int32(np.array([x, y]) + rng.normal(0, 0.16, (6, 2))*bh)], 255, cv2.LINE_AA)
+    if kind == 0:
+        cv2.rectangle(mask, (int(x - 0.06 * bw), 0), (int(x + 0.06 * bw) + 2, h), 255, -1)
+    elif kind == 1:
+        cv2.rectangle(mask, (0, int(box[3] - rng.uniform(0.1, 0.3) * bh)), (w, h), 255, -1)
+    elif kind == 2:
+        cv2.fillPoly(mask, [np.int32(np.array([x, y]) + rng.normal(0, 0.16, (6, 2)) * bh)], 255, cv2.LINE_AA)
     else:
-        r = rng.uniform(0.07, 0.14)*bh
-        y = max(y, box[3] - 0.35*bh)
-        cv2.ellipse(mask, (int(x), int(y)), (int(r*0.8), int(r)), 0, 0, 360, 255, -1, cv2.LINE_AA)
-        cv2.ellipse(mask, (int(x), int(y + 3.1*r)), (int(2.1*r), int(2.4*r)), 0, 0, 360, 255, -1, cv2.LINE_AA)
+        r = rng.uniform(0.07, 0.14) * bh
+        y = max(y, box[3] - 0.35 * bh)
+        cv2.ellipse(mask, (int(x), int(y)), (int(r * 0.8), int(r)), 0, 0, 360, 255, -1, cv2.LINE_AA)
+        cv2.ellipse(mask, (int(x), int(y + 3.1 * r)), (int(2.1 * r), int(2.4 * r)), 0, 0, 360, 255, -1, cv2.LINE_AA)
     return image, mask
 
 
 @lru_cache(4)
-def _grain(h, w): return np.random.default_rng(7000).normal(0, 16, (h, w, 3)).round().astype(np.int16)  # sixteenths of a grey level
+def _grain(h, w):
+    return np.random.default_rng(7000).normal(0, 16, (h, w, 3)).round().astype(np.int16)  # sixteenths of a grey level
 
 
 class Lens:
     "Exposure, colour cast, softness, noise and compression, the same for all frames of a clip"
-    def __init__(self, rng:np.random.Generator, hard:bool=False):
+
+    def __init__(self, rng: np.random.Generator, hard: bool = False):
         gain, gamma, cast = rng.uniform(0.85, 1.2), rng.uniform(0.75, 1.15), rng.normal(1, 0.03, 3)
-        if hard: gain, gamma = rng.uniform(0.45, 1.3), rng.uniform(0.65, 1.5)
-        x = np.arange(256)/255
-        self.table = np.clip(255*gain*cast*(x[:, None]**gamma), 0, 255).astype(np.uint8)[None]
+        if hard:
+            gain, gamma = rng.uniform(0.45, 1.3), rng.uniform(0.65, 1.5)
+        x = np.arange(256) / 255
+        self.table = np.clip(255 * gain * cast * (x[:, None] ** gamma), 0, 255).astype(np.uint8)[None]
         self.soft = rng.uniform(0.0, 0.6) if not hard else rng.uniform(0.4, 1.5)
         grain = rng.uniform(1, 5) if not hard else rng.uniform(4, 14)
         self.grain = grain
         self.quality = int(rng.integers(18, 60)) if hard and rng.random() < 0.7 else None
 
-    def take(self,
-        image:np.ndarray,  # (h, w, 3) uint8
-        rng:np.random.Generator,
-    )->np.ndarray: # (h, w, 3) uint8
+    def take(
+        self,
+        image: np.ndarray,  # (h, w, 3) uint8
+        rng: np.random.Generator,
+    ) -> np.ndarray:  # (h, w, 3) uint8
         "The picture as it is recorded"
         h, w = image.shape[:2]
         image = cv2.LUT(image, self.table)
-        if self.soft > 0.3: image = cv2.GaussianBlur(image, (0, 0), self.soft*max(w, h)/256 + 0.1)
+        if self.soft > 0.3:
+            image = cv2.GaussianBlur(image, (0, 0), self.soft * max(w, h) / 256 + 0.1)
         y, x = rng.integers(0, 128, 2)
-        grain = _grain(-(-h//256)*256 + 128, -(-w//256)*256 + 128)[y:y + h, x:x + w]
-        image = cv2.add(image, cv2.multiply(grain, np.array([self.grain/16]*4), dtype=cv2.CV_16S), dtype=cv2.CV_8U)
-        if self.quality: image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self.quality])[1], cv2.IMREAD_COLOR)
+        grain = _grain(-(-h // 256) * 256 + 128, -(-w // 256) * 256 + 128)[y : y + h, x : x + w]
+        image = cv2.add(image, cv2.multiply(grain, np.array([self.grain / 16] * 4), dtype=cv2.CV_16S), dtype=cv2.CV_8U)
+        if self.quality:
+            image = cv2.imdecode(
+                cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self.quality])[1], cv2.IMREAD_COLOR
+            )
         return image

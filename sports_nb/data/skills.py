@@ -9,231 +9,517 @@ __all__ = ['ACTIONS', 'dribbling', 'shooting', 'passing', 'perform']
 import numpy as np
 
 from .dunk import dunk  # noqa: F401 (`perform` finds a skill by its name)
-from .motion import (BALL_RADIUS, GRAVITY, RIM_HEIGHT, SIDE, Athlete, Motion, both_sides, curve, ease, fly, jump_rise, make_athlete,
-                                   pose_body, push_down, step_feet, throw)
+from sports_nb.data.motion import (
+    BALL_RADIUS,
+    GRAVITY,
+    RIM_HEIGHT,
+    SIDE,
+    Athlete,
+    Motion,
+    both_sides,
+    curve,
+    ease,
+    fly,
+    jump_rise,
+    make_athlete,
+    pose_body,
+    push_down,
+    step_feet,
+    throw,
+)
 
 # %% ../../nbs/12c_data.skills.ipynb #19d9ef65
 ACTIONS = ("dribbling", "shooting", "passing", "dunk")
 
 # %% ../../nbs/12c_data.skills.ipynb #833f182a
 def dribbling(
-    a:Athlete,
-    rng:np.random.Generator,  # what differs from try to try
-)->Motion:
+    a: Athlete,
+    rng: np.random.Generator,  # what differs from try to try
+) -> Motion:
     "Dribble in place or on the move, with or without crossovers"
     h, hand = a.height, -1.0 if a.right else 1.0
-    walk = rng.choice([0, 0, 1.2, 2.4])*rng.uniform(0.85, 1.15)
+    walk = rng.choice([0, 0, 1.2, 2.4]) * rng.uniform(0.85, 1.15)
     cross = int(rng.choice([0, 0, 1, 2, 3])) if walk < 2 else 0
-    low = rng.uniform(0.42, 0.52)*h
-    touch, free = rng.uniform(0.22, 0.28)/a.tempo, rng.uniform(0.36, 0.42)/a.tempo
+    low = rng.uniform(0.42, 0.52) * h
+    touch, free = rng.uniform(0.22, 0.28) / a.tempo, rng.uniform(0.36, 0.42) / a.tempo
     cycle = touch + free
     push = push_down(low, low, free)
-    hit = np.sqrt(push**2 + 2*GRAVITY*(low - BALL_RADIUS))
-    fall = (hit - push)/GRAVITY
-    rise = 0.8*hit - GRAVITY*(free - fall)
-    bend, lean, wide = a.crouch + rng.uniform(-0.02, 0.05), a.lean + rng.uniform(0.1, 0.3), a.stance*(1 + rng.uniform(0, 0.4))
-    if walk > 2: bend, wide = 0.07, 0.08
-    elif walk > 0: bend, wide = 0.09, 0.12
+    hit = np.sqrt(push**2 + 2 * GRAVITY * (low - BALL_RADIUS))
+    fall = (hit - push) / GRAVITY
+    rise = 0.8 * hit - GRAVITY * (free - fall)
+    bend, lean, wide = (
+        a.crouch + rng.uniform(-0.02, 0.05),
+        a.lean + rng.uniform(0.1, 0.3),
+        a.stance * (1 + rng.uniform(0, 0.4)),
+    )
+    if walk > 2:
+        bend, wide = 0.07, 0.08
+    elif walk > 0:
+        bend, wide = 0.09, 0.12
     turned = 0 if walk else rng.uniform(-0.25, 0.25)
     phase = rng.uniform(0, 1)
 
-    def side(n): return hand*(-1.0)**(np.floor(n/cross)) if cross else hand + 0*n
+    def side(n):
+        return hand * (-1.0) ** (np.floor(n / cross)) if cross else hand + 0 * n
 
     def ride(u, length, z0, v0, z1, v1):  # cubic with given heights and speeds at both ends
-        x = u/length
-        return (z0*(1 + 2*x)*(1 - x)**2 + z1*x*x*(3 - 2*x) + length*(v0*x*(1 - x)**2 + v1*x*x*(x - 1)))
+        x = u / length
+        return (
+            z0 * (1 + 2 * x) * (1 - x) ** 2
+            + z1 * x * x * (3 - 2 * x)
+            + length * (v0 * x * (1 - x) ** 2 + v1 * x * x * (x - 1))
+        )
 
     def at(times):
         times = np.asarray(times, float)
         one = np.ones(len(times))
-        n, u = np.floor(times/cycle), times % cycle
-        go, held = np.clip((u - touch)/free, 0, 1), u < touch
+        n, u = np.floor(times / cycle), times % cycle
+        go, held = np.clip((u - touch) / free, 0, 1), u < touch
         now, then = side(n), side(n + 1)
-        x = walk*times
-        ball = np.stack([x + (0.20 + 0.02*np.sin(times*3))*h, (now + (then - now)*go)*0.165*h, low*one], 1)
+        x = walk * times
+        ball = np.stack(
+            [x + (0.20 + 0.02 * np.sin(times * 3)) * h, (now + (then - now) * go) * 0.165 * h, low * one], 1
+        )
         w = u - touch
-        down, up = low - push*w - GRAVITY*w*w/2, BALL_RADIUS + 0.8*hit*(w - fall) - GRAVITY*(w - fall)**2/2
+        down, up = (
+            low - push * w - GRAVITY * w * w / 2,
+            BALL_RADIUS + 0.8 * hit * (w - fall) - GRAVITY * (w - fall) ** 2 / 2,
+        )
         ball[:, 2] = np.where(held, ride(u, touch, low, rise, low, -push), np.where(w < fall, down, up))
-        track = np.where(held, ball[:, 2], ride(w, free, low, -0.7*push, low, rise)) + BALL_RADIUS + 0.03
+        track = np.where(held, ball[:, 2], ride(w, free, low, -0.7 * push, low, rise)) + BALL_RADIUS + 0.03
         wrists, fingers, elbows = [], [], []
         for s in SIDE:
-            own = (now == s)*1.0 + ((then == s)*1.0 - (now == s))*ease(go*1.6 - 0.3)
-            on = np.stack([x + 0.155*h, s*0.175*h + 0.3*(ball[:, 1] - s*0.165*h)*own, track], 1)
-            off = np.stack([x + (0.17 + 0.02*np.sin(2*np.pi*times/cycle + 1))*h, s*0.19*h*one, (0.57 - 0.02*np.cos(2*np.pi*times/cycle))*h], 1)
-            if walk > 2: off = np.stack([x + (0.07 - 0.11*s*np.cos(np.pi*times/cycle*2))*h, s*0.13*h*one, 0.56*h*one], 1)
-            wrists.append(own[:, None]*on + (1 - own)[:, None]*off)
-            fingers.append(own[:, None]*np.array([0.9, -0.1*s, -0.3]) + (1 - own)[:, None]*np.array([0.8, -0.3*s, 0.5]))
-            elbows.append(np.array([-0.7, 0.7*s, -0.3])*one[:, None])
+            own = (now == s) * 1.0 + ((then == s) * 1.0 - (now == s)) * ease(go * 1.6 - 0.3)
+            on = np.stack([x + 0.155 * h, s * 0.175 * h + 0.3 * (ball[:, 1] - s * 0.165 * h) * own, track], 1)
+            off = np.stack(
+                [
+                    x + (0.17 + 0.02 * np.sin(2 * np.pi * times / cycle + 1)) * h,
+                    s * 0.19 * h * one,
+                    (0.57 - 0.02 * np.cos(2 * np.pi * times / cycle)) * h,
+                ],
+                1,
+            )
+            if walk > 2:
+                off = np.stack(
+                    [x + (0.07 - 0.11 * s * np.cos(np.pi * times / cycle * 2)) * h, s * 0.13 * h * one, 0.56 * h * one],
+                    1,
+                )
+            wrists.append(own[:, None] * on + (1 - own)[:, None] * off)
+            fingers.append(
+                own[:, None] * np.array([0.9, -0.1 * s, -0.3]) + (1 - own)[:, None] * np.array([0.8, -0.3 * s, 0.5])
+            )
+            elbows.append(np.array([-0.7, 0.7 * s, -0.3]) * one[:, None])
         if walk:
-            stride = cycle*2 if walk < 2 else cycle
-            stand, span = (0.62 if walk < 2 else 0.38)*stride, range(-8, int((times.max() + 3)/stride) + 3)
-            feet = [step_feet(times, [((k + o)*stride, (k + o)*stride + stand, (walk*((k + o)*stride + stand/2) + 0.06*h, s*wide*h/2, 0.02*h),
-                                      0.05*h if walk < 2 else 0.12*h) for k in span], 0.7 if walk < 2 else 1.2) for s, o in ((1, phase), (-1, phase + 0.5))]
-            beat = 4*np.pi*(times/stride - phase)
-            root = np.stack([x, 0.012*h*np.sin(beat/2), (0.536 - bend*0.5 - (0.012*np.cos(beat) if walk < 2 else -0.018*np.cos(beat - 1)))*h], 1)
-            yaw = 0.18*np.sin(beat/2)
+            stride = cycle * 2 if walk < 2 else cycle
+            stand, span = (0.62 if walk < 2 else 0.38) * stride, range(-8, int((times.max() + 3) / stride) + 3)
+            feet = [
+                step_feet(
+                    times,
+                    [
+                        (
+                            (k + o) * stride,
+                            (k + o) * stride + stand,
+                            (walk * ((k + o) * stride + stand / 2) + 0.06 * h, s * wide * h / 2, 0.02 * h),
+                            0.05 * h if walk < 2 else 0.12 * h,
+                        )
+                        for k in span
+                    ],
+                    0.7 if walk < 2 else 1.2,
+                )
+                for s, o in ((1, phase), (-1, phase + 0.5))
+            ]
+            beat = 4 * np.pi * (times / stride - phase)
+            root = np.stack(
+                [
+                    x,
+                    0.012 * h * np.sin(beat / 2),
+                    (0.536 - bend * 0.5 - (0.012 * np.cos(beat) if walk < 2 else -0.018 * np.cos(beat - 1))) * h,
+                ],
+                1,
+            )
+            yaw = 0.18 * np.sin(beat / 2)
         else:
-            feet = [step_feet(times, [(-99, 99, (0.09*h - hand*s*0.09*h, s*wide*h/2, 0.02*h), 0)]) for s in SIDE]
-            beat = 2*np.pi*u/cycle
-            root = np.stack([(-0.06 + 0.006*np.sin(beat))*h, 0.02*h*(now + (then - now)*ease(go)), (0.536 - bend - 0.016*np.cos(beat - 0.9*touch/cycle))*h], 1)
-            yaw = turned + 0.06*np.sin(beat/2)
-        pelvis = np.stack([yaw, 0.5*lean + 0.03*np.cos(beat), 0*one], 1)
-        chest = np.stack([-1.3*yaw - 0.12*hand, 0.5*lean + 0.05*np.sin(beat), -0.05*(now + (then - now)*ease(go))], 1)
+            feet = [
+                step_feet(times, [(-99, 99, (0.09 * h - hand * s * 0.09 * h, s * wide * h / 2, 0.02 * h), 0)])
+                for s in SIDE
+            ]
+            beat = 2 * np.pi * u / cycle
+            root = np.stack(
+                [
+                    (-0.06 + 0.006 * np.sin(beat)) * h,
+                    0.02 * h * (now + (then - now) * ease(go)),
+                    (0.536 - bend - 0.016 * np.cos(beat - 0.9 * touch / cycle)) * h,
+                ],
+                1,
+            )
+            yaw = turned + 0.06 * np.sin(beat / 2)
+        pelvis = np.stack([yaw, 0.5 * lean + 0.03 * np.cos(beat), 0 * one], 1)
+        chest = np.stack(
+            [-1.3 * yaw - 0.12 * hand, 0.5 * lean + 0.05 * np.sin(beat), -0.05 * (now + (then - now) * ease(go))], 1
+        )
         splay = 0.25 if not walk else 0.08
-        foot = both_sides(np.stack([splay*one, feet[0][1]], 1), np.stack([-splay*one, feet[1][1]], 1))
-        look = np.stack([x + 6, 0.8*np.sin(times*0.9 + 6*phase), 1.3*one + 0.3*np.sin(times*0.7)], 1)
-        rig = pose_body(a, root, pelvis, chest, both_sides(feet[0][0], feet[1][0]), foot, both_sides(*wrists), both_sides(*elbows), both_sides(*fingers), look)
+        foot = both_sides(np.stack([splay * one, feet[0][1]], 1), np.stack([-splay * one, feet[1][1]], 1))
+        look = np.stack([x + 6, 0.8 * np.sin(times * 0.9 + 6 * phase), 1.3 * one + 0.3 * np.sin(times * 0.7)], 1)
+        rig = pose_body(
+            a,
+            root,
+            pelvis,
+            chest,
+            both_sides(feet[0][0], feet[1][0]),
+            foot,
+            both_sides(*wrists),
+            both_sides(*elbows),
+            both_sides(*fingers),
+            look,
+        )
         return rig, ball
-    return Motion(at, 0.0, 3*cycle)
+
+    return Motion(at, 0.0, 3 * cycle)
 
 # %% ../../nbs/12c_data.skills.ipynb #8b3477f0
 def shooting(
-    a:Athlete,
-    rng:np.random.Generator,  # what differs from try to try
-)->Motion:
+    a: Athlete,
+    rng: np.random.Generator,  # what differs from try to try
+) -> Motion:
     "Jump shot or set shot with follow-through; the ball flies to the rim, and in or off it"
-    h, s, k = a.height, -1.0 if a.right else 1.0, 1/a.tempo
-    spring = a.spring*rng.uniform(0.85, 1.1)
-    lift, dip = np.sqrt(2*GRAVITY*spring), (a.crouch + 0.015)*h
-    rise = lift/GRAVITY
-    leave = -rise*rng.uniform(0.7, 0.95)
-    land, push = leave + 2*rise, min(2.3*dip/lift, 0.45)
+    h, s, k = a.height, -1.0 if a.right else 1.0, 1 / a.tempo
+    spring = a.spring * rng.uniform(0.85, 1.1)
+    lift, dip = np.sqrt(2 * GRAVITY * spring), (a.crouch + 0.015) * h
+    rise = lift / GRAVITY
+    leave = -rise * rng.uniform(0.7, 0.95)
+    land, push = leave + 2 * rise, min(2.3 * dip / lift, 0.45)
     bottom = leave - push
-    begin = bottom - 0.5*k
+    begin = bottom - 0.5 * k
     far, angle = rng.uniform(4.2, 6.7), np.radians(rng.uniform(-6, 6))
-    hoop = np.array([far*np.cos(angle), far*np.sin(angle), RIM_HEIGHT])
+    hoop = np.array([far * np.cos(angle), far * np.sin(angle), RIM_HEIGHT])
     made, set_x = rng.random() < 0.6, rng.uniform(0.06, 0.11)
     pocket = rng.uniform(0.47, 0.56)
     drift = rng.uniform(0, 0.12)
-    wide, ahead = a.stance*h*0.8, rng.uniform(0.02, 0.06)*h
+    wide, ahead = a.stance * h * 0.8, rng.uniform(0.02, 0.06) * h
     hold = land + rng.uniform(0.1, 0.4)
     seconds = rng.uniform(0.95, 1.15)
 
     def body(times):
         one = np.ones(len(times))
         up = jump_rise(times, leave, spring)
-        base = np.where(times < leave, curve(times, (begin - 0.3, -0.45*dip), (begin, -0.5*dip), (bottom, -dip), (leave, 0.0, lift)),
-                        np.where(times < land, 0, curve(times, (land, 0.0, -lift), (land + 0.16, -0.7*dip), (land + 0.7*k, -0.15*dip))))
-        x = curve(times, (begin, -0.07), (bottom, -0.115), (leave, -0.05), (land, -0.05 + drift), (land + 0.5, -0.07 + drift))*h
-        root = np.stack([x, 0*one, 0.545*h + 0.045*h*ease((times - leave + 0.12)/0.12)*(1 - ease((times - land + 0.12)/0.12)) + base + up], 1)
-        feet = [step_feet(times, [(-99, leave, (-s*q*ahead + 0.02*h, q*wide/2, 0.02*h), spring + 0.01*h), (land, 99, (drift*h - s*q*ahead, q*wide/2, 0.02*h), 0)], 0.75, 0.35) for q in SIDE]
-        pitch = curve(times, (begin, 0.7*a.lean), (bottom, a.lean + 0.1), (leave, 0.03), (0.1, -0.04), (land, 0.02), (land + 0.2, 0.2), (land + 0.8, 0.05))
-        turned = curve(times, (begin, -0.12*s), (bottom, -0.12*s), (0, 0.1*s), (land + 0.5, 0))
-        pelvis = np.stack([-0.12*s*one, 0.55*pitch, 0*one], 1)
-        chest = np.stack([-turned, 0.45*pitch, 0.05*s*ease((times - bottom)/0.3)*(1 - ease((times - hold)/0.4))], 1)
-        jumped = (base*(times < leave)*0.5 + up)[:, None]*np.array([0, 0, 1.0]) + (x + 0.06*h)[:, None]*np.array([1.0, 0, 0])
-        ball = h*curve(times, (begin - 0.3, (0.17, s*0.05, pocket + 0.06)), (begin, (0.17, s*0.06, pocket + 0.05)), (bottom - 0.02, (0.18, s*0.07, pocket)),
-                       (bottom + 0.45*push, (0.16, s*0.075, 0.70)), (leave - 0.01, (set_x + 0.05, s*0.08, 0.95)), (0.5*leave, (set_x + 0.035, s*0.085, 1.06)),
-                       (0.0, (0.19, s*0.09, 1.24), (1.9, 0, 3.0))) + jumped
-        behind = curve(times, (bottom, (0.06, s*0.10, 0.02)), (leave - 0.02, (0.09, s*0.02, 0.12)), (0.5*leave, (0.08, 0, 0.13)), (0.0, (0.10, 0, 0.09)))
-        beside = curve(times, (bottom, (0.05, s*0.125, 0.03)), (leave, (0.03, s*0.13, 0.06)), (-0.03, (0.03, s*0.14, 0.05)))
-        follow = h*curve(times, (0.0, (0.175, s*0.09, 1.2)), (0.1, (0.235, s*0.08, 1.12)), (hold, (0.22, s*0.08, 1.10)), (hold + 0.55*k, (0.06, s*0.16, 0.53))) + jumped
-        other = h*curve(times, (-0.03, (0.14, -s*0.01, 1.12)), (0.12, (0.16, -s*0.07, 1.04)), (hold - 0.15, (0.15, -s*0.09, 0.95)), (hold + 0.4*k, (0.06, -s*0.16, 0.53))) + jumped
-        gone = ease((times + 0.03)/0.09)[:, None]
-        strong, weak = (ball - behind)*(1 - gone) + follow*gone, (ball - beside)*(1 - gone) + other*gone
-        wrist = ease((times + 0.05)/0.13)*(1 - ease((times - hold)/0.5))
-        relaxed = ease((times - hold)/0.5)
-        cocked = ease((times - bottom)/(0.9*push))*(1 - wrist)*(1 - relaxed)
+        base = np.where(
+            times < leave,
+            curve(times, (begin - 0.3, -0.45 * dip), (begin, -0.5 * dip), (bottom, -dip), (leave, 0.0, lift)),
+            np.where(
+                times < land,
+                0,
+                curve(times, (land, 0.0, -lift), (land + 0.16, -0.7 * dip), (land + 0.7 * k, -0.15 * dip)),
+            ),
+        )
+        x = (
+            curve(
+                times,
+                (begin, -0.07),
+                (bottom, -0.115),
+                (leave, -0.05),
+                (land, -0.05 + drift),
+                (land + 0.5, -0.07 + drift),
+            )
+            * h
+        )
+        root = np.stack(
+            [
+                x,
+                0 * one,
+                0.545 * h
+                + 0.045 * h * ease((times - leave + 0.12) / 0.12) * (1 - ease((times - land + 0.12) / 0.12))
+                + base
+                + up,
+            ],
+            1,
+        )
+        feet = [
+            step_feet(
+                times,
+                [
+                    (-99, leave, (-s * q * ahead + 0.02 * h, q * wide / 2, 0.02 * h), spring + 0.01 * h),
+                    (land, 99, (drift * h - s * q * ahead, q * wide / 2, 0.02 * h), 0),
+                ],
+                0.75,
+                0.35,
+            )
+            for q in SIDE
+        ]
+        pitch = curve(
+            times,
+            (begin, 0.7 * a.lean),
+            (bottom, a.lean + 0.1),
+            (leave, 0.03),
+            (0.1, -0.04),
+            (land, 0.02),
+            (land + 0.2, 0.2),
+            (land + 0.8, 0.05),
+        )
+        turned = curve(times, (begin, -0.12 * s), (bottom, -0.12 * s), (0, 0.1 * s), (land + 0.5, 0))
+        pelvis = np.stack([-0.12 * s * one, 0.55 * pitch, 0 * one], 1)
+        chest = np.stack(
+            [-turned, 0.45 * pitch, 0.05 * s * ease((times - bottom) / 0.3) * (1 - ease((times - hold) / 0.4))], 1
+        )
+        jumped = (base * (times < leave) * 0.5 + up)[:, None] * np.array([0, 0, 1.0]) + (x + 0.06 * h)[
+            :, None
+        ] * np.array([1.0, 0, 0])
+        ball = (
+            h
+            * curve(
+                times,
+                (begin - 0.3, (0.17, s * 0.05, pocket + 0.06)),
+                (begin, (0.17, s * 0.06, pocket + 0.05)),
+                (bottom - 0.02, (0.18, s * 0.07, pocket)),
+                (bottom + 0.45 * push, (0.16, s * 0.075, 0.70)),
+                (leave - 0.01, (set_x + 0.05, s * 0.08, 0.95)),
+                (0.5 * leave, (set_x + 0.035, s * 0.085, 1.06)),
+                (0.0, (0.19, s * 0.09, 1.24), (1.9, 0, 3.0)),
+            )
+            + jumped
+        )
+        behind = curve(
+            times,
+            (bottom, (0.06, s * 0.10, 0.02)),
+            (leave - 0.02, (0.09, s * 0.02, 0.12)),
+            (0.5 * leave, (0.08, 0, 0.13)),
+            (0.0, (0.10, 0, 0.09)),
+        )
+        beside = curve(
+            times, (bottom, (0.05, s * 0.125, 0.03)), (leave, (0.03, s * 0.13, 0.06)), (-0.03, (0.03, s * 0.14, 0.05))
+        )
+        follow = (
+            h
+            * curve(
+                times,
+                (0.0, (0.175, s * 0.09, 1.2)),
+                (0.1, (0.235, s * 0.08, 1.12)),
+                (hold, (0.22, s * 0.08, 1.10)),
+                (hold + 0.55 * k, (0.06, s * 0.16, 0.53)),
+            )
+            + jumped
+        )
+        other = (
+            h
+            * curve(
+                times,
+                (-0.03, (0.14, -s * 0.01, 1.12)),
+                (0.12, (0.16, -s * 0.07, 1.04)),
+                (hold - 0.15, (0.15, -s * 0.09, 0.95)),
+                (hold + 0.4 * k, (0.06, -s * 0.16, 0.53)),
+            )
+            + jumped
+        )
+        gone = ease((times + 0.03) / 0.09)[:, None]
+        strong, weak = (ball - behind) * (1 - gone) + follow * gone, (ball - beside) * (1 - gone) + other * gone
+        wrist = ease((times + 0.05) / 0.13) * (1 - ease((times - hold) / 0.5))
+        relaxed = ease((times - hold) / 0.5)
+        cocked = ease((times - bottom) / (0.9 * push)) * (1 - wrist) * (1 - relaxed)
         point = lambda v: np.array(v, float)
-        strong_f = point([0.75, 0, 0.35])*(1 - cocked - wrist - relaxed)[:, None] + point([-0.55, 0, 0.8])*cocked[:, None] + point([0.8, 0, -0.75])*wrist[:, None] + point([0.2, 0, -1])*relaxed[:, None]
-        weak_f = point([0.4, s*0.1, 0.8])*(1 - relaxed)[:, None] + point([0.2, 0, -1])*relaxed[:, None]
-        lift_e = ease((times - bottom)/push)
-        lift_e = lift_e*(1 - ease((times - hold)/0.35))
-        strong_e = point([-0.5, s*0.6, -0.6])*(1 - lift_e)[:, None] + point([0.8, s*0.35, -0.6])*lift_e[:, None]
-        weak_e = point([-0.3, -s*0.8, -0.5])*one[:, None]
+        strong_f = (
+            point([0.75, 0, 0.35]) * (1 - cocked - wrist - relaxed)[:, None]
+            + point([-0.55, 0, 0.8]) * cocked[:, None]
+            + point([0.8, 0, -0.75]) * wrist[:, None]
+            + point([0.2, 0, -1]) * relaxed[:, None]
+        )
+        weak_f = point([0.4, s * 0.1, 0.8]) * (1 - relaxed)[:, None] + point([0.2, 0, -1]) * relaxed[:, None]
+        lift_e = ease((times - bottom) / push)
+        lift_e = lift_e * (1 - ease((times - hold) / 0.35))
+        strong_e = point([-0.5, s * 0.6, -0.6]) * (1 - lift_e)[:, None] + point([0.8, s * 0.35, -0.6]) * lift_e[:, None]
+        weak_e = point([-0.3, -s * 0.8, -0.5]) * one[:, None]
         order = (weak, strong) if a.right else (strong, weak)
         order_f = (weak_f, strong_f) if a.right else (strong_f, weak_f)
         order_e = (weak_e, strong_e) if a.right else (strong_e, weak_e)
-        foot = both_sides(np.stack([0.12*one, feet[0][1]], 1), np.stack([-0.12*one, feet[1][1]], 1))
-        rig = pose_body(a, root, pelvis, chest, both_sides(feet[0][0], feet[1][0]), foot, both_sides(*order), both_sides(*order_e), both_sides(*order_f), hoop*one[:, None])
+        foot = both_sides(np.stack([0.12 * one, feet[0][1]], 1), np.stack([-0.12 * one, feet[1][1]], 1))
+        rig = pose_body(
+            a,
+            root,
+            pelvis,
+            chest,
+            both_sides(feet[0][0], feet[1][0]),
+            foot,
+            both_sides(*order),
+            both_sides(*order_e),
+            both_sides(*order_f),
+            hoop * one[:, None],
+        )
         return rig, rig[:, 9 if a.right else 8] + behind
 
     let_go = body(np.zeros(1))[1][0]
-    aim = hoop + [0, 0, 0.05] if made else hoop + np.array([np.cos(angle), np.sin(angle), 0])*rng.choice([-0.28, 0.24]) + [0, 0, 0.08]
+    aim = (
+        hoop + [0, 0, 0.05]
+        if made
+        else hoop + np.array([np.cos(angle), np.sin(angle), 0]) * rng.choice([-0.28, 0.24]) + [0, 0, 0.08]
+    )
     speed = throw(let_go, aim, seconds)
-    after = np.array([0.5, 0.1, -2.2]) if made else np.array([rng.uniform(-2.2, -0.8), rng.uniform(-1.2, 1.2), rng.uniform(1, 2.4)])
+    after = (
+        np.array([0.5, 0.1, -2.2])
+        if made
+        else np.array([rng.uniform(-2.2, -0.8), rng.uniform(-1.2, 1.2), rng.uniform(1, 2.4)])
+    )
 
     def at(times):
         times = np.asarray(times, float)
         rig, ball = body(times)
         ball = np.where((times >= 0)[:, None], fly(np.maximum(times, 0), let_go, speed), ball)
         return rig, np.where((times >= seconds)[:, None], fly(np.maximum(times - seconds, 0), aim, after, 0.7), ball)
-    return Motion(at, begin, hold + 0.5*k, hoop)
+
+    return Motion(at, begin, hold + 0.5 * k, hoop)
 
 # %% ../../nbs/12c_data.skills.ipynb #5dd0b21e
 def passing(
-    a:Athlete,
-    rng:np.random.Generator,  # what differs from try to try
-)->Motion:
+    a: Athlete,
+    rng: np.random.Generator,  # what differs from try to try
+) -> Motion:
     "Chest, bounce or overhead pass to a partner outside the picture"
-    h, s, k = a.height, -1.0 if a.right else 1.0, 1/a.tempo
+    h, s, k = a.height, -1.0 if a.right else 1.0, 1 / a.tempo
     kind = rng.choice(["chest", "chest", "bounce", "overhead"])
     far, aside = rng.uniform(4, 7.5), rng.uniform(-0.8, 0.8)
-    ready, load, after = -0.75*k, -0.3*k, 0.45*k
-    stride, wide = rng.uniform(0.2, 0.34)*h, a.stance*h*0.75
-    bend, lean = a.crouch*0.55, a.lean + 0.05
+    ready, load, after = -0.75 * k, -0.3 * k, 0.45 * k
+    stride, wide = rng.uniform(0.2, 0.34) * h, a.stance * h * 0.75
+    bend, lean = a.crouch * 0.55, a.lean + 0.05
     catch = rng.random() < 0.5
     come = ready - 0.05
     top = {"chest": 0.735, "bounce": 0.66, "overhead": 1.03}[kind]
     wind = {"chest": (0.10, 0, 0.71), "bounce": (0.10, 0, 0.64), "overhead": (-0.03, 0, 1.06)}[kind]
     give = {"chest": (0.36, 0, 0.76), "bounce": (0.34, 0, 0.56), "overhead": (0.25, 0, 1.05)}[kind]
-    seconds = far/rng.uniform(8.5, 11)*k
+    seconds = far / rng.uniform(8.5, 11) * k
 
     def body(times):
         one = np.ones(len(times))
-        x = curve(times, (ready, -0.06*h), (load, -0.09*h), (-0.05, stride*0.5), (0.12, stride*0.62), (after + 0.3, stride*0.45))
-        root = np.stack([x, 0.0*one, (0.54 - curve(times, (ready, bend), (load, bend*1.35), (0, bend*0.9), (after + 0.4, bend*0.6)))*h], 1)
+        x = curve(
+            times,
+            (ready, -0.06 * h),
+            (load, -0.09 * h),
+            (-0.05, stride * 0.5),
+            (0.12, stride * 0.62),
+            (after + 0.3, stride * 0.45),
+        )
+        root = np.stack(
+            [
+                x,
+                0.0 * one,
+                (0.54 - curve(times, (ready, bend), (load, bend * 1.35), (0, bend * 0.9), (after + 0.4, bend * 0.6)))
+                * h,
+            ],
+            1,
+        )
         start, stop = load - 0.05, -0.06
-        front = step_feet(times, [(-99, start, (0.03*h, -s*wide/2, 0.02*h), 0.05*h), (stop, 99, (stride + 0.03*h, -s*wide/2, 0.02*h), 0)], 0.5)
-        back = step_feet(times, [(-99, 99, (-0.02*h, s*wide/2, 0.02*h), 0)])
-        heel = 0.75*ease((times + 0.15)/0.25)
+        front = step_feet(
+            times,
+            [
+                (-99, start, (0.03 * h, -s * wide / 2, 0.02 * h), 0.05 * h),
+                (stop, 99, (stride + 0.03 * h, -s * wide / 2, 0.02 * h), 0),
+            ],
+            0.5,
+        )
+        back = step_feet(times, [(-99, 99, (-0.02 * h, s * wide / 2, 0.02 * h), 0)])
+        heel = 0.75 * ease((times + 0.15) / 0.25)
         feet = (front, (back[0], heel)) if a.right else ((back[0], heel), front)
-        pitch = curve(times, (ready, 0.8*lean), (load, 0.5*lean), (0.03, lean + 0.18), (after, lean + 0.1), (after + 0.5, 0.6*lean))
-        pelvis = np.stack([0*one, 0.4*pitch, 0*one], 1)
-        chest = np.stack([-0.15*s*np.sin(np.clip((times - load)/(after - load), 0, 1)*np.pi), 0.6*pitch, 0*one], 1)
-        forward = (x + 0.06*h)[:, None]*np.array([1.0, 0, 0])
-        ball = h*curve(times, (come - 0.02, (0.27, 0, 0.74)), (ready + 0.12, (0.16, 0, top)), (load, wind), (0.0, give, (1.6, 0, -0.5 if kind == "bounce" else 0.1))) + forward
-        let = h*curve(times, (0.0, give), (0.09, np.array(give) + [0.03, 0, -0.03]), (0.09 + after*0.6, np.array(give) + [0.01, 0, -0.05]), (after + 0.5, (0.14, 0, 0.56))) + forward
-        gone = ease((times + 0.015)/0.06)
-        apart = np.where(times > 0, 0.13 + 0.06*ease(times/0.15) + 0.07*ease((times - after)/0.4), 0.135) + 0.04*ease((come - times)/0.15)*catch
+        pitch = curve(
+            times,
+            (ready, 0.8 * lean),
+            (load, 0.5 * lean),
+            (0.03, lean + 0.18),
+            (after, lean + 0.1),
+            (after + 0.5, 0.6 * lean),
+        )
+        pelvis = np.stack([0 * one, 0.4 * pitch, 0 * one], 1)
+        chest = np.stack(
+            [-0.15 * s * np.sin(np.clip((times - load) / (after - load), 0, 1) * np.pi), 0.6 * pitch, 0 * one], 1
+        )
+        forward = (x + 0.06 * h)[:, None] * np.array([1.0, 0, 0])
+        ball = (
+            h
+            * curve(
+                times,
+                (come - 0.02, (0.27, 0, 0.74)),
+                (ready + 0.12, (0.16, 0, top)),
+                (load, wind),
+                (0.0, give, (1.6, 0, -0.5 if kind == "bounce" else 0.1)),
+            )
+            + forward
+        )
+        let = (
+            h
+            * curve(
+                times,
+                (0.0, give),
+                (0.09, np.array(give) + [0.03, 0, -0.03]),
+                (0.09 + after * 0.6, np.array(give) + [0.01, 0, -0.05]),
+                (after + 0.5, (0.14, 0, 0.56)),
+            )
+            + forward
+        )
+        gone = ease((times + 0.015) / 0.06)
+        apart = (
+            np.where(times > 0, 0.13 + 0.06 * ease(times / 0.15) + 0.07 * ease((times - after) / 0.4), 0.135)
+            + 0.04 * ease((come - times) / 0.15) * catch
+        )
         wrists, fingers, elbows = [], [], []
-        flick, rest = ease((times + 0.06)/0.12), ease((times - after)/0.4)
+        flick, rest = ease((times + 0.06) / 0.12), ease((times - after) / 0.4)
         for q in SIDE:
-            held = ball + np.stack([-0.10*one, q*apart, -0.035*one], 1)
-            free = let + np.stack([-0.10*one, q*apart, 0*one], 1)
-            wrists.append(held*(1 - gone[:, None]) + free*gone[:, None])
-            hold_f, flick_f, rest_f = np.array([0.75, -0.25*q, 0.55]), np.array([0.95, 0.25*q, -0.15]), np.array([0.7, 0, -0.5])
-            fingers.append(hold_f*(1 - flick[:, None]) + flick_f*(flick*(1 - rest))[:, None] + rest_f*(flick*rest)[:, None])
-            elbows.append(np.array([-0.15, q*0.9, -0.75])*one[:, None] if kind != "overhead" else np.array([0.7, q*0.7, -0.2])*one[:, None])
-        foot = both_sides(np.stack([0.1*one, feet[0][1]], 1), np.stack([-0.1*one, feet[1][1]], 1))
-        look = np.array([far, aside, 1.3])*one[:, None]
-        rig = pose_body(a, root, pelvis, chest, both_sides(feet[0][0], feet[1][0]), foot, both_sides(*wrists), both_sides(*elbows), both_sides(*fingers), look)
-        return rig, (rig[:, 8] + rig[:, 9])/2 + np.array([0.10, 0, 0.035])
+            held = ball + np.stack([-0.10 * one, q * apart, -0.035 * one], 1)
+            free = let + np.stack([-0.10 * one, q * apart, 0 * one], 1)
+            wrists.append(held * (1 - gone[:, None]) + free * gone[:, None])
+            hold_f, flick_f, rest_f = (
+                np.array([0.75, -0.25 * q, 0.55]),
+                np.array([0.95, 0.25 * q, -0.15]),
+                np.array([0.7, 0, -0.5]),
+            )
+            fingers.append(
+                hold_f * (1 - flick[:, None])
+                + flick_f * (flick * (1 - rest))[:, None]
+                + rest_f * (flick * rest)[:, None]
+            )
+            elbows.append(
+                np.array([-0.15, q * 0.9, -0.75]) * one[:, None]
+                if kind != "overhead"
+                else np.array([0.7, q * 0.7, -0.2]) * one[:, None]
+            )
+        foot = both_sides(np.stack([0.1 * one, feet[0][1]], 1), np.stack([-0.1 * one, feet[1][1]], 1))
+        look = np.array([far, aside, 1.3]) * one[:, None]
+        rig = pose_body(
+            a,
+            root,
+            pelvis,
+            chest,
+            both_sides(feet[0][0], feet[1][0]),
+            foot,
+            both_sides(*wrists),
+            both_sides(*elbows),
+            both_sides(*fingers),
+            look,
+        )
+        return rig, (rig[:, 8] + rig[:, 9]) / 2 + np.array([0.10, 0, 0.035])
 
-    (_, held), = [body(np.zeros(1))]
-    (_, caught), = [body(np.array([come]))]
+    ((_, held),) = [body(np.zeros(1))]
+    ((_, caught),) = [body(np.array([come]))]
     let_go, partner = held[0], np.array([far, aside, rng.uniform(1.1, 1.4)])
     if kind == "bounce":  # straight down to a point two thirds of the way
-        floor = let_go + (partner - let_go)*0.62
-        speed = throw(let_go, np.array([floor[0], floor[1], BALL_RADIUS]), seconds*0.6)
-    else: speed = throw(let_go, partner, seconds)
-    flight = 0.62*k
+        floor = let_go + (partner - let_go) * 0.62
+        speed = throw(let_go, np.array([floor[0], floor[1], BALL_RADIUS]), seconds * 0.6)
+    else:
+        speed = throw(let_go, partner, seconds)
+    flight = 0.62 * k
     arrive = throw(partner, caught[0], flight)
 
     def at(times):
         times = np.asarray(times, float)
         rig, ball = body(times)
-        if catch: ball = np.where((times < come)[:, None], fly(np.maximum(times - come + flight, 0), partner, arrive), ball)
+        if catch:
+            ball = np.where((times < come)[:, None], fly(np.maximum(times - come + flight, 0), partner, arrive), ball)
         return rig, np.where((times >= 0)[:, None], fly(np.maximum(times, 0), let_go, speed), ball)
+
     return Motion(at, (come - 0.3) if catch else ready, after + 0.45)
 
 # %% ../../nbs/12c_data.skills.ipynb #17e149b5
 def perform(
-    action:str,  # one of ACTIONS
-    performer:int=0,  # number of the performer
-    seed:int=0,  # which of the performer's tries
-)->tuple[Athlete, Motion]:
+    action: str,  # one of ACTIONS
+    performer: int = 0,  # number of the performer
+    seed: int = 0,  # which of the performer's tries
+) -> tuple[Athlete, Motion]:
     "One performer does one skill once"
-    if action not in ACTIONS: raise ValueError(f"unknown action {action!r}: choose one of {', '.join(ACTIONS)}")
+    if action not in ACTIONS:
+        raise ValueError(f"unknown action {action!r}: choose one of {', '.join(ACTIONS)}")
     a = make_athlete(performer)
     return a, globals()[action](a, np.random.default_rng([7002, performer, seed, ACTIONS.index(action)]))

@@ -30,136 +30,206 @@ from .video import Clip
 
 # %% ../../nbs/12_data.synthetic.ipynb #9b58c3d2
 def make_clip(
-    action:str,  # one of ACTIONS
+    action: str,  # one of ACTIONS
     *,
-    performer:int=0,  # who: build, kit, skin and habits
-    seed:int=0,  # which try, seen from where
-    n_frames:int=60,  # length, frames
-    fps:float=25.0,  # frames per second
-    size:int|tuple=256,  # side of the picture, or (width, height), px
-    hard:bool=False,  # cut-off bodies, occluders, bad light, compression
-    reach:tuple=(0.5, 0.9),  # standing height over frame height, drawn from this range; less where the motion would not fit
-    absent:tuple|None=None,  # first and last+1 frame in which the athlete is not there
-)->SyntheticClip:
+    performer: int = 0,  # who: build, kit, skin and habits
+    seed: int = 0,  # which try, seen from where
+    n_frames: int = 60,  # length, frames
+    fps: float = 25.0,  # frames per second
+    size: int | tuple = 256,  # side of the picture, or (width, height), px
+    hard: bool = False,  # cut-off bodies, occluders, bad light, compression
+    reach: tuple = (
+        0.5,
+        0.9,
+    ),  # standing height over frame height, drawn from this range; less where the motion would not fit
+    absent: tuple | None = None,  # first and last+1 frame in which the athlete is not there
+) -> SyntheticClip:
     "A basketball clip with exact poses; the same arguments make the same clip"
-    if n_frames < 1 or fps <= 0 or np.min(size) < 32: raise ValueError(f"a clip needs a frame, a rate above 0 and 32 px or more, got n_frames={n_frames}, fps={fps}, size={size}")
-    if not 0 < reach[0] <= reach[1]: raise ValueError(f"reach is (least, most) share of the frame height, got {reach}")
+    if n_frames < 1 or fps <= 0 or np.min(size) < 32:
+        raise ValueError(
+            f"a clip needs a frame, a rate above 0 and 32 px or more, got n_frames={n_frames}, fps={fps}, size={size}"
+        )
+    if not 0 < reach[0] <= reach[1]:
+        raise ValueError(f"reach is (least, most) share of the frame height, got {reach}")
     athlete, motion = perform(action, performer, seed)
     rng = np.random.default_rng([7003, performer, seed, ACTIONS.index(action), hard])
     kit = replace(make_kit(np.random.default_rng([7004, performer])), build=athlete.girth)
-    long, span = (n_frames - 1)/fps, motion.end - motion.start
-    if action == "dribbling": start = rng.uniform(0, 3)
-    elif long < span: start = np.clip(-long*rng.uniform(0.45, 0.75), motion.start, motion.end - long)
-    else: start = motion.start - (action != "dunk")*rng.uniform(0, min(long - span, 0.4))
+    long, span = (n_frames - 1) / fps, motion.end - motion.start
+    if action == "dribbling":
+        start = rng.uniform(0, 3)
+    elif long < span:
+        start = np.clip(-long * rng.uniform(0.45, 0.75), motion.start, motion.end - long)
+    else:
+        start = motion.start - (action != "dunk") * rng.uniform(0, min(long - span, 0.4))
     toward = np.arctan2(motion.hoop[1], motion.hoop[0]) if action == "shooting" else 0.0
-    return film(lambda t: motion.at(np.asarray(t) + start), np.arange(n_frames)/fps, height=athlete.height, kit=kit, rng=rng, size=size, hard=hard,
-                reach=reach, hoop=motion.hoop, toward=toward, absent=absent, action=action, performer=performer, seed=seed)
+    return film(
+        lambda t: motion.at(np.asarray(t) + start),
+        np.arange(n_frames) / fps,
+        height=athlete.height,
+        kit=kit,
+        rng=rng,
+        size=size,
+        hard=hard,
+        reach=reach,
+        hoop=motion.hoop,
+        toward=toward,
+        absent=absent,
+        action=action,
+        performer=performer,
+        seed=seed,
+    )
 
 # %% ../../nbs/12_data.synthetic.ipynb #9c577867
 def rig_of(
-    position:np.ndarray,  # (t, k, 3) m, z up
-    skeleton:str="ballplay",  # name of its skeleton
-)->np.ndarray: # (t, 20, 3) m, in the order of RIG
+    position: np.ndarray,  # (t, k, 3) m, z up
+    skeleton: str = "ballplay",  # name of its skeleton
+) -> np.ndarray:  # (t, 20, 3) m, in the order of RIG
     "The rig that has the joints of a recorded motion"
     names = get_skeleton(skeleton).keypoints
     body, seen = convert(position, skeleton)
-    if position.shape[-1] != 3 or not seen.all(): raise ValueError(f"a motion to draw needs three coordinates of every joint; {(~seen).sum()} joints are missing: fill the gaps or cut them off")
+    if position.shape[-1] != 3 or not seen.all():
+        raise ValueError(
+            f"a motion to draw needs three coordinates of every joint; {(~seen).sum()} joints are missing: fill the gaps or cut them off"
+        )
     rig = np.zeros((len(position), 20, 3))
     rig[:, RIG_TO_BODY13] = body
+
     def first(*choices, other):  # the first of the named points that this skeleton has
         name = next((c for c in choices if c in names), None)
         return position[:, names.index(name)] if name else other
+
     rig[:, 0] = rig[:, 12:14].mean(1)
     rig[:, 1] = first("neck", other=rig[:, 4:6].mean(1))
-    if skeleton == "ballplay": rig[:, 2] += 0.05*unit(rig[:, 2] - rig[:, 1])
+    if skeleton == "ballplay":
+        rig[:, 2] += 0.05 * unit(rig[:, 2] - rig[:, 1])
     front = unit(np.cross(rig[:, 12] - rig[:, 13], rig[:, 1] - rig[:, 0]))
     up = unit(rig[:, 2] - rig[:, 1])
     face = unit(np.cross(rig[:, 4] - rig[:, 5], rig[:, 1] - rig[:, 0]))
-    rig[:, 3] = rig[:, 2] + 0.11*unit(face - (face*up).sum(-1, keepdims=True)*up)
+    rig[:, 3] = rig[:, 2] + 0.11 * unit(face - (face * up).sum(-1, keepdims=True) * up)
     shank = unit(rig[:, 16:18] - rig[:, 14:16])
     for i, side in enumerate(("left", "right")):
-        down = unit(shank[:, i] - (shank[:, i]*front).sum(-1, keepdims=True)*front)
-        rig[:, 10 + i] = first(f"{side}_middle3", f"{side}_index_end", other=rig[:, 8 + i] + 0.18*unit(rig[:, 8 + i] - rig[:, 6 + i]))
-        rig[:, 18 + i] = first(f"{side}_toe", f"{side}_big_toe", other=rig[:, 16 + i] + 0.17*front + 0.05*down)
+        down = unit(shank[:, i] - (shank[:, i] * front).sum(-1, keepdims=True) * front)
+        rig[:, 10 + i] = first(
+            f"{side}_middle3", f"{side}_index_end", other=rig[:, 8 + i] + 0.18 * unit(rig[:, 8 + i] - rig[:, 6 + i])
+        )
+        rig[:, 18 + i] = first(f"{side}_toe", f"{side}_big_toe", other=rig[:, 16 + i] + 0.17 * front + 0.05 * down)
     return rig
 
 
 def render_motion(
-    position_3d:np.ndarray,  # (t, k, 3) m, z up, the floor at 0
-    ball:np.ndarray|None=None,  # (t, 3) m, NaN where there is none
+    position_3d: np.ndarray,  # (t, k, 3) m, z up, the floor at 0
+    ball: np.ndarray | None = None,  # (t, 3) m, NaN where there is none
     *,
-    skeleton:str="ballplay",  # name of the motion's skeleton
-    fps:float=60.0,  # frames per second of the motion and of the clip
-    performer:int=0,  # whose kit and skin
-    seed:int=0,  # seen from where
-    size:int|tuple=256,  # px
-    hard:bool=False,
-    reach:tuple=(0.5, 0.9),  # standing height over frame height
-    action:str="motion",  # name for the clip
-)->SyntheticClip:
+    skeleton: str = "ballplay",  # name of the motion's skeleton
+    fps: float = 60.0,  # frames per second of the motion and of the clip
+    performer: int = 0,  # whose kit and skin
+    seed: int = 0,  # seen from where
+    size: int | tuple = 256,  # px
+    hard: bool = False,
+    reach: tuple = (0.5, 0.9),  # standing height over frame height
+    action: str = "motion",  # name for the clip
+) -> SyntheticClip:
     "Film a recorded motion; the reference is the exact projection of its joints"
     rig = rig_of(np.asarray(position_3d, float), skeleton)
-    times = np.arange(len(rig))/fps
+    times = np.arange(len(rig)) / fps
     thrown = np.full((len(rig), 3), np.nan) if ball is None else np.asarray(ball, float)
     both = np.concatenate([rig, thrown[:, None]], 1)
-    if thrown.shape != (len(rig), 3): raise ValueError(f"the ball needs one place per frame, ({len(rig)}, 3), got {thrown.shape}")
+    if thrown.shape != (len(rig), 3):
+        raise ValueError(f"the ball needs one place per frame, ({len(rig)}, 3), got {thrown.shape}")
 
     def at(t):  # between two frames the body is in between
-        x = np.clip(np.asarray(t)*fps, 0, len(rig) - 1)
+        x = np.clip(np.asarray(t) * fps, 0, len(rig) - 1)
         i = np.minimum(x.astype(int), max(len(rig) - 2, 0))
-        mixed = both[i] + (both[np.minimum(i + 1, len(rig) - 1)] - both[i])*(x - i)[:, None, None]
+        mixed = both[i] + (both[np.minimum(i + 1, len(rig) - 1)] - both[i]) * (x - i)[:, None, None]
         return mixed[:, :20], mixed[:, 20]
 
     bone = lambda a, b: np.median(np.linalg.norm(rig[:, a] - rig[:, b], axis=-1))
-    height = (bone(12, 14) + bone(14, 16) + bone(13, 15) + bone(15, 17))/2/0.491  # thigh and shank are 49.1 % of a body's height
-    return film(at, times, height=height, kit=make_kit(np.random.default_rng([7004, performer])), rng=np.random.default_rng([7006, seed, hard]), size=size,
-                hard=hard, reach=reach, action=action, performer=performer, seed=seed)
+    height = (
+        (bone(12, 14) + bone(14, 16) + bone(13, 15) + bone(15, 17)) / 2 / 0.491
+    )  # thigh and shank are 49.1 % of a body's height
+    return film(
+        at,
+        times,
+        height=height,
+        kit=make_kit(np.random.default_rng([7004, performer])),
+        rng=np.random.default_rng([7006, seed, hard]),
+        size=size,
+        hard=hard,
+        reach=reach,
+        action=action,
+        performer=performer,
+        seed=seed,
+    )
 
 # %% ../../nbs/12_data.synthetic.ipynb #572ac791
 LABELLED = tuple(range(2, 60, 4))  # the 15 labelled frames of a clip
-FROZEN = dict(standard="c7ced10aa23a95f48a667ee7d3e67b0737949f02d4f3fb91404c90f33fb10229",
-              hard="95b330c30c2e575ff2dde9cd44f6d80aa7c7909f62ded0c3ca05c10e4dae56a3")  # SHA-256 of the reference, see `reference_hash`
+FROZEN = dict(
+    standard="c7ced10aa23a95f48a667ee7d3e67b0737949f02d4f3fb91404c90f33fb10229",
+    hard="95b330c30c2e575ff2dde9cd44f6d80aa7c7909f62ded0c3ca05c10e4dae56a3",
+)  # SHA-256 of the reference, see `reference_hash`
 PROBES = (0, 101, 202, 303)  # clips whose pixels are checked
-BRIGHTNESS = dict(standard=(102.4, 124.6, 135.6, 74.3), hard=(49.8, 187.2, 111.9, 86.3))  # mean grey level of their frame 30
+BRIGHTNESS = dict(
+    standard=(102.4, 124.6, 135.6, 74.3), hard=(49.8, 187.2, 111.9, 86.3)
+)  # mean grey level of their frame 30
 
 
 def basketball400_plan(
-    part:str|None=None,  # "train", "validation" or "test"; None: all
+    part: str | None = None,  # "train", "validation" or "test"; None: all
     *,
-    first:int|None=None,  # only so many clips of each action
-)->pd.DataFrame: # one row per clip
+    first: int | None = None,  # only so many clips of each action
+) -> pd.DataFrame:  # one row per clip
     "Who does what in basketball400-v1, and in which split"
     rows = []
     for p in range(40):
         for k, action in enumerate(ACTIONS):
             for seed in range(3 if (p + k) % 2 == 0 else 2):  # ten clips by each performer, a hundred of each skill
-                rows.append(dict(clip=len(rows), performer=9000 + p, action=action, seed=seed, split="train" if p < 24 else "validation" if p < 32 else "test"))
+                rows.append(
+                    dict(
+                        clip=len(rows),
+                        performer=9000 + p,
+                        action=action,
+                        seed=seed,
+                        split="train" if p < 24 else "validation" if p < 32 else "test",
+                    )
+                )
     plan = pd.DataFrame(rows)
     if part is not None:
-        if part not in set(plan["split"]): raise ValueError(f"basketball400-v1 has parts {', '.join(sorted(set(plan['split'])))}, not {part!r}")
+        if part not in set(plan["split"]):
+            raise ValueError(f"basketball400-v1 has parts {', '.join(sorted(set(plan['split'])))}, not {part!r}")
         plan = plan[plan["split"] == part]
     return plan if first is None else plan.groupby("action").head(first)
 
 
 def _reference(clip):  # what is frozen of a clip, as whole numbers
     i = list(LABELLED)
-    return dict(position=np.round(clip.position[i]*10).astype(np.int32), position_3d=np.round(clip.position_3d[i]*1000).astype(np.int32),
-                visible=clip.visible[i], ball=np.round(clip.ball[i]*10).astype(np.int32), frames=np.array(LABELLED, np.int32))
+    return dict(
+        position=np.round(clip.position[i] * 10).astype(np.int32),
+        position_3d=np.round(clip.position_3d[i] * 1000).astype(np.int32),
+        visible=clip.visible[i],
+        ball=np.round(clip.ball[i] * 10).astype(np.int32),
+        frames=np.array(LABELLED, np.int32),
+    )
 
 
 def reference_hash(
-    references:list,  # what `_reference` gives, in the order of the plan
-    plan:pd.DataFrame,
-)->str: # SHA-256, hexadecimal
+    references: list,  # what `_reference` gives, in the order of the plan
+    plan: pd.DataFrame,
+) -> str:  # SHA-256, hexadecimal
     "Fingerprint of plan and references"
-    digest = hashlib.sha256(b"basketball400-v1" + plan[["clip", "performer", "action", "seed", "split"]].to_csv(index=False, lineterminator="\n").encode())
+    digest = hashlib.sha256(
+        b"basketball400-v1"
+        + plan[["clip", "performer", "action", "seed", "split"]].to_csv(index=False, lineterminator="\n").encode()
+    )
     for r in references:
-        for name in ("frames", "position", "position_3d", "ball", "visible"): digest.update(np.ascontiguousarray(r[name], "<i4" if name != "visible" else "u1").tobytes())
+        for name in ("frames", "position", "position_3d", "ball", "visible"):
+            digest.update(np.ascontiguousarray(r[name], "<i4" if name != "visible" else "u1").tobytes())
     return digest.hexdigest()
 
 
-def _make(row, condition, folder):  # write one clip and its reference, unless they are there; the reference comes last and says that both are whole
-    stem = folder/f"{row['clip']:03d}_{row['action']}"
+def _make(
+    row, condition, folder
+):  # write one clip and its reference, unless they are there; the reference comes last and says that both are whole
+    stem = folder / f"{row['clip']:03d}_{row['action']}"
     if not (stem.with_suffix(".npz").exists() and stem.with_suffix(".mp4").exists()):
         clip = make_clip(row["action"], performer=row["performer"], seed=row["seed"], hard=condition == "hard")
         clip.write(stem.with_suffix(".mp4"), crf=16)
@@ -173,32 +243,51 @@ def _make(row, condition, folder):  # write one clip and its reference, unless t
 
 def cache_folder(
     root=None,  # None: SPORTS_NB_CACHE, else the user's cache folder
-)->Path:
+) -> Path:
     "Where things are kept that can be made again"
-    return Path(root or os.environ.get("SPORTS_NB_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home()/".cache")/"sports_nb")
+    return Path(
+        root
+        or os.environ.get("SPORTS_NB_CACHE")
+        or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sports_nb"
+    )
 
 
 def basketball400(
     root=None,  # folder to keep it in; None: SPORTS_NB_CACHE, else the user's cache folder
-    condition:str="standard",  # or "hard"
+    condition: str = "standard",  # or "hard"
     *,
-    workers:int|None=None,  # processes; None: one per core
-)->pd.DataFrame: # clips with path, reference, split, performer, action; attrs: name, condition, hash
+    workers: int | None = None,  # processes; None: one per core
+) -> pd.DataFrame:  # clips with path, reference, split, performer, action; attrs: name, condition, hash
     "Make basketball400-v1, or take it from the cache, and check its hash"
-    if condition not in FROZEN: raise ValueError(f"condition is standard or hard, got {condition!r}")
-    folder, plan = cache_folder(root)/"basketball400-v1"/condition, basketball400_plan()
+    if condition not in FROZEN:
+        raise ValueError(f"condition is standard or hard, got {condition!r}")
+    folder, plan = cache_folder(root) / "basketball400-v1" / condition, basketball400_plan()
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(workers or os.cpu_count()) as pool:
-        stems = list(tqdm(pool.map(partial(_make, condition=condition, folder=folder), plan.to_dict("records")), total=len(plan), desc=f"basketball400-v1 {condition}"))
+        stems = list(
+            tqdm(
+                pool.map(partial(_make, condition=condition, folder=folder), plan.to_dict("records")),
+                total=len(plan),
+                desc=f"basketball400-v1 {condition}",
+            )
+        )
     references = []
     for stem in stems:
-        with np.load(stem.with_suffix(".npz")) as file: references.append({k: file[k] for k in file.files})
+        with np.load(stem.with_suffix(".npz")) as file:
+            references.append({k: file[k] for k in file.files})
     found = reference_hash(references, plan)
     if found != FROZEN[condition]:
-        raise ValueError(f"{folder} is not basketball400-v1: hash {found[:12]} instead of {FROZEN[condition][:12]}. Delete the folder and make it again; if it stays so, the generator has changed and makes another benchmark")
+        raise ValueError(
+            f"{folder} is not basketball400-v1: hash {found[:12]} instead of {FROZEN[condition][:12]}. Delete the folder and make it again; if it stays so, the generator has changed and makes another benchmark"
+        )
     for i, level in zip(PROBES, BRIGHTNESS[condition]):
         if abs(Clip(stems[i].with_suffix(".mp4"))[30].mean() - level) > 2:
-            raise ValueError(f"{stems[i]}.mp4 does not look as it should: its frame 30 is not as bright as frozen ({level}). Delete the folder and make it again")
-    plan["path"], plan["reference"] = [str(s.with_suffix(".mp4")) for s in stems], [str(s.with_suffix(".npz")) for s in stems]
+            raise ValueError(
+                f"{stems[i]}.mp4 does not look as it should: its frame 30 is not as bright as frozen ({level}). Delete the folder and make it again"
+            )
+    plan["path"], plan["reference"] = (
+        [str(s.with_suffix(".mp4")) for s in stems],
+        [str(s.with_suffix(".npz")) for s in stems],
+    )
     plan.attrs.update(name="basketball400-v1", condition=condition, hash=found)
     return plan

@@ -19,95 +19,113 @@ PLACES, NUMBERS = ("position", "estimated", "second"), ("visible", "confidence",
 
 class TrackWindows(Sequence):
     "Windows of tracks: one after the other, or in training (`draw`) from anywhere"
-    def __init__(self,
-        tracks, # dicts with estimated, second, position (t, k, 2), confidence, radius50, second_mass, visible (t, k), time (t,) s
-        frames:int=25, # of a window
+
+    def __init__(
+        self,
+        tracks,  # dicts with estimated, second, position (t, k, 2), confidence, radius50, second_mass, visible (t, k), time (t,) s
+        frames: int = 25,  # of a window
         *,
-        least:int=4, # frames with a pose in a track that is of use
-        hop:int=12, # frames from one window to the next
-        seed:int=0,
+        least: int = 4,  # frames with a pose in a track that is of use
+        hop: int = 12,  # frames from one window to the next
+        seed: int = 0,
     ):
         self.tracks = [t for t in tracks if np.isfinite(t["estimated"]).all((1, 2)).sum() >= least]
-        if not self.tracks: raise ValueError(f"no track has {least} frames with a pose: film more, or ask for fewer")
+        if not self.tracks:
+            raise ValueError(f"no track has {least} frames with a pose: film more, or ask for fewer")
         self.frames, self.seed = frames, seed
-        self.places = [(i, s) for i, t in enumerate(self.tracks) for s in range(0, max(1, len(t["time"]) - frames + hop), hop)]
+        self.places = [
+            (i, s) for i, t in enumerate(self.tracks) for s in range(0, max(1, len(t["time"]) - frames + hop), hop)
+        ]
 
-    def __len__(self): return len(self.places)
+    def __len__(self):
+        return len(self.places)
 
     def cut(self, i, start, step=1):
         "The window of a track that begins at a frame; past the end it repeats the last frame, outside the mask"
         track = self.tracks[i]
-        at = start + step*np.arange(self.frames)
+        at = start + step * np.arange(self.frames)
         inside, at = at < len(track["time"]), np.minimum(at, len(track["time"]) - 1)
         mask = inside & np.isfinite(track["estimated"][at]).all((1, 2))
         own = {k: np.nan_to_num(track[k][at]).astype(np.float32) for k in (*PLACES, *NUMBERS[1:])}
         time = track["time"][at] - track["time"][at[0]]
         return own | dict(visible=track["visible"][at] & mask[:, None], frame_mask=mask, time=time.astype(np.float32))
 
-    def __getitem__(self, i): return self.cut(*self.places[range(len(self))[i]])
+    def __getitem__(self, i):
+        return self.cut(*self.places[range(len(self))[i]])
 
     def draw(self, epoch, i):
         "Another stretch of the same track in every epoch, at times of every other frame"
         rng, number = np.random.default_rng([self.seed, epoch, i]), self.places[i][0]
         n = len(self.tracks[number]["time"])
-        step = 2 if n > 2*self.frames and rng.random() < .3 else 1
+        step = 2 if n > 2 * self.frames and rng.random() < 0.3 else 1
         return self.cut(number, int(rng.integers(0, max(1, n - 10))), step)
 
 # %% ../../nbs/15d_data.tracks.ipynb #c916dac8
 def vary_track(
-    sample:dict, # of `TrackWindows`
-    rng, # np.random.Generator
-    rotation:float=25, # largest turn either way, degrees
-    scale:float=.2, # largest change of size, as a logarithm
-    p_mirror:float=.5, # how often the mirror image is shown
-    p_reverse:float=.3, # how often time runs backwards
-    p_swap:float=.3, # how often sides are exchanged for some frames
-    p_lost:float=.3, # how often frames are missing
-)->dict: # the sample, varied
+    sample: dict,  # of `TrackWindows`
+    rng,  # np.random.Generator
+    rotation: float = 25,  # largest turn either way, degrees
+    scale: float = 0.2,  # largest change of size, as a logarithm
+    p_mirror: float = 0.5,  # how often the mirror image is shown
+    p_reverse: float = 0.3,  # how often time runs backwards
+    p_swap: float = 0.3,  # how often sides are exchanged for some frames
+    p_lost: float = 0.3,  # how often frames are missing
+) -> dict:  # the sample, varied
     "Another view of a track"
     mirror, out = np.array(get_skeleton("body13").flip), dict(sample)
     angle, size = np.radians(rng.uniform(-rotation, rotation)), np.exp(rng.uniform(-scale, scale))
-    turn = (np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])*size).astype(np.float32)
+    turn = (np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * size).astype(np.float32)
     flip = rng.random() < p_mirror
-    if flip: turn[:, 0] *= -1
-    centre = sample["estimated"][sample["frame_mask"]].reshape(-1, 2).mean(0) if sample["frame_mask"].any() else np.zeros(2, np.float32)
+    if flip:
+        turn[:, 0] *= -1
+    centre = (
+        sample["estimated"][sample["frame_mask"]].reshape(-1, 2).mean(0)
+        if sample["frame_mask"].any()
+        else np.zeros(2, np.float32)
+    )
     order = mirror if flip else np.arange(13)
-    out |= {k: ((sample[k] - centre)@turn)[:, order] for k in PLACES} | {k: sample[k][:, order] for k in NUMBERS}
-    out["radius50"] = out["radius50"]*np.float32(size)
-    if rng.random() < p_reverse: out = {k: v[::-1].copy() for k, v in out.items()} | dict(time=(out["time"][-1] - out["time"])[::-1].copy())
-    if rng.random() < p_swap: out = exchange_sides(out, rng)
-    if rng.random() < p_lost: out["frame_mask"] = out["frame_mask"] & (rng.random(len(out["frame_mask"])) > .15)
+    out |= {k: ((sample[k] - centre) @ turn)[:, order] for k in PLACES} | {k: sample[k][:, order] for k in NUMBERS}
+    out["radius50"] = out["radius50"] * np.float32(size)
+    if rng.random() < p_reverse:
+        out = {k: v[::-1].copy() for k, v in out.items()} | dict(time=(out["time"][-1] - out["time"])[::-1].copy())
+    if rng.random() < p_swap:
+        out = exchange_sides(out, rng)
+    if rng.random() < p_lost:
+        out["frame_mask"] = out["frame_mask"] & (rng.random(len(out["frame_mask"])) > 0.15)
     return out | dict(visible=out["visible"] & out["frame_mask"][:, None])
 
 
 def exchange_sides(
-    sample:dict, # of `TrackWindows`
-    rng, # np.random.Generator
-)->dict: # the sample, in which a pair, the legs or all pairs are exchanged for one to seven frames
+    sample: dict,  # of `TrackWindows`
+    rng,  # np.random.Generator
+) -> dict:  # the sample, in which a pair, the legs or all pairs are exchanged for one to seven frames
     "Left taken for right for a while, the truth being the runner-up"
     mirror, out = np.array(get_skeleton("body13").flip), {k: v.copy() for k, v in sample.items()}
     pairs = [(a, b) for a, b in enumerate(mirror) if a < b]
     kind = rng.random()
     legs = [pair for pair in pairs if pair[0] >= 7]
-    chosen = legs if kind < .4 else pairs if kind < .6 else [pairs[int(rng.integers(len(pairs)))]]
+    chosen = legs if kind < 0.4 else pairs if kind < 0.6 else [pairs[int(rng.integers(len(pairs)))]]
     start = int(rng.integers(len(out["time"])))
     when = slice(start, start + int(rng.integers(1, 8)))
     for a, b in chosen:
-        for key in ("estimated", "confidence", "radius50"): out[key][when, [a, b]] = out[key][when, [b, a]]
+        for key in ("estimated", "confidence", "radius50"):
+            out[key][when, [a, b]] = out[key][when, [b, a]]
         out["second"][when, [a, b]] = out["estimated"][when, [b, a]]
-        out["second_mass"][when, [a, b]] = np.maximum(out["second_mass"][when, [a, b]], np.float32(rng.uniform(.05, .4)))
+        out["second_mass"][when, [a, b]] = np.maximum(
+            out["second_mass"][when, [a, b]], np.float32(rng.uniform(0.05, 0.4))
+        )
     return out
 
 # %% ../../nbs/15d_data.tracks.ipynb #395ff3ef
 def jitter(
-    estimated, # (t, k, 2) joints, any unit; NaN where there are none
-    position, # (t, k, 2) reference
-    visible, # (t, k) bool, joints whose reference is known
-    time, # (t,) seconds
-)->np.ndarray: # (n,) torsos a second, of all joints that are there in two frames one after the other
+    estimated,  # (t, k, 2) joints, any unit; NaN where there are none
+    position,  # (t, k, 2) reference
+    visible,  # (t, k) bool, joints whose reference is known
+    time,  # (t,) seconds
+) -> np.ndarray:  # (n,) torsos a second, of all joints that are there in two frames one after the other
     "Speed of the error of a track"
     there = np.asarray(visible, bool) & np.isfinite(estimated).all(-1)
     size = torso_size(position, visible)
     counts = there[1:] & there[:-1] & np.isfinite(size)[1:, None]
     change = np.linalg.norm(np.diff(np.asarray(estimated) - position, axis=0), axis=-1)
-    return change[counts]/np.broadcast_to((np.diff(time)*size[1:])[:, None], counts.shape)[counts]
+    return change[counts] / np.broadcast_to((np.diff(time) * size[1:])[:, None], counts.shape)[counts]

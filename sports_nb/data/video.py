@@ -22,6 +22,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 # %% ../../nbs/10_data.video.ipynb #5a37aeef
 _CUT_OFF = "the file holds less than it promises, so recording or copying stopped early. Copy it from the camera again."
 
+
 class ClipError(ValueError):
     "A clip cannot be read; the message names the cause and the cure."
 
@@ -81,6 +82,7 @@ def _frame_table(path):
         slots, base = stamps, 1 / rate
     return stamps, np.empty((0, 2), np.int64), _seconds(np.sort(slots), base), base, rate
 
+
 def _seconds(stamps, base):  # integers first, one division last: the same float64 whatever the time base
     return stamps * base.numerator / base.denominator
 
@@ -108,8 +110,12 @@ class Clip:
             try:
                 first = next(container.decode(stream))  # only a decoded picture tells its size and turn
             except (av.FFmpegError, StopIteration) as error:
-                raise ClipError(f"{self.path} holds no picture that can be decoded. Copy it from the camera again.") from error
-        if len(self._keys) and first.pts is not None:  # a file cut from a longer one may begin with pictures that cannot be decoded
+                raise ClipError(
+                    f"{self.path} holds no picture that can be decoded. Copy it from the camera again."
+                ) from error
+        if (
+            len(self._keys) and first.pts is not None
+        ):  # a file cut from a longer one may begin with pictures that cannot be decoded
             shown = self._stamps >= first.pts
             self._stamps, self.times = self._stamps[shown], self.times[shown]
         self._stored, self._matrix = (round(first.width * shape), first.height), (1, 0, 0, 1)

@@ -10,94 +10,126 @@ import numpy as np
 
 # %% ../../nbs/15_data.windows.ipynb #43182e95
 def resample(
-    position, # (t, k, d)
-    visible, # (t, k) bool
-    fps:float, # frames per second of the recording
-    target:float=25, # frames per second wanted
-)->tuple: # position (t', k, d) and visible (t', k)
+    position,  # (t, k, d)
+    visible,  # (t, k) bool
+    fps: float,  # frames per second of the recording
+    target: float = 25,  # frames per second wanted
+) -> tuple:  # position (t', k, d) and visible (t', k)
     "A motion at another frame rate, from its first frame on, never past its last."
-    if not (fps > 0 and target > 0): raise ValueError(f"frame rates must be above zero, got {fps} and {target}")
+    if not (fps > 0 and target > 0):
+        raise ValueError(f"frame rates must be above zero, got {fps} and {target}")
     n = len(position)
-    at = np.arange(int((n-1)*target/fps + 1e-9)+1)*fps/target
-    before = np.minimum(at.astype(int), n-1)
-    after = np.minimum(before+1, n-1)
-    part = at-before
+    at = np.arange(int((n - 1) * target / fps + 1e-9) + 1) * fps / target
+    before = np.minimum(at.astype(int), n - 1)
+    after = np.minimum(before + 1, n - 1)
+    part = at - before
     part[part < 1e-6] = 0
     on = part == 0  # on a frame its neighbour does not matter, not even a NaN in it
-    blend = position[before] + part[:, None, None]*(position[after]-position[before])
+    blend = position[before] + part[:, None, None] * (position[after] - position[before])
     seen = visible[before] & (visible[after] | on[:, None])
-    return np.where(on[:, None, None], position[before], blend).astype(position.dtype),seen
+    return np.where(on[:, None, None], position[before], blend).astype(position.dtype), seen
 
 # %% ../../nbs/15_data.windows.ipynb #908cdda6
 def pose_windows(
-    sequences, # motions with position (t, k, d), visible (t, k) and fps (None: unknown), as `data.recordings` reads them
-    history:int=10, # frames before the forecast
-    horizon:int=8, # frames to forecast
+    sequences,  # motions with position (t, k, d), visible (t, k) and fps (None: unknown), as `data.recordings` reads them
+    history: int = 10,  # frames before the forecast
+    horizon: int = 8,  # frames to forecast
     *,
-    step:int=1, # frames between the starts of two windows
-    fps:float=25, # frame rate wanted; motions of unknown rate are taken as they are. None: no resampling at all
-    least:int=4, # joints that the history must show
-)->dict: # position (n, history + horizon, k, d) float32, visible (n, history + horizon, k), centre (n, d), scale (n,), sequence (n,) and start (n,)
+    step: int = 1,  # frames between the starts of two windows
+    fps: float = 25,  # frame rate wanted; motions of unknown rate are taken as they are. None: no resampling at all
+    least: int = 4,  # joints that the history must show
+) -> dict:  # position (n, history + horizon, k, d) float32, visible (n, history + horizon, k), centre (n, d), scale (n,), sequence (n,) and start (n,)
     "All windows inside the motions, normalised by the box of their history."
-    if min(history, horizon, step) < 1: raise ValueError(f"history, horizon and step must be 1 or more, got {history}, {horizon} and {step}")
-    length = history+horizon
-    flat,seen,first,start,owner,n = [],[],[],[],[],0
-    for number,motion in enumerate(sequences):
+    if min(history, horizon, step) < 1:
+        raise ValueError(f"history, horizon and step must be 1 or more, got {history}, {horizon} and {step}")
+    length = history + horizon
+    flat, seen, first, start, owner, n = [], [], [], [], [], 0
+    for number, motion in enumerate(sequences):
         position = np.asarray(motion["position"])
-        visible = np.asarray(motion["visible"], bool)&np.isfinite(position).all(-1)
-        if fps and motion.get("fps"): position,visible = resample(position, visible, motion["fps"], fps)
-        inside = np.arange(0, len(position)-length+1, step)
-        flat.append(position), seen.append(visible), start.append(inside), first.append(n+inside), owner.append(np.full(len(inside), number))
+        visible = np.asarray(motion["visible"], bool) & np.isfinite(position).all(-1)
+        if fps and motion.get("fps"):
+            position, visible = resample(position, visible, motion["fps"], fps)
+        inside = np.arange(0, len(position) - length + 1, step)
+        (
+            flat.append(position),
+            seen.append(visible),
+            start.append(inside),
+            first.append(n + inside),
+            owner.append(np.full(len(inside), number)),
+        )
         n += len(position)
-    if not sum(map(len, start)): raise ValueError(f"no motion has the {length} frames of one window: give longer ones, or a shorter history or horizon")
-    flat,seen,first,start,owner = (np.concatenate(parts) for parts in (flat, seen, first, start, owner))
+    if not sum(map(len, start)):
+        raise ValueError(
+            f"no motion has the {length} frames of one window: give longer ones, or a shorter history or horizon"
+        )
+    flat, seen, first, start, owner = (np.concatenate(parts) for parts in (flat, seen, first, start, owner))
     flat = np.where(seen[..., None], flat, 0).astype(np.float32)
     frame = np.arange(n)[:, None]
-    last_seen = np.maximum.accumulate(np.where(seen, frame, -1))  # where each joint was seen last, and will be seen next
+    last_seen = np.maximum.accumulate(
+        np.where(seen, frame, -1)
+    )  # where each joint was seen last, and will be seen next
     next_seen = np.minimum.accumulate(np.where(seen, frame, n)[::-1])[::-1]
-    low,high = (np.where(seen[..., None], flat, far) for far in (np.inf, -np.inf))
-    low,high = low.min(1),high.max(1)
-    now = first+history-1
-    past = first[:, None]+np.arange(history)
-    low,high = low[past].min(1),high[past].max(1)
-    box = np.where(np.isfinite(high-low).all(-1), (high-low).max(-1), 0)
+    low, high = (np.where(seen[..., None], flat, far) for far in (np.inf, -np.inf))
+    low, high = low.min(1), high.max(1)
+    now = first + history - 1
+    past = first[:, None] + np.arange(history)
+    low, high = low[past].min(1), high[past].max(1)
+    box = np.where(np.isfinite(high - low).all(-1), (high - low).max(-1), 0)
     keep = (box > 0) & ((last_seen[now] >= first[:, None]).sum(-1) >= least)
-    if not keep.any(): raise ValueError(f"no window shows {least} joints in its history: are the joints marked visible?")
-    first,start,owner,past,scale,low,high = (part[keep] for part in (first, start, owner, past, box, low, high))
-    centre = (low+high)/2
-    whole = first[:, None]+np.arange(length)
+    if not keep.any():
+        raise ValueError(f"no window shows {least} joints in its history: are the joints marked visible?")
+    first, start, owner, past, scale, low, high = (part[keep] for part in (first, start, owner, past, box, low, high))
+    centre = (low + high) / 2
+    whole = first[:, None] + np.arange(length)
     visible = seen[whole]
     position = np.empty((len(first), length, *flat.shape[1:]), np.float32)
     joints = np.arange(flat.shape[1])
-    for part in np.array_split(np.arange(len(first)), len(first)//4096+1):  # in pieces, so that index arrays stay small
+    for part in np.array_split(
+        np.arange(len(first)), len(first) // 4096 + 1
+    ):  # in pieces, so that index arrays stay small
         source = last_seen[past[part]]
         source = np.where(source >= first[part, None, None], source, next_seen[past[part]])
-        known = source < first[part, None, None]+history
-        shift,size = centre[part, None, None],scale[part, None, None, None]
-        position[part, :history] = np.where(known[..., None], (flat[np.minimum(source, n-1), joints]-shift)/size, 0)
-        position[part, history:] = np.where(visible[part, history:, :, None], (flat[whole[part, history:]]-shift)/size, 0)
-    return dict(position=position, visible=visible, centre=centre.astype(np.float32), scale=scale.astype(np.float32), sequence=owner, start=start)
+        known = source < first[part, None, None] + history
+        shift, size = centre[part, None, None], scale[part, None, None, None]
+        position[part, :history] = np.where(
+            known[..., None], (flat[np.minimum(source, n - 1), joints] - shift) / size, 0
+        )
+        position[part, history:] = np.where(
+            visible[part, history:, :, None], (flat[whole[part, history:]] - shift) / size, 0
+        )
+    return dict(
+        position=position,
+        visible=visible,
+        centre=centre.astype(np.float32),
+        scale=scale.astype(np.float32),
+        sequence=owner,
+        start=start,
+    )
 
 # %% ../../nbs/15_data.windows.ipynb #7c1642eb
 def denormalise(
-    position, # (n, t, k, d) in units of the box
-    centre, # (n, d)
-    scale, # (n,)
-)->np.ndarray: # (n, t, k, d) in the motion's own unit
+    position,  # (n, t, k, d) in units of the box
+    centre,  # (n, d)
+    scale,  # (n,)
+) -> np.ndarray:  # (n, t, k, d) in the motion's own unit
     "Window poses back in the place and unit of the recording."
-    return position*scale[:, None, None, None] + centre[:, None, None]
+    return position * scale[:, None, None, None] + centre[:, None, None]
 
 # %% ../../nbs/15_data.windows.ipynb #fbdf56df
 def clip_windows(
-    n:int, # frames in the clip
-    size:int=8, # frames in a window
-    step:int=1, # clip frames from one window frame to the next
-    every:int=None, # clip frames from one window's start to the next; None puts windows end to end
-)->tuple: # frame numbers (w, size) and mask (w, size), False where the clip had ended; w is 1 or more
+    n: int,  # frames in the clip
+    size: int = 8,  # frames in a window
+    step: int = 1,  # clip frames from one window frame to the next
+    every: int = None,  # clip frames from one window's start to the next; None puts windows end to end
+) -> tuple:  # frame numbers (w, size) and mask (w, size), False where the clip had ended; w is 1 or more
     "Which frames of a clip each window holds."
-    if min(n, size, step, every or 1) < 1: raise ValueError(f"a window needs at least one frame: got a clip of {n}, size {size}, step {step}, every {every}")
-    span = (size-1)*step+1
-    start = np.arange(0, max(1, n-span+1), every or size*step)
-    if start[-1]+span < n: start = np.r_[start, n-span]
-    frame = start[:, None]+np.arange(size)*step
-    return np.minimum(frame, n-1),frame < n
+    if min(n, size, step, every or 1) < 1:
+        raise ValueError(
+            f"a window needs at least one frame: got a clip of {n}, size {size}, step {step}, every {every}"
+        )
+    span = (size - 1) * step + 1
+    start = np.arange(0, max(1, n - span + 1), every or size * step)
+    if start[-1] + span < n:
+        start = np.r_[start, n - span]
+    frame = start[:, None] + np.arange(size) * step
+    return np.minimum(frame, n - 1), frame < n

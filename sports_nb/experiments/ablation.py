@@ -6,8 +6,9 @@
 __all__ = ['PLAIN', 'CHANGES', 'EPOCHS', 'SEEDS', 'OTHERS', 'Change', 'changed', 'run_change', 'ablation', 'show_ablation']
 
 # %% ../../nbs/72e_experiments.ablation.ipynb #054f0020
-import hashlib,json
-from dataclasses import asdict,dataclass,field
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
 from functools import partial
 
 import numpy as np
@@ -16,12 +17,12 @@ import torch
 
 from ..data.files import write_atomic
 from ..data.motions import cmu_motions
-from ..data.pose_views import PoseViews,vary
+from ..data.pose_views import PoseViews, vary
 from ..data.recordings import read_cmu
 from ..data.synthetic import cache_folder
 from .forecast_scores import Mirrored
-from .prediction import CMU_ACTIONS,CMU_KINDS,CMU_LEADS,cmu_windows,naive,score_cmu
-from .runs import code_hash,over_seeds,text
+from .prediction import CMU_ACTIONS, CMU_KINDS, CMU_LEADS, cmu_windows, naive, score_cmu
+from .runs import code_hash, over_seeds, text
 from ..models.registry import create_model
 from ..train.checkpoints import load_checkpoint
 from ..train.fit import fit
@@ -32,19 +33,20 @@ from ..train.tasks import task_for
 @dataclass(frozen=True)
 class Change:
     "What differs from the first row"
+
     model: str = "ms_gcn_nano"
-    config: dict = field(default_factory=dict) # of the model
-    task: dict = field(default_factory=dict) # of `Forecast`
-    view: dict = field(default_factory=dict) # of `vary`
-    speed: float = .2 # of `PoseViews`
-    standing: bool = False # the network corrects the last pose, not damped velocity
+    config: dict = field(default_factory=dict)  # of the model
+    task: dict = field(default_factory=dict)  # of `Forecast`
+    view: dict = field(default_factory=dict)  # of `vary`
+    speed: float = 0.2  # of `PoseViews`
+    standing: bool = False  # the network corrects the last pose, not damped velocity
 
 
 PLAIN = dict(mirror=0, backwards=0, turn=0, tilt=0, stretch=0)
 CHANGES = {
     "MS-GCN": Change(),
     "seed paper's form": Change("ms_gcn_paper_nano"),
-    "seed paper's form, from damped velocity": Change("ms_gcn_paper_nano", config=dict(damping=.5)),
+    "seed paper's form, from damped velocity": Change("ms_gcn_paper_nano", config=dict(damping=0.5)),
     "joints and parts": Change(config=dict(scales=("joint", "part"))),
     "joints alone": Change(config=dict(scales=("joint",))),
     "corrects the last pose": Change(standing=True),
@@ -53,21 +55,21 @@ CHANGES = {
     "loss on coordinates, eq. (12)": Change(task=dict(norm="coordinates")),
     "nothing mirrored": Change(view=dict(mirror=0)),
     "nothing backwards": Change(view=dict(backwards=0)),
-    "no other speeds": Change(speed=0.),
-    "motions as they are": Change(view=PLAIN, speed=0.),
+    "no other speeds": Change(speed=0.0),
+    "motions as they are": Change(view=PLAIN, speed=0.0),
 }
-EPOCHS = dict(quick=.02, full=4, paper=24)
+EPOCHS = dict(quick=0.02, full=4, paper=24)
 SEEDS = dict(quick=(0,), full=(0,), paper=(0, 1, 2))
-OTHERS = ("basketball_signal", "directing_traffic") # long files of actions that are not scored: half of each step
+OTHERS = ("basketball_signal", "directing_traffic")  # long files of actions that are not scored: half of each step
 
 
 def changed(
-    name:str, # in `CHANGES`
-    seed:int=0,
-): # a model, before its training
+    name: str,  # in `CHANGES`
+    seed: int = 0,
+):  # a model, before its training
     "The network of a row."
     own = CHANGES[name]
-    config = dict(skeleton="cmu25", dims=3, horizon=25, up=1, dropout=.2)|own.config
+    config = dict(skeleton="cmu25", dims=3, horizon=25, up=1, dropout=0.2) | own.config
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = create_model(own.model, **config)
@@ -77,50 +79,100 @@ def changed(
 
 # %% ../../nbs/72e_experiments.ablation.ipynb #fd22c4f2
 def run_change(
-    name:str, # in `CHANGES`
-    level:str="quick", # in `EPOCHS`
-    seed:int=0,
-    progress:bool=False, # show a bar
-)->tuple: # model, and made: settings and provenance
+    name: str,  # in `CHANGES`
+    level: str = "quick",  # in `EPOCHS`
+    seed: int = 0,
+    progress: bool = False,  # show a bar
+) -> tuple:  # model, and made: settings and provenance
     "Train a row, or take it from the cache."
-    if name not in CHANGES: raise ValueError(f"no change {name!r}; there are {', '.join(CHANGES)}")
-    own,model = CHANGES[name],changed(name, seed)
-    settings = json.loads(json.dumps(dict(change=asdict(own), config=asdict(model.config), epochs=EPOCHS[level], seed=seed)|(dict(code=code_hash()) if level == "quick" else {})))
-    folder = cache_folder()/"ablation"/hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-    if not (folder/"made.json").exists():
-        made = settings|provenance()
-        source = lambda labels: PoseViews(cmu_motions(labels=labels), 10, 25, fps=None, past=20, speed=own.speed, seed=seed)
-        fit(model, task_for(model, **dict(norm="distance")|own.task), dict(scored=source(CMU_ACTIONS), others=source(OTHERS)), PoseViews(cmu_motions("val", labels=CMU_ACTIONS), 10, 25, fps=None),
-            epochs=EPOCHS[level], batch=64, lr=1e-3, augment=partial(vary, **dict(skeleton="cmu25", up=1, stretch=.05)|own.view), seed=seed, out=folder, resume=True, progress=progress)
-        write_atomic(folder/"made.json", json.dumps(made, indent=1).encode())
-    return load_checkpoint(folder/"best"),json.loads((folder/"made.json").read_text())
+    if name not in CHANGES:
+        raise ValueError(f"no change {name!r}; there are {', '.join(CHANGES)}")
+    own, model = CHANGES[name], changed(name, seed)
+    settings = json.loads(
+        json.dumps(
+            dict(change=asdict(own), config=asdict(model.config), epochs=EPOCHS[level], seed=seed)
+            | (dict(code=code_hash()) if level == "quick" else {})
+        )
+    )
+    folder = (
+        cache_folder() / "ablation" / hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+    )
+    if not (folder / "made.json").exists():
+        made = settings | provenance()
+        source = lambda labels: PoseViews(
+            cmu_motions(labels=labels), 10, 25, fps=None, past=20, speed=own.speed, seed=seed
+        )
+        fit(
+            model,
+            task_for(model, **dict(norm="distance") | own.task),
+            dict(scored=source(CMU_ACTIONS), others=source(OTHERS)),
+            PoseViews(cmu_motions("val", labels=CMU_ACTIONS), 10, 25, fps=None),
+            epochs=EPOCHS[level],
+            batch=64,
+            lr=1e-3,
+            augment=partial(vary, **dict(skeleton="cmu25", up=1, stretch=0.05) | own.view),
+            seed=seed,
+            out=folder,
+            resume=True,
+            progress=progress,
+        )
+        write_atomic(folder / "made.json", json.dumps(made, indent=1).encode())
+    return load_checkpoint(folder / "best"), json.loads((folder / "made.json").read_text())
 
 
 def ablation(
-    level:str="quick",
-    progress:bool=False,
-)->dict: # a result
+    level: str = "quick",
+    progress: bool = False,
+) -> dict:  # a result
     "What each change gives on motion capture."
-    windows,rows,made = cmu_windows(read_cmu()),{},{}
+    windows, rows, made = cmu_windows(read_cmu()), {}, {}
+
     def mean(models):
         scored = [score_cmu(m, windows) for m in models]
         return {kind: [over_seeds(v) for v in zip(*(s[kind]["mean"] for s in scored))] for kind in CMU_KINDS}
+
     for name in CHANGES:
         runs = [run_change(name, level, seed, progress) for seed in SEEDS[level]]
-        rows[name] = mean([Mirrored(m) for m,_ in runs])|dict(parameters=sum(p.numel() for p in runs[0][0].parameters()))
-        if name == "MS-GCN": rows["mirror image not looked at"] = mean([m for m,_ in runs])|dict(parameters=rows[name]["parameters"])
-        made[name] = [m for _,m in runs]
-    rows |= {name: mean([m])|dict(parameters=0) for name,m in naive(skeleton="cmu25", dims=3, horizon=25).items()}
-    return dict(table="ablation", data="CMU mocap, 10 poses in, 25 out, all windows of the test files", unit="mean joint distance, nominal mm; the mean over five actions", level=level, smoke_run=level == "quick", leads_ms=list(CMU_LEADS),
-        changes={k: asdict(v) for k,v in CHANGES.items()}, epochs=EPOCHS[level], seeds=list(SEEDS[level]), rows=rows, training=made)|provenance()
+        rows[name] = mean([Mirrored(m) for m, _ in runs]) | dict(
+            parameters=sum(p.numel() for p in runs[0][0].parameters())
+        )
+        if name == "MS-GCN":
+            rows["mirror image not looked at"] = mean([m for m, _ in runs]) | dict(parameters=rows[name]["parameters"])
+        made[name] = [m for _, m in runs]
+    rows |= {name: mean([m]) | dict(parameters=0) for name, m in naive(skeleton="cmu25", dims=3, horizon=25).items()}
+    return (
+        dict(
+            table="ablation",
+            data="CMU mocap, 10 poses in, 25 out, all windows of the test files",
+            unit="mean joint distance, nominal mm; the mean over five actions",
+            level=level,
+            smoke_run=level == "quick",
+            leads_ms=list(CMU_LEADS),
+            changes={k: asdict(v) for k, v in CHANGES.items()},
+            epochs=EPOCHS[level],
+            seeds=list(SEEDS[level]),
+            rows=rows,
+            training=made,
+        )
+        | provenance()
+    )
 
 
 def show_ablation(
-    result:dict, # of `ablation`
-    kind:str="as published", # or "25 joints"
-)->pd.DataFrame:
+    result: dict,  # of `ablation`
+    kind: str = "as published",  # or "25 joints"
+) -> pd.DataFrame:
     "The changes, to read."
     leads = [f"{ms} ms" for ms in result["leads_ms"]]
     first = [c["mean"] for c in result["rows"]["MS-GCN"][kind]]
-    table = {name: {l: text(c) for l,c in zip(leads, r[kind])}|{"worse than MS-GCN by": f"{100*np.mean([c['mean']/f-1 for c,f in zip(r[kind], first)]):+.1f} %", "parameters": f"{r['parameters']:,}"} for name,r in result["rows"].items()}
-    return pd.DataFrame(table).T.rename_axis(f"{result['unit']}; {kind}, {result['level']}"+(" (a smoke run)" if result["smoke_run"] else ""))
+    table = {
+        name: {l: text(c) for l, c in zip(leads, r[kind])}
+        | {
+            "worse than MS-GCN by": f"{100 * np.mean([c['mean'] / f - 1 for c, f in zip(r[kind], first)]):+.1f} %",
+            "parameters": f"{r['parameters']:,}",
+        }
+        for name, r in result["rows"].items()
+    }
+    return pd.DataFrame(table).T.rename_axis(
+        f"{result['unit']}; {kind}, {result['level']}" + (" (a smoke run)" if result["smoke_run"] else "")
+    )

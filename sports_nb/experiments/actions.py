@@ -26,17 +26,17 @@ from ..train.recipes import provenance
 
 # %% ../../nbs/71c_experiments.actions.ipynb #b936965e
 SETS = ("HMDB51 split 1", "HMDB51 other held-out films", "UCF101 g23-g25", "player crops", "no basketball")
-UNSEEN = "unseen" # no window was seen
+UNSEEN = "unseen"  # no window was seen
 ANSWERS = (*ACTION_CLASSES, NONE, UNSEEN)
 
 
 def read_test_clips(
-    root=None, # the folder that holds the data sets; None reads SPORTS_NB_DATA
-)->pd.DataFrame: # path, set (of `SETS`), label (the source's word), action, film, near
+    root=None,  # the folder that holds the data sets; None reads SPORTS_NB_DATA
+) -> pd.DataFrame:  # path, set (of `SETS`), label (the source's word), action, film, near
     "The clips that chose nothing"
     folder = data_folder("basketball_clips", ["index.csv"], root)
     clips, others = read_clips(root).table, read_other_clips(root).table
-    official = pd.read_csv(folder/"index.csv", dtype=str)["split1"].eq("test").to_numpy()
+    official = pd.read_csv(folder / "index.csv", dtype=str)["split1"].eq("test").to_numpy()
     hmdb = pd.Series(np.where(official, SETS[0], SETS[1]))
     clips["set"] = clips["source"].map(dict(ucf101=SETS[2], jennycs=SETS[3])).fillna(hmdb)
     table = pd.concat([clips, others.assign(set=SETS[4])], ignore_index=True)
@@ -56,72 +56,84 @@ def read_test_clips(
     return table.sort_values("set", key=lambda s: s.map(SETS.index), kind="stable", ignore_index=True)
 
 # %% ../../nbs/71c_experiments.actions.ipynb #dd2a7a4e
-Z = 1.959964 # standard deviations that hold 95 %
+Z = 1.959964  # standard deviations that hold 95 %
 
 
 def wilson(
-    k:int, # how many were right
-    n:int, # of how many
-)->tuple: # lower and upper end, shares
+    k: int,  # how many were right
+    n: int,  # of how many
+) -> tuple:  # lower and upper end, shares
     "Wilson's 95 % interval of a share"
-    if not 0 <= k <= n or n == 0: raise ValueError(f"{k} of {n} is no share; give 0 <= k <= n")
-    centre, half = k + Z*Z/2, Z*np.sqrt(k*(n - k)/n + Z*Z/4)
-    return float((centre - half)/(n + Z*Z)), float((centre + half)/(n + Z*Z))
+    if not 0 <= k <= n or n == 0:
+        raise ValueError(f"{k} of {n} is no share; give 0 <= k <= n")
+    centre, half = k + Z * Z / 2, Z * np.sqrt(k * (n - k) / n + Z * Z / 4)
+    return float((centre - half) / (n + Z * Z)), float((centre + half) / (n + Z * Z))
 
 # %% ../../nbs/71c_experiments.actions.ipynb #3ef28f5f
 BINS = 10
 
 
 def calibrated_range(
-    p, # (n,) probability of each answer
-    draws:int=10_000, # how often the clips are drawn
-    seed:int=0,
-)->tuple: # lower and upper end
+    p,  # (n,) probability of each answer
+    draws: int = 10_000,  # how often the clips are drawn
+    seed: int = 0,
+) -> tuple:  # lower and upper end
     "The middle 95 % of a perfectly calibrated model's calibration error"
     p = np.asarray(p, float)
-    place = np.eye(BINS)[np.minimum((p*BINS).astype(int), BINS - 1)]   # n bins
-    right = np.random.default_rng(seed).random((draws, len(p))) < p   # draws n
-    error = abs((p - right) @ place).sum(1)/len(p)
-    return tuple(np.quantile(error, [.025, .975]).tolist())
+    place = np.eye(BINS)[np.minimum((p * BINS).astype(int), BINS - 1)]  # n bins
+    right = np.random.default_rng(seed).random((draws, len(p))) < p  # draws n
+    error = abs((p - right) @ place).sum(1) / len(p)
+    return tuple(np.quantile(error, [0.025, 0.975]).tolist())
 
 # %% ../../nbs/71c_experiments.actions.ipynb #0f001bc3
 def _percent(k, n):
-    return dict(clips=int(k), percent=round(100*k/n, 2), interval=[round(100*p, 2) for p in wilson(k, n)])
+    return dict(clips=int(k), percent=round(100 * k / n, 2), interval=[round(100 * p, 2) for p in wilson(k, n)])
 
 
 def calibration(
-    said:pd.DataFrame, # columns action, answer, probability
-)->dict: # None where no answer has a probability
+    said: pd.DataFrame,  # columns action, answer, probability
+) -> dict:  # None where no answer has a probability
     "Calibration error of the answers with a probability, and its range were they perfect"
     named = said.dropna(subset="probability")
-    if not len(named): return None
+    if not len(named):
+        return None
     p, right = named["probability"].to_numpy(), (named["answer"] == named["action"]).to_numpy()
     return dict(
-        answers=len(p), said=round(float(p.mean()), 4), right=round(float(right.mean()), 4),
-        error=round(calibration_error(p, right, BINS), 4), perfect=[round(e, 4) for e in calibrated_range(p)])
+        answers=len(p),
+        said=round(float(p.mean()), 4),
+        right=round(float(right.mean()), 4),
+        error=round(calibration_error(p, right, BINS), 4),
+        perfect=[round(e, 4) for e in calibrated_range(p)],
+    )
 
 
 def judge(
-    said:pd.DataFrame, # columns label, action, answer, probability
-)->dict: # shares in %
+    said: pd.DataFrame,  # columns label, action, answer, probability
+) -> dict:  # shares in %
     "How right the answers to one set of clips are"
     n, numbers = len(said), lambda column: [ANSWERS.index(a) for a in said[column]]
     table = classification_table(numbers("action"), numbers("answer"), ANSWERS)
     count = {a: int((said["answer"] == a).sum()) for a in ANSWERS}
     f1 = [f for f, support in zip(table["f1"], table["support"]) if support]
     return dict(
-        clips=n, right=_percent((said["answer"] == said["action"]).sum(), n), majority=round(100*table["majority"], 2),
+        clips=n,
+        right=_percent((said["answer"] == said["action"]).sum(), n),
+        majority=round(100 * table["majority"], 2),
         macro_f1=round(float(np.mean(f1)), 4) if len(f1) > 1 else None,
-        other=count["other"], none=count[NONE], unseen=count[UNSEEN],
+        other=count["other"],
+        none=count[NONE],
+        unseen=count[UNSEEN],
         other_or_none=_percent(count["other"] + count[NONE], n),
         confusion={k: own["answer"].value_counts().to_dict() for k, own in said.groupby("label", sort=False)},
-        calibration=calibration(said))
+        calibration=calibration(said),
+    )
 
 # %% ../../nbs/71c_experiments.actions.ipynb #a39e9fd8
-_own = {} # the network
+_own = {}  # the network
 
 
-def _load(weights): return load_pretrained(weights) if weights in list_pretrained() else load_checkpoint(weights)
+def _load(weights):
+    return load_pretrained(weights) if weights in list_pretrained() else load_checkpoint(weights)
 
 
 def _start(weights):
@@ -131,16 +143,17 @@ def _start(weights):
 
 def _ask(path):
     found = analyse(path, estimator=_own["net"], progress=False)
-    if not found.complete: raise DataError(f"{path} stopped early: {found.provenance['stopped']}")
+    if not found.complete:
+        raise DataError(f"{path} stopped early: {found.provenance['stopped']}")
     return found.action or UNSEEN, round(float(found.clip_action.get(found.action, np.nan)), 4)
 
 
 def ask(
-    paths, # of clips
-    weights:str="hicnn_psta_small", # or path of a checkpoint
-    processes:int=2, # of one torch thread each; 1: none but this one
-    progress:bool=False, # show a bar
-)->list: # (one of `ANSWERS`, its probability or NaN) each
+    paths,  # of clips
+    weights: str = "hicnn_psta_small",  # or path of a checkpoint
+    processes: int = 2,  # of one torch thread each; 1: none but this one
+    progress: bool = False,  # show a bar
+) -> list:  # (one of `ANSWERS`, its probability or NaN) each
     "What `analyse` says of clips, without help"
     bar = lambda answers: list(tqdm(answers, "actions", len(paths), unit="clip", disable=not progress))
     if processes > 1:
@@ -154,8 +167,8 @@ COLUMNS = ["set", "label", "action", "answer", "probability"]
 
 
 def figures(
-    said:pd.DataFrame, # with `COLUMNS`
-)->dict: # rows: `judge` of each set; calibration: of all answers
+    said: pd.DataFrame,  # with `COLUMNS`
+) -> dict:  # rows: `judge` of each set; calibration: of all answers
     "All that is counted"
     rows = [dict(set=name, **judge(own)) for name, own in said.groupby("set", sort=False)]
     return dict(rows=rows, calibration=calibration(said))
@@ -166,33 +179,46 @@ def _counted(clips, root):
     files = ("basketball_clips/index.csv", "other_clips/index.csv", "real_eval/exclude_clips.txt")
     each = lambda column, how: clips.groupby("set", sort=False)[column].agg(how).to_dict()
     return dict(
-        name="part test of read_clips and read_other_clips", clips=each("path", "size"), near=each("near", "sum"),
+        name="part test of read_clips and read_other_clips",
+        clips=each("path", "size"),
+        near=each("near", "sum"),
         films=each("film", lambda f: f[f != ""].nunique()),
-        sha256={f: hashlib.sha256((home/f).read_bytes()).hexdigest() for f in files})
+        sha256={f: hashlib.sha256((home / f).read_bytes()).hexdigest() for f in files},
+    )
 
 
 def actions(
-    root=None, # as in `read_test_clips`
+    root=None,  # as in `read_test_clips`
     *,
-    weights:str="hicnn_psta_small", # as in `ask`
-    first:int=None, # a smoke run: so many clips of each set
-    processes:int=2, # as in `ask`
-    progress:bool=False, # show a bar
-)->dict: # a result
+    weights: str = "hicnn_psta_small",  # as in `ask`
+    first: int = None,  # a smoke run: so many clips of each set
+    processes: int = 2,  # as in `ask`
+    progress: bool = False,  # show a bar
+) -> dict:  # a result
     "What `analyse` calls the clips that chose nothing"
     clips = read_test_clips(root)
-    if first: clips = clips.groupby("set").head(first).reset_index(drop=True)
+    if first:
+        clips = clips.groupby("set").head(first).reset_index(drop=True)
     clips[["answer", "probability"]] = ask(clips["path"].tolist(), weights, processes, progress)
     net = _load(weights)
-    return dict(
-        table="actions", level="weights", smoke_run=bool(first), data=_counted(clips, root),
-        weights=dict(name=net.name, sha256=net.card["sha256"]), answers=list(ANSWERS),
-        **figures(clips), clips=clips[COLUMNS].to_csv(index=False).splitlines())|provenance()
+    return (
+        dict(
+            table="actions",
+            level="weights",
+            smoke_run=bool(first),
+            data=_counted(clips, root),
+            weights=dict(name=net.name, sha256=net.card["sha256"]),
+            answers=list(ANSWERS),
+            **figures(clips),
+            clips=clips[COLUMNS].to_csv(index=False).splitlines(),
+        )
+        | provenance()
+    )
 
 
 def show_actions(
-    result:dict, # of `actions`
-)->pd.DataFrame:
+    result: dict,  # of `actions`
+) -> pd.DataFrame:
     "All sets, to read"
     share = lambda part: "{:.0f} ({:.0f}-{:.0f})".format(part["percent"], *part["interval"])
     told = lambda c: {"calibration error": c["error"], "if perfect": "{} to {}".format(*c["perfect"])} if c else {}
@@ -201,6 +227,6 @@ def show_actions(
         line = {k: r[k] for k in ("clips", "majority", "macro_f1", "other", "none", "unseen")}
         line |= {k: result["data"][k][r["set"]] for k in ("films", "near")}
         line |= {f"{k}, % (95 %)": share(r[k]) for k in ("right", "other_or_none")}
-        table[r["set"]] = line|told(r["calibration"])
+        table[r["set"]] = line | told(r["calibration"])
     table["all answers"] = told(result["calibration"])
     return pd.DataFrame(table).T.fillna("").rename(columns=lambda c: c.replace("_", " "))

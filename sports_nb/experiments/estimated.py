@@ -6,133 +6,227 @@
 __all__ = ['FILMED', 'PARTS', 'track', 'shipped', 'estimated_motions', 'noise_of', 'as_seen']
 
 # %% ../../nbs/72a_experiments.estimated.ipynb #c1dcf0fa
-import hashlib,io,json
+import hashlib
+import io
+import json
 from functools import lru_cache
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..analysis.pipeline import CHUNK,SURE
+from ..analysis.pipeline import CHUNK, SURE
 from ..analysis.tracking import Tracker
 from ..data.files import write_atomic
 from ..data.image_sets import window_rows
-from ..data.pose_views import EstimatorNoise,fit_noise
+from ..data.pose_views import EstimatorNoise, fit_noise
 from ..data.recordings import read_ballplay
 from ..data.sample import person_box
-from ..data.synthetic import ACTIONS,FROZEN,basketball400_plan,cache_folder,make_clip,render_motion
+from ..data.synthetic import ACTIONS, FROZEN, basketball400_plan, cache_folder, make_clip, render_motion
 from ..data.video import Clip
 from ..data.windows import resample
 from ..train.checkpoints import load_pretrained
 
 # %% ../../nbs/72a_experiments.estimated.ipynb #844f4383
-FILMED = 25. # frames a second
-PARTS = dict(position="estimated", confidence="confidence", radius50="radius50", second="second", second_mass="second_mass") # what is kept of `analysis.tracking.estimate`, and its name in a motion
+FILMED = 25.0  # frames a second
+PARTS = dict(
+    position="estimated", confidence="confidence", radius50="radius50", second="second", second_mass="second_mass"
+)  # what is kept of `analysis.tracking.estimate`, and its name in a motion
+
 
 def track(
-    clip, # `SyntheticClip`, or anything with position (t, 13, 2), visible (t, 13), times (t,) and draw(i)
-    model=None, # HICNN-PSTA; None: the shipped one
-    stream:bool=None, # as in `analysis.tracking.Tracker`
-)->dict: # estimated (t, 13, 2) px, confidence, radius50 px, second (t, 13, 2) px and second_mass (t, 13) of `analysis.tracking.estimate`; NaN where the athlete was lost, confidence and masses 0
+    clip,  # `SyntheticClip`, or anything with position (t, 13, 2), visible (t, 13), times (t,) and draw(i)
+    model=None,  # HICNN-PSTA; None: the shipped one
+    stream: bool = None,  # as in `analysis.tracking.Tracker`
+) -> dict:  # estimated (t, 13, 2) px, confidence, radius50 px, second (t, 13, 2) px and second_mass (t, 13) of `analysis.tracking.estimate`; NaN where the athlete was lost, confidence and masses 0
     "The joints that are estimated in a clip, from the athlete's box in the first frame on."
     model = model or shipped()
     first = next((i for i in range(len(clip)) if clip.visible[i].sum() >= 4), None)
-    if first is None: raise ValueError("no frame of this clip shows four joints: there is nobody to follow")
+    if first is None:
+        raise ValueError("no frame of this clip shows four joints: there is nobody to follow")
     tracker = Tracker(model, box=person_box(clip.position[first], clip.visible[first]), stream=stream)
-    kept = {name: np.full((len(clip), 13, 2) if part in ("position", "second") else (len(clip), 13), np.nan, np.float32) for part,name in PARTS.items()}
+    kept = {
+        name: np.full((len(clip), 13, 2) if part in ("position", "second") else (len(clip), 13), np.nan, np.float32)
+        for part, name in PARTS.items()
+    }
     for start in range(first, len(clip), CHUNK):
-        frames = [clip.draw(i) for i in range(start, min(start+CHUNK, len(clip)))]
-        out = tracker.step(frames, clip.times[start:start+len(frames)])
-        for part,name in PARTS.items():
-            if out["found"].any(): kept[name][start:start+len(frames)][out["found"]] = out[part][out["found"]]
-    return kept|{k: np.nan_to_num(kept[k]) for k in ("confidence", "second_mass")}
+        frames = [clip.draw(i) for i in range(start, min(start + CHUNK, len(clip)))]
+        out = tracker.step(frames, clip.times[start : start + len(frames)])
+        for part, name in PARTS.items():
+            if out["found"].any():
+                kept[name][start : start + len(frames)][out["found"]] = out[part][out["found"]]
+    return kept | {k: np.nan_to_num(kept[k]) for k in ("confidence", "second_mass")}
 
 
 @lru_cache
-def shipped(): # HICNN-PSTA
+def shipped():  # HICNN-PSTA
     "The estimator that ships."
     return load_pretrained("hicnn_psta_small")
 
 # %% ../../nbs/72a_experiments.estimated.ipynb #8a4616b8
 class _Film:
     "A window of real film as `track` wants it"
+
     def __init__(self, row):
         wanted = set(row["frame"].tolist())
-        pictures = {i: picture for i,picture in Clip(row["path"]).frames(row["frame"].min(), row["frame"].max()+1) if i in wanted}
-        self.pictures,self.position,self.visible,self.times = [pictures[i] for i in row["frame"]],row["joints"],row["visible"],row["time"]
-    def __len__(self): return len(self.pictures)
-    def draw(self, i): return self.pictures[i]
+        pictures = {
+            i: picture
+            for i, picture in Clip(row["path"]).frames(row["frame"].min(), row["frame"].max() + 1)
+            if i in wanted
+        }
+        self.pictures, self.position, self.visible, self.times = (
+            [pictures[i] for i in row["frame"]],
+            row["joints"],
+            row["visible"],
+            row["time"],
+        )
+
+    def __len__(self):
+        return len(self.pictures)
+
+    def draw(self, i):
+        return self.pictures[i]
 
 
 def _films(source, part, condition, only, first):
     "Name, function that films it, and what the motion says of itself, for each motion of a set"
     if source == "basketball400":
-        if part is None: raise ValueError("basketball400-v1 is filmed part by part: name train, validation or test")
+        if part is None:
+            raise ValueError("basketball400-v1 is filmed part by part: name train, validation or test")
         rows = basketball400_plan(part, first=first)
-        return [(f"{r.action}/{r.performer}/{r.seed}", lambda r=r: make_clip(r.action, performer=r.performer, seed=r.seed, hard=condition == "hard"), dict(label=r.action, action=ACTIONS.index(r.action), group=str(r.performer))) for r in rows.itertuples()]
-    if source == "film": return [(f"{row['source']}-{i}", lambda row=row: _Film(row), dict(label=row["source"], action=row["action"], group=row["path"].stem)) for i,row in enumerate(window_rows()) if row["part"] == part and len(row["frame"]) >= 5][:first]
+        return [
+            (
+                f"{r.action}/{r.performer}/{r.seed}",
+                lambda r=r: make_clip(r.action, performer=r.performer, seed=r.seed, hard=condition == "hard"),
+                dict(label=r.action, action=ACTIONS.index(r.action), group=str(r.performer)),
+            )
+            for r in rows.itertuples()
+        ]
+    if source == "film":
+        return [
+            (
+                f"{row['source']}-{i}",
+                lambda row=row: _Film(row),
+                dict(label=row["source"], action=row["action"], group=row["path"].stem),
+            )
+            for i, row in enumerate(window_rows())
+            if row["part"] == part and len(row["frame"]) >= 5
+        ][:first]
     reader = read_ballplay()
-    if part is not None and part not in reader.splits: raise ValueError(f"BallPlay-M has parts {', '.join(reader.splits)}, not {part!r}")
-    if only is not None and only not in {row["session"] for row in reader.index}: raise ValueError(f"BallPlay-M has no session {only!r}; there are {', '.join(sorted({row['session'] for row in reader.index}))}")
+    if part is not None and part not in reader.splits:
+        raise ValueError(f"BallPlay-M has parts {', '.join(reader.splits)}, not {part!r}")
+    if only is not None and only not in {row["session"] for row in reader.index}:
+        raise ValueError(
+            f"BallPlay-M has no session {only!r}; there are {', '.join(sorted({row['session'] for row in reader.index}))}"
+        )
+
     def film(i):
         take = reader[i]
-        body,_ = resample(take["position"], take["visible"], take["fps"], FILMED)
-        ball,_ = resample(take["ball"][:, None], np.ones((len(take["ball"]), 1), bool), take["fps"], FILMED)
-        return render_motion(body, ball[:, 0], skeleton=take["skeleton"], fps=FILMED, performer=i, seed=i, hard=condition == "hard")
-    chosen = [i for i in (range(len(reader)) if part is None else reader.splits[part]) if only is None or reader.index[i]["session"] == only][:first]
-    return [(reader[i]["name"], lambda i=i: film(i), dict(label=reader.index[i]["coarse"], action=reader[i]["action"], group=reader.index[i]["session"])) for i in chosen]
+        body, _ = resample(take["position"], take["visible"], take["fps"], FILMED)
+        ball, _ = resample(take["ball"][:, None], np.ones((len(take["ball"]), 1), bool), take["fps"], FILMED)
+        return render_motion(
+            body, ball[:, 0], skeleton=take["skeleton"], fps=FILMED, performer=i, seed=i, hard=condition == "hard"
+        )
+
+    chosen = [
+        i
+        for i in (range(len(reader)) if part is None else reader.splits[part])
+        if only is None or reader.index[i]["session"] == only
+    ][:first]
+    return [
+        (
+            reader[i]["name"],
+            lambda i=i: film(i),
+            dict(label=reader.index[i]["coarse"], action=reader[i]["action"], group=reader.index[i]["session"]),
+        )
+        for i in chosen
+    ]
 
 
 def estimated_motions(
-    source:str, # "basketball400", "ballplay", or "film" (real clips, a teacher's joints as reference, every 40 ms or so)
-    part:str=None, # of the set; None: all of BallPlay-M
-    condition:str="standard", # or "hard": how it is filmed
+    source: str,  # "basketball400", "ballplay", or "film" (real clips, a teacher's joints as reference, every 40 ms or so)
+    part: str = None,  # of the set; None: all of BallPlay-M
+    condition: str = "standard",  # or "hard": how it is filmed
     *,
-    only:str=None, # of BallPlay-M: this session alone
-    first:int=None, # only so many (of each action, for basketball400)
-    stream:bool=None, # whether each frame sees those before it, as in `analysis.tracking.Tracker`; None: as the weights ship
-    progress:bool=False, # show a bar
-)->list: # motions in px, body13, 25 frames a second, with what `track` gives, and `time` (t,) s
+    only: str = None,  # of BallPlay-M: this session alone
+    first: int = None,  # only so many (of each action, for basketball400)
+    stream: bool = None,  # whether each frame sees those before it, as in `analysis.tracking.Tracker`; None: as the weights ship
+    progress: bool = False,  # show a bar
+) -> list:  # motions in px, body13, 25 frames a second, with what `track` gives, and `time` (t,) s
     "Motions, filmed and read by the shipped HICNN-PSTA."
-    if source not in ("basketball400", "ballplay", "film"): raise ValueError(f"what can be filmed is basketball400 and ballplay, what is film is film; not {source!r}")
-    if source == "film" and (part not in ("train", "val") or condition != "standard"): raise ValueError(f"the real film has parts train and val, and is as it is; got {part!r}, {condition!r}")
-    if condition not in FROZEN: raise ValueError(f"a film is made under conditions {' and '.join(FROZEN)}, not {condition!r}")
-    model,out = shipped(),[]
-    if stream is None: stream = model.card.get("stream", False)
-    key = hashlib.sha256(json.dumps([model.card["sha256"], source, condition, FROZEN[condition], FILMED, CHUNK, "with the frames before" if stream else "frames read alone", "once, with runners-up"]).encode()).hexdigest()[:16]
-    for name,film,own in tqdm(_films(source, part, condition, only, first), disable=not progress, desc=f"film {source}"):
-        path = cache_folder()/"estimated"/key/f"{name.replace('/', '-')}.npz"
+    if source not in ("basketball400", "ballplay", "film"):
+        raise ValueError(f"what can be filmed is basketball400 and ballplay, what is film is film; not {source!r}")
+    if source == "film" and (part not in ("train", "val") or condition != "standard"):
+        raise ValueError(f"the real film has parts train and val, and is as it is; got {part!r}, {condition!r}")
+    if condition not in FROZEN:
+        raise ValueError(f"a film is made under conditions {' and '.join(FROZEN)}, not {condition!r}")
+    model, out = shipped(), []
+    if stream is None:
+        stream = model.card.get("stream", False)
+    key = hashlib.sha256(
+        json.dumps(
+            [
+                model.card["sha256"],
+                source,
+                condition,
+                FROZEN[condition],
+                FILMED,
+                CHUNK,
+                "with the frames before" if stream else "frames read alone",
+                "once, with runners-up",
+            ]
+        ).encode()
+    ).hexdigest()[:16]
+    for name, film, own in tqdm(
+        _films(source, part, condition, only, first), disable=not progress, desc=f"film {source}"
+    ):
+        path = cache_folder() / "estimated" / key / f"{name.replace('/', '-')}.npz"
         if not path.exists():
             clip = film()
             buffer = io.BytesIO()
-            np.savez_compressed(buffer, position=np.nan_to_num(clip.position).astype(np.float32), visible=clip.visible, time=clip.times, **track(clip, model, stream))
+            np.savez_compressed(
+                buffer,
+                position=np.nan_to_num(clip.position).astype(np.float32),
+                visible=clip.visible,
+                time=clip.times,
+                **track(clip, model, stream),
+            )
             write_atomic(path, buffer.getvalue())
-        with np.load(path) as file: out.append(own|{k: file[k] for k in file.files}|dict(name=name, fps=FILMED, skeleton="body13", space_unit="px"))
+        with np.load(path) as file:
+            out.append(
+                own | {k: file[k] for k in file.files} | dict(name=name, fps=FILMED, skeleton="body13", space_unit="px")
+            )
     return out
 
 # %% ../../nbs/72a_experiments.estimated.ipynb #71670b6a
 def noise_of(
-    motions, # of `estimated_motions`
+    motions,  # of `estimated_motions`
     *,
-    history:int=10, # frames of a window
-    sure:float=SURE, # confidence from which a joint is believed
-)->EstimatorNoise:
+    history: int = 10,  # frames of a window
+    sure: float = SURE,  # confidence from which a joint is believed
+) -> EstimatorNoise:
     "The mistakes of the estimator in films, as noise."
     cut = {k: [] for k in ("estimated", "reference", "visible", "believed", "size")}
     for m in motions:
-        for s in range(0, len(m["position"])-history+1, history):
-            at = slice(s, s+history)
-            p,v = m["position"][at],m["visible"][at]
-            if v.any(0).sum() < 4: continue
+        for s in range(0, len(m["position"]) - history + 1, history):
+            at = slice(s, s + history)
+            p, v = m["position"][at], m["visible"][at]
+            if v.any(0).sum() < 4:
+                continue
             shown = np.where(v[..., None], p, np.nan)
-            cut["estimated"].append(m["estimated"][at]); cut["reference"].append(p); cut["visible"].append(v)
-            cut["believed"].append((m["confidence"][at] >= sure) & np.isfinite(m["estimated"][at]).all(-1)); cut["size"].append(np.nanmax(np.nanmax(shown, (0, 1))-np.nanmin(shown, (0, 1))))
+            cut["estimated"].append(m["estimated"][at])
+            cut["reference"].append(p)
+            cut["visible"].append(v)
+            cut["believed"].append((m["confidence"][at] >= sure) & np.isfinite(m["estimated"][at]).all(-1))
+            cut["size"].append(np.nanmax(np.nanmax(shown, (0, 1)) - np.nanmin(shown, (0, 1))))
     return fit_noise(*(np.stack(cut[k]) for k in ("estimated", "reference", "visible", "believed", "size")))
 
 
 def as_seen(
-    motion:dict, # of `estimated_motions`
-    sure:float=SURE, # confidence from which a joint is believed
-)->dict: # a motion whose joints are the estimated ones
+    motion: dict,  # of `estimated_motions`
+    sure: float = SURE,  # confidence from which a joint is believed
+) -> dict:  # a motion whose joints are the estimated ones
     "The motion as the estimator tells it."
     there = np.isfinite(motion["estimated"]).all(-1)
-    return motion|dict(position=np.where(there[..., None], motion["estimated"], 0), visible=there & (motion["confidence"] >= sure))
+    return motion | dict(
+        position=np.where(there[..., None], motion["estimated"], 0), visible=there & (motion["confidence"] >= sure)
+    )

@@ -13,86 +13,130 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..core.metrics import classification_table,pck
+from ..core.metrics import classification_table, pck
 from ..core.skeleton import get_skeleton
-from ..data.clips import Windows,read_basketball400
+from ..data.clips import Windows, read_basketball400
 from ..data.datasets import ACTION_CLASSES
 from ..data.synthetic import ACTIONS
 from .recognition import tables_of
-from .runs import LEVELS,benchmark,over_seeds,predict,result,runs_of,text
-from ..train.checkpoints import list_pretrained,load_checkpoint,load_pretrained
+from .runs import LEVELS, benchmark, over_seeds, predict, result, runs_of, text
+from ..train.checkpoints import list_pretrained, load_checkpoint, load_pretrained
 from ..train.recipes import provenance
-from ..viz.plots import ESTIMATED,REFERENCE,draw_pose
+from ..viz.plots import ESTIMATED, REFERENCE, draw_pose
 
 # %% ../../nbs/71_experiments.estimation.ipynb #d3e77335
-SEED_TABLE4 = {"HPRNet": (82.11, 75.8, 70.01), "HICNN-PSTA": (90.08, 81.47, 79.34)} # PCK, %, dribbling, normaliser not named: at 0.2, 0.1, 0.05
-THRESHOLDS = (.2, .1, .05)
+SEED_TABLE4 = {
+    "HPRNet": (82.11, 75.8, 70.01),
+    "HICNN-PSTA": (90.08, 81.47, 79.34),
+}  # PCK, %, dribbling, normaliser not named: at 0.2, 0.1, 0.05
+THRESHOLDS = (0.2, 0.1, 0.05)
 TABLE4 = ("HPRNet-style", "HICNN-PSTA")
 
 
 def scores(
-    run:dict, # of `experiments.runs.run`
-    size:int, # side of the view, px
-    which=None, # (n,) bool, clips that count; None: all
-    **named, # of `pck`: threshold, normaliser, axis
+    run: dict,  # of `experiments.runs.run`
+    size: int,  # side of the view, px
+    which=None,  # (n,) bool, clips that count; None: all
+    **named,  # of `pck`: threshold, normaliser, axis
 ):
     "PCK of a run's joints on the test part."
     which = np.ones(len(run["test action"]), bool) if which is None else which
-    return pck(run["test keypoints"][which]*size, run["test reference"][which]*size, run["test visible"][which], **named)
+    return pck(
+        run["test keypoints"][which] * size, run["test reference"][which] * size, run["test visible"][which], **named
+    )
 
 
-def table4(level:str="quick", condition:str="standard", progress:bool=False)->dict: # a result
+def table4(level: str = "quick", condition: str = "standard", progress: bool = False) -> dict:  # a result
     "PCK at three thresholds, by torso and by box, for each skill, and per joint."
-    runs,size = runs_of(TABLE4, level, condition, progress),LEVELS[level].size
-    joints,rows = get_skeleton("body13").keypoints,[]
-    for name,own in runs.items():
+    runs, size = runs_of(TABLE4, level, condition, progress), LEVELS[level].size
+    joints, rows = get_skeleton("body13").keypoints, []
+    for name, own in runs.items():
         for normaliser in ("torso", "box"):
-            at = lambda t,which=None,own=own,normaliser=normaliser: over_seeds([scores(r, size, which, threshold=t, normaliser=normaliser) for r in own])
-            per_joint = np.array([scores(r, size, threshold=.2, normaliser=normaliser, axis=(0, 1)) for r in own])
-            rows.append(dict(system=name, normaliser=normaliser, all={str(t): at(t) for t in THRESHOLDS},
-                **{a: {str(t): at(t, own[0]["test action"] == i) for t in THRESHOLDS} for i,a in enumerate(ACTIONS)},
-                per_joint={j: over_seeds(per_joint[:, k]) for k,j in enumerate(joints)}, joints="12 limb joints and head, visible ones"))
-    return result("table4", level, condition, runs, rows, seed_paper=dict(note="seed paper (its own data), dribbling, normaliser not named", pck=SEED_TABLE4))
+            at = lambda t, which=None, own=own, normaliser=normaliser: over_seeds(
+                [scores(r, size, which, threshold=t, normaliser=normaliser) for r in own]
+            )
+            per_joint = np.array([scores(r, size, threshold=0.2, normaliser=normaliser, axis=(0, 1)) for r in own])
+            rows.append(
+                dict(
+                    system=name,
+                    normaliser=normaliser,
+                    all={str(t): at(t) for t in THRESHOLDS},
+                    **{
+                        a: {str(t): at(t, own[0]["test action"] == i) for t in THRESHOLDS}
+                        for i, a in enumerate(ACTIONS)
+                    },
+                    per_joint={j: over_seeds(per_joint[:, k]) for k, j in enumerate(joints)},
+                    joints="12 limb joints and head, visible ones",
+                )
+            )
+    return result(
+        "table4",
+        level,
+        condition,
+        runs,
+        rows,
+        seed_paper=dict(note="seed paper (its own data), dribbling, normaliser not named", pck=SEED_TABLE4),
+    )
 
 
 def show_estimation(
-    result:dict, # of `table4`
-)->pd.DataFrame:
+    result: dict,  # of `table4`
+) -> pd.DataFrame:
     "Table IV, to read."
     rows = {}
     for r in result["rows"]:
-        for what in ("all", *ACTIONS): rows[r["system"], r["normaliser"], what] = {f"PCK@{t}": text(r[what][str(t)]) for t in THRESHOLDS}
-    rows |= {(f"{name}, seed paper (its own data)", "not named", "dribbling"): {f"PCK@{t}": f"{v:.2f}" for t,v in zip(THRESHOLDS, values)} for name,values in SEED_TABLE4.items()}
-    title = f"table4, %; {result['data']}, {result['condition']}, {result['level']}" + (" (a smoke run)" if result["smoke_run"] else "")
+        for what in ("all", *ACTIONS):
+            rows[r["system"], r["normaliser"], what] = {f"PCK@{t}": text(r[what][str(t)]) for t in THRESHOLDS}
+    rows |= {
+        (f"{name}, seed paper (its own data)", "not named", "dribbling"): {
+            f"PCK@{t}": f"{v:.2f}" for t, v in zip(THRESHOLDS, values)
+        }
+        for name, values in SEED_TABLE4.items()
+    }
+    title = f"table4, %; {result['data']}, {result['condition']}, {result['level']}" + (
+        " (a smoke run)" if result["smoke_run"] else ""
+    )
     return pd.DataFrame(rows).T.rename_axis([title, "normaliser", "skill"])
 
 # %% ../../nbs/71_experiments.estimation.ipynb #1f67dc19
 def fig5(
-    level:str="quick",
-    condition:str="standard",
-    name:str="HICNN-PSTA", # in `SYSTEMS`
-    progress:bool=False,
-): # matplotlib Figure
+    level: str = "quick",
+    condition: str = "standard",
+    name: str = "HICNN-PSTA",  # in `SYSTEMS`
+    progress: bool = False,
+):  # matplotlib Figure
     "Frame, estimated and reference joints, for each skill."
     import matplotlib.pyplot as plt
-    made,size = runs_of([name], level, condition, progress)[name][0],LEVELS[level].size
+
+    made, size = runs_of([name], level, condition, progress)[name][0], LEVELS[level].size
     windows = benchmark(LEVELS[level], condition, ("test",))["test"]
-    fig,axes = plt.subplots(3, len(ACTIONS), figsize=(2.4*len(ACTIONS), 7.4), layout="constrained")
-    for j,action in enumerate(ACTIONS):
+    fig, axes = plt.subplots(3, len(ACTIONS), figsize=(2.4 * len(ACTIONS), 7.4), layout="constrained")
+    for j, action in enumerate(ACTIONS):
         clips = np.flatnonzero(made["test action"] == j)
-        value = np.array([scores(made, size, np.arange(len(made["test action"])) == i, threshold=.2) for i in clips])
-        clip,t = clips[np.argsort(value)[len(value)//2]],made["test keypoints"].shape[1]//2
-        frame = windows.all(clip)[int(np.argmin(np.abs(windows.starts(clip)+windows.frames//2-t)))]
-        picture = frame["frames"][min(windows.frames//2, windows.frames-1)].transpose(1, 2, 0)
-        t = int(np.floor(windows.starts(clip)[int(np.argmin(np.abs(windows.starts(clip)+windows.frames//2-t)))]+.5))+windows.frames//2
+        value = np.array([scores(made, size, np.arange(len(made["test action"])) == i, threshold=0.2) for i in clips])
+        clip, t = clips[np.argsort(value)[len(value) // 2]], made["test keypoints"].shape[1] // 2
+        frame = windows.all(clip)[int(np.argmin(np.abs(windows.starts(clip) + windows.frames // 2 - t)))]
+        picture = frame["frames"][min(windows.frames // 2, windows.frames - 1)].transpose(1, 2, 0)
+        t = (
+            int(
+                np.floor(
+                    windows.starts(clip)[int(np.argmin(np.abs(windows.starts(clip) + windows.frames // 2 - t)))] + 0.5
+                )
+            )
+            + windows.frames // 2
+        )
         seen = made["test visible"][clip, t][:, None]
-        for row,ax in enumerate(axes[:, j]):
-            ax.imshow(picture); ax.set(xticks=[], yticks=[])
-            if row == 1: draw_pose(ax, made["test keypoints"][clip, t]*size-.5, colour=ESTIMATED)
-            if row == 2: draw_pose(ax, np.where(seen, made["test reference"][clip, t]*size-.5, np.nan), colour=REFERENCE)
+        for row, ax in enumerate(axes[:, j]):
+            ax.imshow(picture)
+            ax.set(xticks=[], yticks=[])
+            if row == 1:
+                draw_pose(ax, made["test keypoints"][clip, t] * size - 0.5, colour=ESTIMATED)
+            if row == 2:
+                draw_pose(ax, np.where(seen, made["test reference"][clip, t] * size - 0.5, np.nan), colour=REFERENCE)
         axes[0, j].set_title(action)
-        axes[1, j].set_xlabel(f"clip: PCK@0.2 {np.sort(value)[len(value)//2]:.0f} %")
-    for ax,label in zip(axes[:, 0], ("frame", "estimated", "reference")): ax.set_ylabel(label)
+        axes[1, j].set_xlabel(f"clip: PCK@0.2 {np.sort(value)[len(value) // 2]:.0f} %")
+    for ax, label in zip(axes[:, 0], ("frame", "estimated", "reference")):
+        ax.set_ylabel(label)
     fig.suptitle(f"{name}, {condition}, {level}" + (" (a smoke run)" if level == "quick" else ""))
     return fig
 
@@ -101,70 +145,132 @@ MULTITASK = ("HICNN-PSTA", "HICNN-PSTA, pose alone", "HICNN-PSTA, action alone")
 
 
 def milliseconds(
-    teams, # lists of functions of frames; those of a list run one after the other
-    level, # a `Level`
-    repeats:int=7,
-)->list: # for each list the time for one window, the fastest of the repeats
+    teams,  # lists of functions of frames; those of a list run one after the other
+    level,  # a `Level`
+    repeats: int = 7,
+) -> list:  # for each list the time for one window, the fastest of the repeats
     "How long networks take for one window; the lists take turns, so that a busy machine is busy for all."
-    frames,best = torch.rand(1, level.frames, 3, level.size, level.size),[np.inf]*len(teams)
+    frames, best = torch.rand(1, level.frames, 3, level.size, level.size), [np.inf] * len(teams)
     with torch.inference_mode():
-        for _ in range(repeats+1):
-            for i,models in enumerate(teams):
+        for _ in range(repeats + 1):
+            for i, models in enumerate(teams):
                 start = time.perf_counter()
-                for model in models: model(frames)
-                best[i] = min(best[i], time.perf_counter()-start)
-    return [1000*b for b in best]
+                for model in models:
+                    model(frames)
+                best[i] = min(best[i], time.perf_counter() - start)
+    return [1000 * b for b in best]
 
 
-def multitask(level:str="quick", condition:str="standard", progress:bool=False)->dict: # a result
+def multitask(level: str = "quick", condition: str = "standard", progress: bool = False) -> dict:  # a result
     "Joint training against each job alone: accuracy, PCK, and milliseconds."
-    runs,own = runs_of(MULTITASK, level, condition, progress),LEVELS[level]
+    runs, own = runs_of(MULTITASK, level, condition, progress), LEVELS[level]
     rows = []
-    for name,r in runs.items():
+    for name, r in runs.items():
         row = dict(system=name)
-        if "action alone" not in name: row["pck"] = {str(t): over_seeds([scores(x, own.size, threshold=t) for x in r]) for t in THRESHOLDS}
-        if "pose alone" not in name: row |= dict(accuracy=over_seeds([100*t["accuracy"] for t in tables_of(r)]), macro_f1=over_seeds([t["macro_f1"] for t in tables_of(r)]))
+        if "action alone" not in name:
+            row["pck"] = {str(t): over_seeds([scores(x, own.size, threshold=t) for x in r]) for t in THRESHOLDS}
+        if "pose alone" not in name:
+            row |= dict(
+                accuracy=over_seeds([100 * t["accuracy"] for t in tables_of(r)]),
+                macro_f1=over_seeds([t["macro_f1"] for t in tables_of(r)]),
+            )
         rows.append(row)
-    joint,pose,action = (load_checkpoint(runs[name][0]["weights"]) for name in MULTITASK)
-    together,apart = milliseconds([[joint], [pose.estimate, action]], own)   # who wants joints alone needs no action head
-    return result("multitask", level, condition, runs, rows, milliseconds=dict(joint=round(together, 2), two_single=round(apart, 2), ratio=round(apart/together, 3), window=f"{own.frames} frames of {own.size} px"))
+    joint, pose, action = (load_checkpoint(runs[name][0]["weights"]) for name in MULTITASK)
+    together, apart = milliseconds(
+        [[joint], [pose.estimate, action]], own
+    )  # who wants joints alone needs no action head
+    return result(
+        "multitask",
+        level,
+        condition,
+        runs,
+        rows,
+        milliseconds=dict(
+            joint=round(together, 2),
+            two_single=round(apart, 2),
+            ratio=round(apart / together, 3),
+            window=f"{own.frames} frames of {own.size} px",
+        ),
+    )
 
 
 def show_multitask(
-    result:dict, # of `multitask`
-)->pd.DataFrame:
+    result: dict,  # of `multitask`
+) -> pd.DataFrame:
     "Joint and single networks, to read."
-    rows = {r["system"]: {f"PCK@{t} (torso)": text(r["pck"][str(t)]) if "pck" in r else "" for t in THRESHOLDS}|{"accuracy": text(r["accuracy"]) if "accuracy" in r else "", "macro F1": text(r["macro_f1"], 2) if "macro_f1" in r else ""} for r in result["rows"]}
+    rows = {
+        r["system"]: {f"PCK@{t} (torso)": text(r["pck"][str(t)]) if "pck" in r else "" for t in THRESHOLDS}
+        | {
+            "accuracy": text(r["accuracy"]) if "accuracy" in r else "",
+            "macro F1": text(r["macro_f1"], 2) if "macro_f1" in r else "",
+        }
+        for r in result["rows"]
+    }
     ms = result["milliseconds"]
-    title = f"{result['data']}, {result['condition']}, {result['level']}" + (" (a smoke run)" if result["smoke_run"] else "") + f"; one joint network {ms['joint']} ms, two single ones {ms['two_single']} ms a window"
+    title = (
+        f"{result['data']}, {result['condition']}, {result['level']}"
+        + (" (a smoke run)" if result["smoke_run"] else "")
+        + f"; one joint network {ms['joint']} ms, two single ones {ms['two_single']} ms a window"
+    )
     return pd.DataFrame(rows).T.rename_axis(title)
 
 # %% ../../nbs/71_experiments.estimation.ipynb #bce81f25
 def score_weights(
-    weights, # path of a checkpoint, or name of a pretrained one; a recogniser whose first four actions are the benchmark's
-    condition:str="hard", # or "standard"
+    weights,  # path of a checkpoint, or name of a pretrained one; a recogniser whose first four actions are the benchmark's
+    condition: str = "hard",  # or "standard"
     *,
-    frames:int=8, # of a window
-    first:int=None, # only so many clips of each skill
-    progress:bool=False, # not used: it takes a minute
-)->dict: # a result
+    frames: int = 8,  # of a window
+    first: int = None,  # only so many clips of each skill
+    progress: bool = False,  # not used: it takes a minute
+) -> dict:  # a result
     "Accuracy and PCK of trained weights on the test part of basketball400-v1."
     model = load_pretrained(weights) if str(weights) in list_pretrained() else load_checkpoint(weights)
     size = model.card.get("crop", 128)
     windows = Windows(read_basketball400("test", condition, first=first), frames, size=size)
-    said = {f"test {k}": v for k,v in predict(model, windows).items()}
+    said = {f"test {k}": v for k, v in predict(model, windows).items()}
     classes = ACTION_CLASSES if model.config.n_actions == len(ACTION_CLASSES) else ACTIONS
     table = classification_table(said["test action"], said["test probability"].argmax(1), classes)
-    score = {n: {str(t): round(scores(said, size, threshold=t, normaliser=n), 2) for t in THRESHOLDS} for n in ("torso", "box")}
-    skills = {a: {str(t): round(scores(said, size, said["test action"] == i, threshold=t), 2) for t in THRESHOLDS} for i,a in enumerate(ACTIONS)}
-    return dict(table="basketball400", data="basketball400-v1 (synthetic)", condition=condition, level="weights", smoke_run=False, weights=dict(name=model.name, sha256=model.card["sha256"], recipe=model.card.get("recipe")),
-        clips=len(windows), accuracy=round(100*table["accuracy"], 2), majority=round(100*table["majority"], 2), macro_f1=round(table["macro_f1"], 4), recall={a: round(100*r, 1) for a,r in zip(classes, table["recall"]) if r is not None},
-        confusion=table["confusion"], classes=list(classes), pck=score, pck_torso_by_skill=skills, joints="12 limb joints and head, visible ones", boxes="given (around the visible joints)")|provenance()
+    score = {
+        n: {str(t): round(scores(said, size, threshold=t, normaliser=n), 2) for t in THRESHOLDS}
+        for n in ("torso", "box")
+    }
+    skills = {
+        a: {str(t): round(scores(said, size, said["test action"] == i, threshold=t), 2) for t in THRESHOLDS}
+        for i, a in enumerate(ACTIONS)
+    }
+    return (
+        dict(
+            table="basketball400",
+            data="basketball400-v1 (synthetic)",
+            condition=condition,
+            level="weights",
+            smoke_run=False,
+            weights=dict(name=model.name, sha256=model.card["sha256"], recipe=model.card.get("recipe")),
+            clips=len(windows),
+            accuracy=round(100 * table["accuracy"], 2),
+            majority=round(100 * table["majority"], 2),
+            macro_f1=round(table["macro_f1"], 4),
+            recall={a: round(100 * r, 1) for a, r in zip(classes, table["recall"]) if r is not None},
+            confusion=table["confusion"],
+            classes=list(classes),
+            pck=score,
+            pck_torso_by_skill=skills,
+            joints="12 limb joints and head, visible ones",
+            boxes="given (around the visible joints)",
+        )
+        | provenance()
+    )
 
 
 def show_weights(
-    result:dict, # of `score_weights`
-)->pd.DataFrame:
+    result: dict,  # of `score_weights`
+) -> pd.DataFrame:
     "What weights reach, to read."
-    row = {"accuracy": f"{result['accuracy']:.1f}", "always the commonest": f"{result['majority']:.1f}", "macro F1": f"{result['macro_f1']:.2f}"}|{f"PCK@{t} ({n})": f"{v:.1f}" for n,vs in result["pck"].items() for t,v in vs.items()}
-    return pd.DataFrame({f"{result['weights']['name']}, {result['weights']['recipe'] or ''}": row}).T.rename_axis(f"basketball400-v1 test, {result['condition']}, {result['clips']} clips")
+    row = {
+        "accuracy": f"{result['accuracy']:.1f}",
+        "always the commonest": f"{result['majority']:.1f}",
+        "macro F1": f"{result['macro_f1']:.2f}",
+    } | {f"PCK@{t} ({n})": f"{v:.1f}" for n, vs in result["pck"].items() for t, v in vs.items()}
+    return pd.DataFrame({f"{result['weights']['name']}, {result['weights']['recipe'] or ''}": row}).T.rename_axis(
+        f"basketball400-v1 test, {result['condition']}, {result['clips']} clips"
+    )

@@ -19,65 +19,97 @@ from ..train.recipes import provenance
 
 # %% ../../nbs/71d_experiments.film.ipynb #45d9e302
 def median_over(
-    motion:dict, # of `estimated_motions`
-    n:int, # frames, odd
-)->np.ndarray: # (t, k, 2) px; NaN where the athlete was lost
+    motion: dict,  # of `estimated_motions`
+    n: int,  # frames, odd
+) -> np.ndarray:  # (t, k, 2) px; NaN where the athlete was lost
     "Median of each coordinate over neighbouring frames; a lost frame has no say beyond itself"
     filled, lost = motion["estimated"].copy(), np.isnan(motion["estimated"]).all((1, 2))
     known = np.flatnonzero(~lost)
-    if len(known): filled[lost] = filled[known[np.abs(np.flatnonzero(lost)[:, None] - known).argmin(1)]]
+    if len(known):
+        filled[lost] = filled[known[np.abs(np.flatnonzero(lost)[:, None] - known).argmin(1)]]
     return np.where(lost[:, None, None], np.nan, median_filter(filled, (n, 1, 1), mode="nearest"))
 
 
 def refined(
-    motion:dict, # of `estimated_motions`
-    refiner, # as `create_model("refiner_small")` makes it
-    causal:bool, # as in `refine_track`
-)->np.ndarray: # (t, k, 2) px
+    motion: dict,  # of `estimated_motions`
+    refiner,  # as `create_model("refiner_small")` makes it
+    causal: bool,  # as in `refine_track`
+) -> np.ndarray:  # (t, k, 2) px
     "The joints of a motion, refined"
     track = {k: motion["estimated" if k == "position" else k] for k in NEEDED}
     return refine_track(refiner, track, motion["time"], causal=causal)["position"]
 
 
 def scored(
-    motions:list, # of `estimated_motions`
-    positions:list, # for each of them (t, k, 2) px
-)->dict: # PCK at three thresholds (torso, %), jitter (torsos a second, mean), joints that count
+    motions: list,  # of `estimated_motions`
+    positions: list,  # for each of them (t, k, 2) px
+) -> dict:  # PCK at three thresholds (torso, %), jitter (torsos a second, mean), joints that count
     "How right and how steady joints are; a lost joint is missed, and has no speed"
     join = lambda key: np.concatenate([m[key] for m in motions])
     said = np.concatenate(positions)
-    row = {f"pck@{t}": pck(said, join("position"), join("visible"), threshold=t) for t in (.2, .1, .05)}
+    row = {f"pck@{t}": pck(said, join("position"), join("visible"), threshold=t) for t in (0.2, 0.1, 0.05)}
     speed = np.concatenate([jitter(p, m["position"], m["visible"], m["time"]) for p, m in zip(positions, motions)])
-    return row | dict(jitter=float(speed.mean()), joints=int(join("visible").sum()), lost=float(100*np.isnan(said[..., 0])[join("visible")].mean()))
+    return row | dict(
+        jitter=float(speed.mean()),
+        joints=int(join("visible").sum()),
+        lost=float(100 * np.isnan(said[..., 0])[join("visible")].mean()),
+    )
 
 # %% ../../nbs/71d_experiments.film.ipynb #d42dee77
 def film(
     *,
-    first:int=None, # only so many films of each kind
-    progress:bool=False, # show a bar
-)->dict: # a result
+    first: int = None,  # only so many films of each kind
+    progress: bool = False,  # show a bar
+) -> dict:  # a result
     "PCK and jitter of the shipped networks over time"
     estimator = shipped()
     refiner = load_pretrained("refiner_small") if "refiner_small" in list_pretrained() else None
     rows = []
-    for name, source in {"real film, held out": ("film", "val"), "BallPlay-M test sessions, filmed": ("ballplay", "test")}.items():
+    for name, source in {
+        "real film, held out": ("film", "val"),
+        "BallPlay-M test sessions, filmed": ("ballplay", "test"),
+    }.items():
         for stream in (False, True):
             motions = estimated_motions(*source, first=first, stream=stream, progress=progress)
             how = "each frame with those before it" if stream else "each frame alone"
             ways = {how: [m["estimated"] for m in motions]}
-            if not stream: ways |= {f"median of {n}": [median_over(m, n) for m in motions] for n in (3, 5)}
-            if refiner is not None: ways |= {f"{how}, refined {'causally' if causal else 'both ways'}": [refined(m, refiner, causal) for m in motions] for causal in (True, False)}
-            rows += [dict(film=name, films=len(motions), read=way) | scored(motions, positions) for way, positions in ways.items()]
+            if not stream:
+                ways |= {f"median of {n}": [median_over(m, n) for m in motions] for n in (3, 5)}
+            if refiner is not None:
+                ways |= {
+                    f"{how}, refined {'causally' if causal else 'both ways'}": [
+                        refined(m, refiner, causal) for m in motions
+                    ]
+                    for causal in (True, False)
+                }
+            rows += [
+                dict(film=name, films=len(motions), read=way) | scored(motions, positions)
+                for way, positions in ways.items()
+            ]
     weights = {m.name: m.card["sha256"] for m in (estimator, refiner) if m is not None}
-    return dict(table="film", level="weights", smoke_run=first is not None, torso="right shoulder to left hip, a third of the box where one is hidden", weights=weights, rows=rows) | provenance()
+    return (
+        dict(
+            table="film",
+            level="weights",
+            smoke_run=first is not None,
+            torso="right shoulder to left hip, a third of the box where one is hidden",
+            weights=weights,
+            rows=rows,
+        )
+        | provenance()
+    )
 
 
 def show_film(
-    result:dict, # of `film`
-)->pd.DataFrame:
+    result: dict,  # of `film`
+) -> pd.DataFrame:
     "PCK (torso, %) and jitter of each way to read a film"
     table = pd.DataFrame(result["rows"])
     alone = table[table["read"] == "each frame alone"].set_index("film")["jitter"]
-    table["jitter, of each frame alone"] = table["jitter"]/table["film"].map(alone)
-    table = table.rename(columns={"jitter": "jitter, torsos/s", "lost": "lost, %"} | {f"pck@{t}": f"@{t}" for t in (.2, .1, .05)})
-    return table.set_index(["film", "read"])[["@0.2", "@0.1", "@0.05", "lost, %", "jitter, torsos/s", "jitter, of each frame alone"]].round(2)
+    table["jitter, of each frame alone"] = table["jitter"] / table["film"].map(alone)
+    table = table.rename(
+        columns={"jitter": "jitter, torsos/s", "lost": "lost, %"} | {f"pck@{t}": f"@{t}" for t in (0.2, 0.1, 0.05)}
+    )
+    return table.set_index(["film", "read"])[
+        ["@0.2", "@0.1", "@0.05", "lost, %", "jitter, torsos/s", "jitter, of each frame alone"]
+    ].round(2)

@@ -8,22 +8,24 @@ __all__ = ['FORECASTERS', 'BUDGETS', 'SETS', 'HISTORY', 'TASK', 'VIEW', 'Forecas
            'naive_runs']
 
 # %% ../../nbs/72b_experiments.forecast_runs.ipynb #63234877
-import hashlib,io,json
-from dataclasses import asdict,dataclass
-from functools import cache,partial
+import hashlib
+import io
+import json
+from dataclasses import asdict, dataclass
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
 import torch
 
 from ..data.files import write_atomic
-from ..data.motions import ballplay_motions,synthetic_motions
-from ..data.pose_views import PoseViews,vary
+from ..data.motions import ballplay_motions, synthetic_motions
+from ..data.pose_views import PoseViews, vary
 from ..data.recordings import BALLPLAY_SESSIONS
-from ..data.synthetic import ACTIONS,FROZEN,cache_folder
+from ..data.synthetic import ACTIONS, FROZEN, cache_folder
 from ..data.windows import pose_windows
-from .estimated import as_seen,estimated_motions,noise_of,shipped
-from .prediction import ask,naive
+from .estimated import as_seen, estimated_motions, noise_of, shipped
+from .prediction import ask, naive
 from .runs import code_hash
 from ..models.registry import create_model
 from ..train.checkpoints import load_checkpoint
@@ -35,16 +37,19 @@ from ..train.tasks import task_for
 @dataclass(frozen=True)
 class Forecasting:
     "A network of the comparison."
-    model: str # family; the level says which preset
-    noise: bool = False # trained on histories with an estimator's mistakes
-    action: bool = False # told the action
+
+    model: str  # family; the level says which preset
+    noise: bool = False  # trained on histories with an estimator's mistakes
+    action: bool = False  # told the action
 
 
 FORECASTERS = {
     "MS-GCN": Forecasting("ms_gcn"),
     "MS-GCN, with noise": Forecasting("ms_gcn", noise=True),
     "MS-GCN, action told": Forecasting("ms_gcn", action=True),
-    "MS-GCN, paper form, damped": Forecasting("ms_gcn_paper"), # from damped velocity, as ours: `damping` is 0 in the paper
+    "MS-GCN, paper form, damped": Forecasting(
+        "ms_gcn_paper"
+    ),  # from damped velocity, as ours: `damping` is 0 in the paper
     "Traj-GCN": Forecasting("traj_gcn"),
     "TP-RNN": Forecasting("tp_rnn"),
     "siMLPe": Forecasting("simlpe"),
@@ -54,50 +59,57 @@ FORECASTERS = {
 @dataclass(frozen=True)
 class Budget:
     "How much is spent on a training."
-    preset: str # of the models
-    first: int # clips of each skill and part; five times as many takes of BallPlay-M; None: all
-    steps: int # of a training
-    left_out: int # of a training that leaves a session of BallPlay-M out, of which there are many
-    batch: int # windows in a step
+
+    preset: str  # of the models
+    first: int  # clips of each skill and part; five times as many takes of BallPlay-M; None: all
+    steps: int  # of a training
+    left_out: int  # of a training that leaves a session of BallPlay-M out, of which there are many
+    batch: int  # windows in a step
     lr: float
-    cameras: int # that see each take of BallPlay-M
+    cameras: int  # that see each take of BallPlay-M
     seeds: tuple
-    fold_seeds: tuple # of trainings that leave a session out: these differ in their data as well
-    folds: int # sessions of BallPlay-M that are left out in turn; None: all
+    fold_seeds: tuple  # of trainings that leave a session out: these differ in their data as well
+    folds: int  # sessions of BallPlay-M that are left out in turn; None: all
 
 
 BUDGETS = dict(
     quick=Budget("nano", 2, 12, 12, 16, 2e-3, 1, (0,), (0,), 2),
     full=Budget("nano", None, 1000, 300, 64, 1e-3, 4, (0, 1, 2), (0,), None),
-    paper=Budget("small", None, 20_000, 10_000, 64, 1e-3, 8, (0, 1, 2), (0, 1, 2), None))
+    paper=Budget("small", None, 20_000, 10_000, 64, 1e-3, 8, (0, 1, 2), (0, 1, 2), None),
+)
 
-SETS = { # name -> poses out, coordinates
-    "basketball400 standard": (8, 2), "basketball400 hard": (8, 2), "ballplay": (25, 2), "ballplay 3D": (25, 3)}
+SETS = {  # name -> poses out, coordinates
+    "basketball400 standard": (8, 2),
+    "basketball400 hard": (8, 2),
+    "ballplay": (25, 2),
+    "ballplay 3D": (25, 3),
+}
 HISTORY = 10
-TASK,VIEW = dict(norm="distance"),dict(up=2) # of `Forecast` and of `vary`
+TASK, VIEW = dict(norm="distance"), dict(up=2)  # of `Forecast` and of `vary`
 
 # %% ../../nbs/72b_experiments.forecast_runs.ipynb #80dc9b65
 def sessions(
-    budget:Budget,
-)->list: # sessions of BallPlay-M, those with the fewest frames first
+    budget: Budget,
+) -> list:  # sessions of BallPlay-M, those with the fewest frames first
     "Which sessions are left out in turn."
     size = {}
-    for m in ballplay_motions(): size[m["group"]] = size.get(m["group"], 0)+len(m["position"])
-    return sorted(size, key=size.get)[:budget.folds]
+    for m in ballplay_motions():
+        size[m["group"]] = size.get(m["group"], 0) + len(m["position"])
+    return sorted(size, key=size.get)[: budget.folds]
 
 
 def plain_windows(
-    motions, # of `data.motions` or `estimated_motions`
-    horizon:int,
-    step:int=1, # frames from one window to the next
-)->dict: # as `pose_windows`, with label, group and action (n,), and for filmed motions estimated (n, 10, k, 2) px and believed (n, 10, k)
+    motions,  # of `data.motions` or `estimated_motions`
+    horizon: int,
+    step: int = 1,  # frames from one window to the next
+) -> dict:  # as `pose_windows`, with label, group and action (n,), and for filmed motions estimated (n, 10, k, 2) px and believed (n, 10, k)
     "Windows to be tested on, and what an estimator saw of their histories."
     windows = pose_windows(motions, HISTORY, horizon, step=step)
     owner = windows["sequence"]
     windows |= {k: np.array([m[k] for m in motions])[owner] for k in ("label", "group", "action")}
     if "estimated" in motions[0]:
         seen = [as_seen(m) for m in motions]
-        cut = lambda key: np.stack([seen[o][key][s:s+HISTORY] for o,s in zip(owner, windows["start"])])
+        cut = lambda key: np.stack([seen[o][key][s : s + HISTORY] for o, s in zip(owner, windows["start"])])
         windows |= dict(estimated=cut("position").astype(np.float32), believed=cut("visible"))
     return windows
 
@@ -109,129 +121,199 @@ def _takes(cameras):
 
 
 def course(
-    name:str, # in `SETS`
-    budget:Budget,
-    fold:str=None, # of BallPlay-M: the session that is left out
-    seed:int=0,
-)->dict: # train and validation (`PoseViews`), test and filmed (of `plain_windows`; not in space)
+    name: str,  # in `SETS`
+    budget: Budget,
+    fold: str = None,  # of BallPlay-M: the session that is left out
+    seed: int = 0,
+) -> dict:  # train and validation (`PoseViews`), test and filmed (of `plain_windows`; not in space)
     "What a network is trained and tested on."
-    if name not in SETS: raise ValueError(f"no set {name!r}; there are {', '.join(SETS)}")
-    if name.startswith("ballplay") == (fold is None): raise ValueError("on BallPlay-M a session is left out, `fold`, or the test would be on what was trained on" if fold is None else f"{name} has a split of its own: leave `fold` out")
-    horizon,dims = SETS[name]
+    if name not in SETS:
+        raise ValueError(f"no set {name!r}; there are {', '.join(SETS)}")
+    if name.startswith("ballplay") == (fold is None):
+        raise ValueError(
+            "on BallPlay-M a session is left out, `fold`, or the test would be on what was trained on"
+            if fold is None
+            else f"{name} has a split of its own: leave `fold` out"
+        )
+    horizon, dims = SETS[name]
     if name.startswith("basketball400"):
         condition = name.split()[1]
-        train,validation = (synthetic_motions(part, condition, first=budget.first) for part in ("train", "validation"))
+        train, validation = (synthetic_motions(part, condition, first=budget.first) for part in ("train", "validation"))
         test = plain_windows(estimated_motions("basketball400", "test", condition, first=budget.first), horizon)
         tests = dict(test=test, filmed=test)
     else:
         cameras = budget.cameras if dims == 2 else 0
         takes = [m for m in _takes(cameras) if m["group"] != fold]
-        if len(takes) == len(_takes(cameras)): raise ValueError(f"BallPlay-M has no session {fold!r}; there are {', '.join(sorted({m['group'] for m in takes}))}")
-        number = {take: i for i,take in enumerate(dict.fromkeys(m["name"].split()[0] for m in takes))}   # all views of a take go to one side
+        if len(takes) == len(_takes(cameras)):
+            raise ValueError(
+                f"BallPlay-M has no session {fold!r}; there are {', '.join(sorted({m['group'] for m in takes}))}"
+            )
+        number = {
+            take: i for i, take in enumerate(dict.fromkeys(m["name"].split()[0] for m in takes))
+        }  # all views of a take go to one side
         order = np.array([number[m["name"].split()[0]] for m in takes])
-        if budget.first: takes,order = [m for m,i in zip(takes, order) if i < 5*budget.first],order[order < 5*budget.first]
-        train,validation = ([m for m,i in zip(takes, order) if (i%5 == 4) == kept] for kept in (False, True))
+        if budget.first:
+            takes, order = [m for m, i in zip(takes, order) if i < 5 * budget.first], order[order < 5 * budget.first]
+        train, validation = ([m for m, i in zip(takes, order) if (i % 5 == 4) == kept] for kept in (False, True))
         tests = dict(test=plain_windows([m for m in _takes(min(2, cameras)) if m["group"] == fold], horizon, 4))
-        if dims == 2: tests["filmed"] = plain_windows(estimated_motions("ballplay", only=fold), horizon, 2)
-    return dict(train=PoseViews(train, HISTORY, horizon, past=horizon//2, seed=seed), validation=PoseViews(validation, HISTORY, horizon, step=4), **tests)
+        if dims == 2:
+            tests["filmed"] = plain_windows(estimated_motions("ballplay", only=fold), horizon, 2)
+    return dict(
+        train=PoseViews(train, HISTORY, horizon, past=horizon // 2, seed=seed),
+        validation=PoseViews(validation, HISTORY, horizon, step=4),
+        **tests,
+    )
 
 # %% ../../nbs/72b_experiments.forecast_runs.ipynb #3793a18a
 def settings_of(name, on, budget, fold, seed, model):
     "All that decides what a run says, but for code; a smoke run, which takes seconds, is made again when any code changed"
-    spent = {k: v for k,v in asdict(budget).items() if k not in ("seeds", "fold_seeds", "folds")}
-    own = dict(forecaster=asdict(FORECASTERS[name]), config=asdict(model.config), on=on, budget=spent, fold=fold, seed=seed, task=TASK, view=VIEW, estimator=shipped().card["sha256"], data=FROZEN[on.split()[1]] if on.startswith("basketball400") else BALLPLAY_SESSIONS)
-    if budget.steps < 100: own["code"] = code_hash()
+    spent = {k: v for k, v in asdict(budget).items() if k not in ("seeds", "fold_seeds", "folds")}
+    own = dict(
+        forecaster=asdict(FORECASTERS[name]),
+        config=asdict(model.config),
+        on=on,
+        budget=spent,
+        fold=fold,
+        seed=seed,
+        task=TASK,
+        view=VIEW,
+        estimator=shipped().card["sha256"],
+        data=FROZEN[on.split()[1]] if on.startswith("basketball400") else BALLPLAY_SESSIONS,
+    )
+    if budget.steps < 100:
+        own["code"] = code_hash()
     return json.loads(json.dumps(own))
 
 
 def untrained(name, on, budget, seed):
     "The network of a run before its training; in space all are told which axis is up"
-    own,(horizon,dims) = FORECASTERS[name],SETS[on]
-    config = dict(skeleton="body13", dims=dims, history=HISTORY, horizon=horizon)|(dict(up=2) if dims == 3 else {})
-    if own.model == "ms_gcn": config["spread"] = True
-    if own.model == "ms_gcn_paper": config["damping"] = .5
-    if own.action: config["n_actions"] = len(ACTIONS)+1
+    own, (horizon, dims) = FORECASTERS[name], SETS[on]
+    config = dict(skeleton="body13", dims=dims, history=HISTORY, horizon=horizon) | (dict(up=2) if dims == 3 else {})
+    if own.model == "ms_gcn":
+        config["spread"] = True
+    if own.model == "ms_gcn_paper":
+        config["damping"] = 0.5
+    if own.action:
+        config["n_actions"] = len(ACTIONS) + 1
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return create_model(f"{own.model}_{budget.preset}", **config)
 
 
 def histories(
-    windows:dict, # of `plain_windows`
-    estimated:bool=False, # what HICNN-PSTA read, not the reference
-)->tuple: # (n, 10, k, d) in the windows' boxes and (n, 10, k) bool
+    windows: dict,  # of `plain_windows`
+    estimated: bool = False,  # what HICNN-PSTA read, not the reference
+) -> tuple:  # (n, 10, k, d) in the windows' boxes and (n, 10, k) bool
     "What a forecast starts from."
-    if not estimated: return windows["position"][:, :HISTORY],windows["visible"][:, :HISTORY]
-    return ((windows["estimated"]-windows["centre"][:, None, None])/windows["scale"][:, None, None, None]).astype(np.float32),windows["believed"]
+    if not estimated:
+        return windows["position"][:, :HISTORY], windows["visible"][:, :HISTORY]
+    return ((windows["estimated"] - windows["centre"][:, None, None]) / windows["scale"][:, None, None, None]).astype(
+        np.float32
+    ), windows["believed"]
 
 
 def forecast_windows(
-    model, # a forecaster
-    windows:dict, # of `plain_windows`
-    estimated:bool=False, # from the estimated histories
-    **told, # action
-)->np.ndarray: # (n, horizon, k, d) in the windows' boxes; NaN where no joint of the history was believed
+    model,  # a forecaster
+    windows: dict,  # of `plain_windows`
+    estimated: bool = False,  # from the estimated histories
+    **told,  # action
+) -> np.ndarray:  # (n, horizon, k, d) in the windows' boxes; NaN where no joint of the history was believed
     "Forecasts of windows, from their reference or estimated histories."
-    history,visible = histories(windows, estimated)
-    some,horizon = visible.any((1, 2)),windows["position"].shape[1]-HISTORY
+    history, visible = histories(windows, estimated)
+    some, horizon = visible.any((1, 2)), windows["position"].shape[1] - HISTORY
     said = np.full((len(some), horizon, *history.shape[2:]), np.nan, np.float32)
-    if some.any(): said[some] = ask(model, history[some], visible[some], horizon, **{k: v[some] for k,v in told.items()})
+    if some.any():
+        said[some] = ask(model, history[some], visible[some], horizon, **{k: v[some] for k, v in told.items()})
     return said
 
 
 @cache
 def fitted_noise(
-    on:str, # in `SETS`
-    first:int=None, # only so many clips
-    without:str=None, # session of BallPlay-M whose films are not looked at
+    on: str,  # in `SETS`
+    first: int = None,  # only so many clips
+    without: str = None,  # session of BallPlay-M whose films are not looked at
 ):
     "How HICNN-PSTA errs in films that are not tested on."
-    if on.startswith("basketball400"): return noise_of(estimated_motions("basketball400", "validation", on.split()[1], first=first))
+    if on.startswith("basketball400"):
+        return noise_of(estimated_motions("basketball400", "validation", on.split()[1], first=first))
     # HICNN-PSTA was trained on the other sessions, so there it errs less than it will
-    return noise_of([m for part in ("val", "test") for m in estimated_motions("ballplay", part) if m["group"] != without])
+    return noise_of(
+        [m for part in ("val", "test") for m in estimated_motions("ballplay", part) if m["group"] != without]
+    )
 
 
 def run_forecaster(
-    name:str, # in `FORECASTERS`
-    on:str="basketball400 standard", # in `SETS`
-    budget:Budget=BUDGETS["quick"],
+    name: str,  # in `FORECASTERS`
+    on: str = "basketball400 standard",  # in `SETS`
+    budget: Budget = BUDGETS["quick"],
     *,
-    fold:str=None, # session of BallPlay-M that is left out
-    seed:int=0,
-    progress:bool=False, # show bars
-)->dict: # test and, in the plane, filmed and estimated: (n, horizon, k, d) forecasts in boxes, of the filmed windows from reference and from estimated histories; curves and weights (paths); made: settings and provenance
+    fold: str = None,  # session of BallPlay-M that is left out
+    seed: int = 0,
+    progress: bool = False,  # show bars
+) -> dict:  # test and, in the plane, filmed and estimated: (n, horizon, k, d) forecasts in boxes, of the filmed windows from reference and from estimated histories; curves and weights (paths); made: settings and provenance
     "Train a forecaster, choose on validation windows, keep what it says about test windows."
-    if name not in FORECASTERS: raise ValueError(f"no forecaster {name!r}; there are {', '.join(FORECASTERS)}")
-    if on not in SETS: raise ValueError(f"no set {on!r}; there are {', '.join(SETS)}")
-    own,model = FORECASTERS[name],untrained(name, on, budget, seed)
+    if name not in FORECASTERS:
+        raise ValueError(f"no forecaster {name!r}; there are {', '.join(FORECASTERS)}")
+    if on not in SETS:
+        raise ValueError(f"no set {on!r}; there are {', '.join(SETS)}")
+    own, model = FORECASTERS[name], untrained(name, on, budget, seed)
     settings = settings_of(name, on, budget, fold, seed, model)
-    folder = cache_folder()/"forecasters"/hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-    if not (folder/"forecasts.npz").exists():
-        made,data = settings|provenance(),course(on, budget, fold, seed)
+    folder = (
+        cache_folder() / "forecasters" / hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+    )
+    if not (folder / "forecasts.npz").exists():
+        made, data = settings | provenance(), course(on, budget, fold, seed)
         view = partial(vary, **VIEW, noise=fitted_noise(on, budget.first, fold) if own.noise else None, history=HISTORY)
         steps = budget.steps if fold is None else budget.left_out
-        fit(model, task_for(model, **TASK), data["train"], data["validation"], epochs=steps/max(1, round(len(data["train"])/budget.batch)), batch=budget.batch, lr=budget.lr, augment=view, seed=seed,
-            out=folder, resume=True, valid_every=max(steps//8, 1), progress=progress)
-        best = load_checkpoint(folder/"best")
+        fit(
+            model,
+            task_for(model, **TASK),
+            data["train"],
+            data["validation"],
+            epochs=steps / max(1, round(len(data["train"]) / budget.batch)),
+            batch=budget.batch,
+            lr=budget.lr,
+            augment=view,
+            seed=seed,
+            out=folder,
+            resume=True,
+            valid_every=max(steps // 8, 1),
+            progress=progress,
+        )
+        best = load_checkpoint(folder / "best")
         told = lambda windows: dict(action=windows["action"]) if own.action else {}
         said = dict(test=forecast_windows(best, data["test"], **told(data["test"])))
         if "filmed" in data:
-            said["filmed"] = said["test"] if data["filmed"] is data["test"] else forecast_windows(best, data["filmed"], **told(data["filmed"]))
+            said["filmed"] = (
+                said["test"]
+                if data["filmed"] is data["test"]
+                else forecast_windows(best, data["filmed"], **told(data["filmed"]))
+            )
             said["estimated"] = forecast_windows(best, data["filmed"], True, **told(data["filmed"]))
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **said)
-        write_atomic(folder/"settings.json", json.dumps(made, indent=1).encode())
-        write_atomic(folder/"forecasts.npz", buffer.getvalue())
-    with np.load(folder/"forecasts.npz") as file: said = {k: file[k] for k in file.files}
-    return said|dict(curves=folder/"curves.csv", weights=folder/"best.safetensors", seconds=float(pd.read_csv(folder/"curves.csv")["seconds"].iloc[-1]), made=json.loads((folder/"settings.json").read_text()))
+        write_atomic(folder / "settings.json", json.dumps(made, indent=1).encode())
+        write_atomic(folder / "forecasts.npz", buffer.getvalue())
+    with np.load(folder / "forecasts.npz") as file:
+        said = {k: file[k] for k in file.files}
+    return said | dict(
+        curves=folder / "curves.csv",
+        weights=folder / "best.safetensors",
+        seconds=float(pd.read_csv(folder / "curves.csv")["seconds"].iloc[-1]),
+        made=json.loads((folder / "settings.json").read_text()),
+    )
 
 # %% ../../nbs/72b_experiments.forecast_runs.ipynb #cf01a47b
 def naive_runs(
-    on:str, # in `SETS`
-    windows:dict, # test and, in the plane, filmed
-)->dict: # name -> test, filmed and estimated, as of `run_forecaster`
+    on: str,  # in `SETS`
+    windows: dict,  # test and, in the plane, filmed
+) -> dict:  # name -> test, filmed and estimated, as of `run_forecaster`
     "What the rows say that need no training."
-    horizon,dims = SETS[on]
+    horizon, dims = SETS[on]
     models = naive(skeleton="body13", dims=dims, history=HISTORY, horizon=horizon)
-    filmed = lambda m: {kind: forecast_windows(m, windows["filmed"], kind == "estimated") for kind in ("filmed", "estimated")} if "filmed" in windows else {}
-    return {name: dict(test=forecast_windows(m, windows["test"]))|filmed(m) for name,m in models.items()}
+    filmed = lambda m: (
+        {kind: forecast_windows(m, windows["filmed"], kind == "estimated") for kind in ("filmed", "estimated")}
+        if "filmed" in windows
+        else {}
+    )
+    return {name: dict(test=forecast_windows(m, windows["test"])) | filmed(m) for name, m in models.items()}

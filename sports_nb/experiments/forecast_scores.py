@@ -13,246 +13,448 @@ import torch
 from torch import nn
 
 from ..core.skeleton import get_skeleton
-from ..data.motions import ballplay_motions,penn_motions,penn_windows,synthetic_motions
-from ..data.recordings import read_cmu,read_penn
+from ..data.motions import ballplay_motions, penn_motions, penn_windows, synthetic_motions
+from ..data.recordings import read_cmu, read_penn
 from .estimated import estimated_motions
-from .forecast_runs import BUDGETS,HISTORY,forecast_windows,histories,plain_windows,run_forecaster
+from sports_nb.experiments.forecast_runs import (
+    BUDGETS,
+    HISTORY,
+    forecast_windows,
+    histories,
+    plain_windows,
+    run_forecaster,
+)
 from .runs import over_seeds
-from .prediction import CMU_KINDS,CMU_LEADS,CMU_PUBLISHED,cmu_windows,naive,score_cmu,score_forecasts,score_penn
+from sports_nb.experiments.prediction import (
+    CMU_KINDS,
+    CMU_LEADS,
+    CMU_PUBLISHED,
+    cmu_windows,
+    naive,
+    score_cmu,
+    score_forecasts,
+    score_penn,
+)
 from ..models.forecaster import PROBABILITIES
-from ..train.checkpoints import list_pretrained,load_checkpoint,load_pretrained
+from ..train.checkpoints import list_pretrained, load_checkpoint, load_pretrained
 from ..train.recipes import provenance
 
 # %% ../../nbs/72d_experiments.forecast_scores.ipynb #21bb5544
 def weights_of(
-    names, # paths of checkpoints or names of pretrained weights: a list, or a text with commas
-)->list: # models
+    names,  # paths of checkpoints or names of pretrained weights: a list, or a text with commas
+) -> list:  # models
     "Trained models by name."
     names = [n.strip() for n in names.split(",")] if isinstance(names, str) else list(names or ())
-    if not names or not all(names): raise ValueError("this experiment scores trained weights: name them with --weights, several between commas")
+    if not names or not all(names):
+        raise ValueError("this experiment scores trained weights: name them with --weights, several between commas")
     return [load_pretrained(n) if str(n) in list_pretrained() else load_checkpoint(n) for n in names]
 
 
-def _card(model): return dict(model=model.name)|{k: model.card[k] for k in ("config", "data", "step", "seed", "recipe", "recipe_sha256", "command", "commit", "date", "validation", "sha256") if k in model.card}
+def _card(model):
+    return dict(model=model.name) | {
+        k: model.card[k]
+        for k in (
+            "config",
+            "data",
+            "step",
+            "seed",
+            "recipe",
+            "recipe_sha256",
+            "command",
+            "commit",
+            "date",
+            "validation",
+            "sha256",
+        )
+        if k in model.card
+    }
 
 
 def _needs(models, **config):
     for m in models:
-        if wrong := [k for k,v in config.items() if getattr(m.config, k, None) != v]:
-            raise ValueError(f"this protocol needs {', '.join(f'{k} {v!r}' for k,v in config.items())}; {m.name} has {', '.join(f'{k} {getattr(m.config, k, None)!r}' for k in wrong)}")
+        if wrong := [k for k, v in config.items() if getattr(m.config, k, None) != v]:
+            raise ValueError(
+                f"this protocol needs {', '.join(f'{k} {v!r}' for k, v in config.items())}; {m.name} has {', '.join(f'{k} {getattr(m.config, k, None)!r}' for k in wrong)}"
+            )
 
 
 def _labels(models):
     "A name for each row: the recipe and the seed"
     names = [f"{m.card.get('recipe', m.name)}, seed {m.card.get('seed', '?')}" for m in models]
-    if twice := [n for n in names if names.count(n) > 1]: raise ValueError(f"{twice[0]} is named twice: give each training once, its best or its final weights")
+    if twice := [n for n in names if names.count(n) > 1]:
+        raise ValueError(f"{twice[0]} is named twice: give each training once, its best or its final weights")
     return names
 
 
-def _over(rows): return [over_seeds(v) for v in zip(*rows)]
+def _over(rows):
+    return [over_seeds(v) for v in zip(*rows)]
 
 # %% ../../nbs/72d_experiments.forecast_scores.ipynb #097a1a94
 class Averaged(nn.Module):
     "The mean of several networks' forecasts."
+
     def __init__(self, models):
         super().__init__()
-        self.models,self.config = nn.ModuleList(models),models[0].config
+        self.models, self.config = nn.ModuleList(models), models[0].config
 
-    def forward(self, history, visible=None, horizon=None): return torch.stack([m(history, visible=visible, horizon=horizon) for m in self.models]).mean(0)
+    def forward(self, history, visible=None, horizon=None):
+        return torch.stack([m(history, visible=visible, horizon=horizon) for m in self.models]).mean(0)
 
 
 class Mirrored(nn.Module):
     "The mean of a forecast and of that of the mirrored history."
+
     def __init__(self, model):
         super().__init__()
-        self.model,self.config = model,model.config
-        self.flip,self.sides = torch.from_numpy(get_skeleton(model.config.skeleton).flip),torch.tensor([-1.]+[1.]*(model.config.dims-1))
+        self.model, self.config = model, model.config
+        self.flip, self.sides = (
+            torch.from_numpy(get_skeleton(model.config.skeleton).flip),
+            torch.tensor([-1.0] + [1.0] * (model.config.dims - 1)),
+        )
 
     def forward(self, history, visible=None, horizon=None):
-        other = self.model(history[:, :, self.flip]*self.sides, visible=None if visible is None else visible[:, :, self.flip], horizon=horizon)
-        return (self.model(history, visible=visible, horizon=horizon)+(other*self.sides)[:, :, self.flip])/2
+        other = self.model(
+            history[:, :, self.flip] * self.sides,
+            visible=None if visible is None else visible[:, :, self.flip],
+            horizon=horizon,
+        )
+        return (self.model(history, visible=visible, horizon=horizon) + (other * self.sides)[:, :, self.flip]) / 2
 
 # %% ../../nbs/72d_experiments.forecast_scores.ipynb #7b9ecc09
 def cmu(
-    weights=None, # one checkpoint for each seed, of one or several recipes
-    progress:bool=False, # not used: it takes a minute
-)->dict: # a result
+    weights=None,  # one checkpoint for each seed, of one or several recipes
+    progress: bool = False,  # not used: it takes a minute
+) -> dict:  # a result
     "All windows of CMU's test files: the mean over seeds beside naive rows and published figures."
-    models,windows = weights_of(weights),cmu_windows(read_cmu())
+    models, windows = weights_of(weights), cmu_windows(read_cmu())
     _needs(models, skeleton="cmu25", dims=3, history=10)
-    rows = {name: score_cmu(m, windows) for name,m in naive(skeleton="cmu25", dims=3, horizon=25).items()}
+    rows = {name: score_cmu(m, windows) for name, m in naive(skeleton="cmu25", dims=3, horizon=25).items()}
     labels = _labels(models)
-    rows |= {label: score_cmu(Mirrored(m), windows) for label,m in zip(labels, models)}
+    rows |= {label: score_cmu(Mirrored(m), windows) for label, m in zip(labels, models)}
     recipes = dict.fromkeys(label.split(",")[0] for label in labels)
     for recipe in recipes:
-        own = [Mirrored(m) for label,m in zip(labels, models) if label.split(",")[0] == recipe]
-        if len(own) > 1: rows[f"{recipe}, forecasts of {len(own)} seeds averaged"] = score_cmu(Averaged(own), windows)
-    spread = {recipe: {kind: _over([rows[label][kind]["mean"] for label in labels if label.split(",")[0] == recipe]) for kind in CMU_KINDS} for recipe in recipes}
-    return dict(table="cmu", data="CMU mocap, 10 poses in, 25 out, all windows of the test files", unit="mean joint distance, nominal mm; the mean over the five actions whose files are complete", leads_ms=list(CMU_LEADS),
-        kinds=CMU_KINDS, seeds=spread, rows=rows, published={n: {**r, "mean": np.mean(list(r.values()), 0).tolist()} for n,r in CMU_PUBLISHED.items()},
-        note="the published networks were trained on all eight actions, on all frames of the training files; of three actions files are missing here, so ours saw less of them, and nothing of one. Ours look at the mirror image too", training=[_card(m) for m in models])|provenance()
+        own = [Mirrored(m) for label, m in zip(labels, models) if label.split(",")[0] == recipe]
+        if len(own) > 1:
+            rows[f"{recipe}, forecasts of {len(own)} seeds averaged"] = score_cmu(Averaged(own), windows)
+    spread = {
+        recipe: {
+            kind: _over([rows[label][kind]["mean"] for label in labels if label.split(",")[0] == recipe])
+            for kind in CMU_KINDS
+        }
+        for recipe in recipes
+    }
+    return (
+        dict(
+            table="cmu",
+            data="CMU mocap, 10 poses in, 25 out, all windows of the test files",
+            unit="mean joint distance, nominal mm; the mean over the five actions whose files are complete",
+            leads_ms=list(CMU_LEADS),
+            kinds=CMU_KINDS,
+            seeds=spread,
+            rows=rows,
+            published={n: {**r, "mean": np.mean(list(r.values()), 0).tolist()} for n, r in CMU_PUBLISHED.items()},
+            note="the published networks were trained on all eight actions, on all frames of the training files; of three actions files are missing here, so ours saw less of them, and nothing of one. Ours look at the mirror image too",
+            training=[_card(m) for m in models],
+        )
+        | provenance()
+    )
 
 
 def show_cmu(
-    result:dict, # of `cmu`
-)->pd.DataFrame:
+    result: dict,  # of `cmu`
+) -> pd.DataFrame:
     "Motion capture, to read: the mean over five actions."
-    rows = {(n, k): v["mean"] for n,r in result["rows"].items() for k,v in r.items()}
-    rows |= {(f"{recipe}, mean of the seeds", k): [x["mean"] for x in v] for recipe,own in result["seeds"].items() for k,v in own.items()}|{(n, "as published"): r["mean"] for n,r in result["published"].items()}
-    return pd.DataFrame(rows, index=[f"{ms} ms" for ms in result["leads_ms"]]).T.round(2).rename_axis([result["unit"], "mean over"])
+    rows = {(n, k): v["mean"] for n, r in result["rows"].items() for k, v in r.items()}
+    rows |= {
+        (f"{recipe}, mean of the seeds", k): [x["mean"] for x in v]
+        for recipe, own in result["seeds"].items()
+        for k, v in own.items()
+    } | {(n, "as published"): r["mean"] for n, r in result["published"].items()}
+    return (
+        pd.DataFrame(rows, index=[f"{ms} ms" for ms in result["leads_ms"]])
+        .T.round(2)
+        .rename_axis([result["unit"], "mean over"])
+    )
 
 # %% ../../nbs/72d_experiments.forecast_scores.ipynb #44a2c0c1
 def penn(
-    weights=None, # one checkpoint for each seed
-    progress:bool=False, # not used: it takes two minutes
-)->dict: # a result
+    weights=None,  # one checkpoint for each seed
+    progress: bool = False,  # not used: it takes two minutes
+) -> dict:  # a result
     "PCK@0.05 of 16 steps on TP-RNN's windows, coordinates paired correctly."
     models = weights_of(weights)
     _needs(models, skeleton="body13", dims=2, history=models[0].config.history)
-    frames = models[0].config.history+16
+    frames = models[0].config.history + 16
     windows = penn_windows(read_penn(), frames)
-    rows = {n: score_penn(m, windows) for n,m in naive(skeleton="body13", dims=2, history=frames-16, horizon=16).items()}
+    rows = {
+        n: score_penn(m, windows) for n, m in naive(skeleton="body13", dims=2, history=frames - 16, horizon=16).items()
+    }
     best = np.max(list(rows.values()), 0)
-    own = {label: score_penn(Mirrored(m), windows) for label,m in zip(_labels(models), models)}
+    own = {label: score_penn(Mirrored(m), windows) for label, m in zip(_labels(models), models)}
     mean = _over(own.values())
-    return dict(table="penn", data=f"Penn Action, official test videos, {len(windows['video'])} windows of {frames} frames", unit="PCK@0.05, %: a joint counts within 0.05 of the longest side of the box of all joints of the video, visible or not, as in TP-RNN's code; visible joints are scored, coordinates paired correctly",
-        note="networks look at the mirror image too", rows=rows|own, seeds=mean, gain=[m["mean"]-b for m,b in zip(mean, best)], training=[_card(m) for m in models])|provenance()
+    return (
+        dict(
+            table="penn",
+            data=f"Penn Action, official test videos, {len(windows['video'])} windows of {frames} frames",
+            unit="PCK@0.05, %: a joint counts within 0.05 of the longest side of the box of all joints of the video, visible or not, as in TP-RNN's code; visible joints are scored, coordinates paired correctly",
+            note="networks look at the mirror image too",
+            rows=rows | own,
+            seeds=mean,
+            gain=[m["mean"] - b for m, b in zip(mean, best)],
+            training=[_card(m) for m in models],
+        )
+        | provenance()
+    )
 
 
 def show_penn(
-    result:dict, # of `penn`
-)->pd.DataFrame:
+    result: dict,  # of `penn`
+) -> pd.DataFrame:
     "TP-RNN's windows, to read."
-    return pd.DataFrame(result["rows"]|{"points above the best naive row": result["gain"]}, index=range(1, 17)).T.round(1).rename_axis(result["data"])
+    return (
+        pd.DataFrame(result["rows"] | {"points above the best naive row": result["gain"]}, index=range(1, 17))
+        .T.round(1)
+        .rename_axis(result["data"])
+    )
 
 # %% ../../nbs/72d_experiments.forecast_scores.ipynb #029153d8
 OWN_LEADS = {80: 2, 160: 4, 320: 8, 560: 14, 1000: 25}
 
+
 def own_sets(
-    horizon:int=25, # poses out
-    first:int=None, # only so many motions of each
-)->dict: # name -> windows of `plain_windows`
+    horizon: int = 25,  # poses out
+    first: int = None,  # only so many motions of each
+) -> dict:  # name -> windows of `plain_windows`
     "The test windows of our own protocol, in the plane."
     test = [m for m in ballplay_motions(part="test", cameras=2)][:first]
     films = estimated_motions("ballplay", "test", first=first)
-    return {"Penn Action": plain_windows(penn_motions("test")[:first], horizon, 2), "BallPlay-M": plain_windows(test, horizon), "BallPlay-M, filmed": plain_windows(films, horizon),
-        **{f"basketball400-v1, {c}": plain_windows(estimated_motions("basketball400", "test", c, first=first), horizon) for c in ("standard", "hard")}}
+    return {
+        "Penn Action": plain_windows(penn_motions("test")[:first], horizon, 2),
+        "BallPlay-M": plain_windows(test, horizon),
+        "BallPlay-M, filmed": plain_windows(films, horizon),
+        **{
+            f"basketball400-v1, {c}": plain_windows(estimated_motions("basketball400", "test", c, first=first), horizon)
+            for c in ("standard", "hard")
+        },
+    }
 
 
 @torch.inference_mode()
 def distances(
-    model, # a forecaster with a spread
-    windows:dict, # of `plain_windows`
-    estimated:bool=False, # from the estimated histories
-)->tuple: # distances, expected distances and visible (m, horizon, k), of the windows with a history, in boxes
+    model,  # a forecaster with a spread
+    windows: dict,  # of `plain_windows`
+    estimated: bool = False,  # from the estimated histories
+) -> tuple:  # distances, expected distances and visible (m, horizon, k), of the windows with a history, in boxes
     "How far off forecasts are, and how far they said that they would be."
-    history,visible = histories(windows, estimated)
-    some,horizon,out = np.flatnonzero(visible.any((1, 2))),windows["position"].shape[1]-HISTORY,[]
-    for at in np.array_split(some, max(1, -(-len(some)//256))):
-        pose,spread = model(torch.from_numpy(history[at]), visible=torch.from_numpy(visible[at]), horizon=horizon, spread=True)
-        out.append((np.linalg.norm(pose.numpy()-windows["position"][at, HISTORY:], axis=-1), spread.numpy()))
-    return *(np.concatenate(x) for x in zip(*out)),windows["visible"][some, HISTORY:]
+    history, visible = histories(windows, estimated)
+    some, horizon, out = np.flatnonzero(visible.any((1, 2))), windows["position"].shape[1] - HISTORY, []
+    for at in np.array_split(some, max(1, -(-len(some) // 256))):
+        pose, spread = model(
+            torch.from_numpy(history[at]), visible=torch.from_numpy(visible[at]), horizon=horizon, spread=True
+        )
+        out.append((np.linalg.norm(pose.numpy() - windows["position"][at, HISTORY:], axis=-1), spread.numpy()))
+    return *(np.concatenate(x) for x in zip(*out)), windows["visible"][some, HISTORY:]
 
 
 def coverage(
-    model, # a forecaster with a spread
-    windows:dict, # of `plain_windows`
-    estimated:bool=False, # from the estimated histories
-)->dict: # probabilities asked; at each lead of `OWN_LEADS` the share of joints inside, and the mean radius that is to hold half, % of the box
+    model,  # a forecaster with a spread
+    windows: dict,  # of `plain_windows`
+    estimated: bool = False,  # from the estimated histories
+) -> dict:  # probabilities asked; at each lead of `OWN_LEADS` the share of joints inside, and the mean radius that is to hold half, % of the box
     "How many joints lie within the radius that was to hold so many."
-    distance,spread,visible = distances(model, windows, estimated)
-    spread,out = torch.from_numpy(spread),dict(asked=list(PROBABILITIES), inside={}, half={})
+    distance, spread, visible = distances(model, windows, estimated)
+    spread, out = torch.from_numpy(spread), dict(asked=list(PROBABILITIES), inside={}, half={})
     radius = {p: model.radius(spread, p).numpy() for p in PROBABILITIES}
-    for ms,f in OWN_LEADS.items():
-        if f > distance.shape[1]: continue
-        v = visible[:, f-1]
-        out["inside"][str(ms)] = [round(float((distance[:, f-1] <= radius[p][:, f-1])[v].mean()), 4) for p in PROBABILITIES]
-        out["half"][str(ms)] = round(100*float(radius[.5][:, f-1][v].mean()), 2)
+    for ms, f in OWN_LEADS.items():
+        if f > distance.shape[1]:
+            continue
+        v = visible[:, f - 1]
+        out["inside"][str(ms)] = [
+            round(float((distance[:, f - 1] <= radius[p][:, f - 1])[v].mean()), 4) for p in PROBABILITIES
+        ]
+        out["half"][str(ms)] = round(100 * float(radius[0.5][:, f - 1][v].mean()), 2)
     return out
 
 
 def own(
     weights="ms_gcn_body13",
-    progress:bool=False, # not used
-    first:int=None, # only so many motions of each set
-)->dict: # a result
+    progress: bool = False,  # not used
+    first: int = None,  # only so many motions of each set
+) -> dict:  # a result
     "Weights on our own protocol, beside the naive rows, from reference and from estimated histories."
     models = weights_of(weights)
-    if len(models) > 1: raise ValueError("this experiment scores one checkpoint at a time: name one")
+    if len(models) > 1:
+        raise ValueError("this experiment scores one checkpoint at a time: name one")
     model = models[0]
     _needs([model], skeleton="body13", dims=2, history=HISTORY)
-    rows,spreads = [],{}
-    for name,windows in own_sets(first=first).items():
+    rows, spreads = [], {}
+    for name, windows in own_sets(first=first).items():
         for kind in ("reference", "estimated") if "estimated" in windows else ("reference",):
             scores = {}
-            for row,m in {model.name: model, **naive(skeleton="body13", dims=2, history=HISTORY, horizon=25)}.items():
+            for row, m in {model.name: model, **naive(skeleton="body13", dims=2, history=HISTORY, horizon=25)}.items():
                 said = forecast_windows(m, windows, kind == "estimated")
                 some = np.isfinite(said).all((1, 2, 3))
-                scores[row] = score_forecasts(said[some], {k: windows[k][some] for k in ("position", "visible", "scale", "centre")}, leads=OWN_LEADS)
-                rows.append(dict(data=name, history=kind, row=row, followed=round(100*float(some.mean()), 1), leads={str(ms): s for ms,s in scores[row].items()}))
-            best = lambda ms,k,f,scores=scores: f(v[ms][k] for n,v in scores.items() if n != model.name)
-            rows.append(dict(data=name, history=kind, row="gain", leads={str(ms): dict(pck_points=s["pck"]-best(ms, "pck", max), norm_percent=100*(s["norm"]/best(ms, "norm", min)-1), distance_percent=100*(s["distance"]/best(ms, "distance", min)-1)) for ms,s in scores[model.name].items()}))
-            if getattr(model.config, "spread", False): spreads[f"{name}, {kind}"] = coverage(model, windows, kind == "estimated")
-    return dict(table="forecast", data="Penn Action test videos (frame rate unknown, 25 assumed), BallPlay-M test sessions, basketball400-v1 test clips", history=HISTORY, leads_ms=list(OWN_LEADS),
-        figures="pck: PCK@0.05 of the box of the visible joints, %; norm: limb-angle norm over 12 limbs, rad; limb: mean per limb, rad; distance: % of the history's box; gain: against the best naive row at that lead",
-        rows=rows, row=model.name, spread=spreads, weights=_card(model))|provenance()
+                scores[row] = score_forecasts(
+                    said[some],
+                    {k: windows[k][some] for k in ("position", "visible", "scale", "centre")},
+                    leads=OWN_LEADS,
+                )
+                rows.append(
+                    dict(
+                        data=name,
+                        history=kind,
+                        row=row,
+                        followed=round(100 * float(some.mean()), 1),
+                        leads={str(ms): s for ms, s in scores[row].items()},
+                    )
+                )
+            best = lambda ms, k, f, scores=scores: f(v[ms][k] for n, v in scores.items() if n != model.name)
+            rows.append(
+                dict(
+                    data=name,
+                    history=kind,
+                    row="gain",
+                    leads={
+                        str(ms): dict(
+                            pck_points=s["pck"] - best(ms, "pck", max),
+                            norm_percent=100 * (s["norm"] / best(ms, "norm", min) - 1),
+                            distance_percent=100 * (s["distance"] / best(ms, "distance", min) - 1),
+                        )
+                        for ms, s in scores[model.name].items()
+                    },
+                )
+            )
+            if getattr(model.config, "spread", False):
+                spreads[f"{name}, {kind}"] = coverage(model, windows, kind == "estimated")
+    return (
+        dict(
+            table="forecast",
+            data="Penn Action test videos (frame rate unknown, 25 assumed), BallPlay-M test sessions, basketball400-v1 test clips",
+            history=HISTORY,
+            leads_ms=list(OWN_LEADS),
+            figures="pck: PCK@0.05 of the box of the visible joints, %; norm: limb-angle norm over 12 limbs, rad; limb: mean per limb, rad; distance: % of the history's box; gain: against the best naive row at that lead",
+            rows=rows,
+            row=model.name,
+            spread=spreads,
+            weights=_card(model),
+        )
+        | provenance()
+    )
 
 
 def show_own(
-    result:dict, # of `own`
-    figure:str="pck", # or norm, limb, distance
-)->pd.DataFrame:
+    result: dict,  # of `own`
+    figure: str = "pck",  # or norm, limb, distance
+) -> pd.DataFrame:
     "Our own protocol, to read."
-    rows = {(r["data"], r["history"], r["row"].replace("_", " ")): {f"{ms} ms": r["leads"][str(ms)][figure] for ms in result["leads_ms"]} for r in result["rows"] if r["row"] != "gain"}
-    return pd.DataFrame(rows).T.round(dict.fromkeys([f"{ms} ms" for ms in result["leads_ms"]], 3 if figure in ("norm", "limb") else 1)).rename_axis(["data", "history", figure])
+    rows = {
+        (r["data"], r["history"], r["row"].replace("_", " ")): {
+            f"{ms} ms": r["leads"][str(ms)][figure] for ms in result["leads_ms"]
+        }
+        for r in result["rows"]
+        if r["row"] != "gain"
+    }
+    return (
+        pd.DataFrame(rows)
+        .T.round(dict.fromkeys([f"{ms} ms" for ms in result["leads_ms"]], 3 if figure in ("norm", "limb") else 1))
+        .rename_axis(["data", "history", figure])
+    )
 
 # %% ../../nbs/72d_experiments.forecast_scores.ipynb #070c8ca3
 def spread_ways(
-    models, # of one kind, from different seeds, with spreads
-    valid:dict, # validation windows, of `plain_windows`
-    parts:dict, # name -> windows that are judged
-)->dict: # name -> way -> inside (for each of PROBABILITIES), coverage_error, log_score, radius_90 (% of the box); means over leads
+    models,  # of one kind, from different seeds, with spreads
+    valid: dict,  # validation windows, of `plain_windows`
+    parts: dict,  # name -> windows that are judged
+) -> dict:  # name -> way -> inside (for each of PROBABILITIES), coverage_error, log_score, radius_90 (% of the box); means over leads
     "How three ways to tell the spread of one forecast, the mean of all seeds, do; each is calibrated on validation windows, lead by lead."
+
     def ways(w):
-        said,told = [forecast_windows(m, w) for m in models],[distances(m, w)[1] for m in models]
+        said, told = [forecast_windows(m, w) for m in models], [distances(m, w)[1] for m in models]
         middle = np.mean(said, 0)
-        return dict(head=np.mean(told, 0), ensemble=np.mean([np.linalg.norm(p-middle, axis=-1) for p in said], 0))|{"each lead alike": np.ones(middle.shape[:-1])},np.linalg.norm(middle-w["position"][:, HISTORY:], axis=-1),w["visible"][:, HISTORY:]
-    known,dv,vv = ways(valid)
+        return (
+            dict(head=np.mean(told, 0), ensemble=np.mean([np.linalg.norm(p - middle, axis=-1) for p in said], 0))
+            | {"each lead alike": np.ones(middle.shape[:-1])},
+            np.linalg.norm(middle - w["position"][:, HISTORY:], axis=-1),
+            w["visible"][:, HISTORY:],
+        )
+
+    known, dv, vv = ways(valid)
     out = {}
-    for name,windows in parts.items():
-        own,dt,vt = ways(windows)
+    for name, windows in parts.items():
+        own, dt, vt = ways(windows)
         out[name] = {}
         for way in known:
-            inside,ninety,score = [],[],[]
+            inside, ninety, score = [], [], []
             for t in range(dv.shape[1]):
-                d,a = dv[:, t][vv[:, t]],known[way][:, t][vv[:, t]]
-                scale = d.mean()/max(a.mean(), 1e-9)
-                a,b,d2 = np.maximum(a*scale, 1e-4),np.maximum(own[way][:, t][vt[:, t]]*scale, 1e-4),dt[:, t][vt[:, t]]
-                ratio = np.quantile(d/a, PROBABILITIES)
-                inside.append([(d2 <= q*b).mean() for q in ratio]); ninety.append((ratio[PROBABILITIES.index(.9)]*b).mean()); score.append((np.log(b)+d2/b).mean())
+                d, a = dv[:, t][vv[:, t]], known[way][:, t][vv[:, t]]
+                scale = d.mean() / max(a.mean(), 1e-9)
+                a, b, d2 = (
+                    np.maximum(a * scale, 1e-4),
+                    np.maximum(own[way][:, t][vt[:, t]] * scale, 1e-4),
+                    dt[:, t][vt[:, t]],
+                )
+                ratio = np.quantile(d / a, PROBABILITIES)
+                inside.append([(d2 <= q * b).mean() for q in ratio])
+                ninety.append((ratio[PROBABILITIES.index(0.9)] * b).mean())
+                score.append((np.log(b) + d2 / b).mean())
             inside = np.array(inside)
-            out[name][way] = dict(inside=inside.mean(0).round(4).tolist(), coverage_error=round(float(np.abs(inside-PROBABILITIES).mean()), 4), log_score=round(float(np.mean(score)), 4), radius_90=round(100*float(np.mean(ninety)), 2))
+            out[name][way] = dict(
+                inside=inside.mean(0).round(4).tolist(),
+                coverage_error=round(float(np.abs(inside - PROBABILITIES).mean()), 4),
+                log_score=round(float(np.mean(score)), 4),
+                radius_90=round(100 * float(np.mean(ninety)), 2),
+            )
     return out
 
 
 def spread(
-    level:str="quick",
-    condition:str="standard", # or "hard"
-    progress:bool=False,
-)->dict: # a result
+    level: str = "quick",
+    condition: str = "standard",  # or "hard"
+    progress: bool = False,
+) -> dict:  # a result
     "Three ways to tell the spread, on the synthetic benchmark."
-    on,budget = f"basketball400 {condition}",BUDGETS[level]
+    on, budget = f"basketball400 {condition}", BUDGETS[level]
     seeds = budget.seeds if len(budget.seeds) > 1 else (0, 1)
-    models = [load_checkpoint(run_forecaster("MS-GCN", on, budget, seed=s, progress=progress)["weights"]) for s in seeds]
-    valid,test = (plain_windows(synthetic_motions(part, condition, first=budget.first), models[0].config.horizon) for part in ("validation", "test"))
-    halves = [{k: v[np.isin(valid["group"], sorted(set(valid["group"]))[half::2])] for k,v in valid.items()} for half in (0, 1)]   # by performer
-    return dict(table="spread", data="basketball400-v1 (synthetic)", condition=condition, level=level, smoke_run=level == "quick", budget=vars(budget)|dict(seeds=list(seeds)), asked=list(PROBABILITIES), windows=dict(validation=len(valid["start"]), test=len(test["start"])),
-        rows=spread_ways(models, halves[0], {"the other half of validation": halves[1]})|spread_ways(models, valid, dict(test=test)), note="one forecast, the mean of all seeds; each way is calibrated on validation windows, lead by lead, and chosen on the half that was not calibrated on; log score and radius: the lower, the better")|provenance()
+    models = [
+        load_checkpoint(run_forecaster("MS-GCN", on, budget, seed=s, progress=progress)["weights"]) for s in seeds
+    ]
+    valid, test = (
+        plain_windows(synthetic_motions(part, condition, first=budget.first), models[0].config.horizon)
+        for part in ("validation", "test")
+    )
+    halves = [
+        {k: v[np.isin(valid["group"], sorted(set(valid["group"]))[half::2])] for k, v in valid.items()}
+        for half in (0, 1)
+    ]  # by performer
+    return (
+        dict(
+            table="spread",
+            data="basketball400-v1 (synthetic)",
+            condition=condition,
+            level=level,
+            smoke_run=level == "quick",
+            budget=vars(budget) | dict(seeds=list(seeds)),
+            asked=list(PROBABILITIES),
+            windows=dict(validation=len(valid["start"]), test=len(test["start"])),
+            rows=spread_ways(models, halves[0], {"the other half of validation": halves[1]})
+            | spread_ways(models, valid, dict(test=test)),
+            note="one forecast, the mean of all seeds; each way is calibrated on validation windows, lead by lead, and chosen on the half that was not calibrated on; log score and radius: the lower, the better",
+        )
+        | provenance()
+    )
 
 
 def show_spread(
-    result:dict, # of `spread`
-)->pd.DataFrame:
+    result: dict,  # of `spread`
+) -> pd.DataFrame:
     "Three ways to tell the spread, to read."
-    title = f"{result['data']}, {result['condition']}, {result['level']}"+(" (a smoke run)" if result["smoke_run"] else "")
-    return pd.DataFrame({(part, way): {k: v for k,v in r.items() if k != "inside"} for part,own in result["rows"].items() for way,r in own.items()}).T.rename_axis([title, "way"])
+    title = f"{result['data']}, {result['condition']}, {result['level']}" + (
+        " (a smoke run)" if result["smoke_run"] else ""
+    )
+    return pd.DataFrame(
+        {
+            (part, way): {k: v for k, v in r.items() if k != "inside"}
+            for part, own in result["rows"].items()
+            for way, r in own.items()
+        }
+    ).T.rename_axis([title, "way"])

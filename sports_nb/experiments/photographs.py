@@ -7,7 +7,8 @@ __all__ = ['ABLATION', 'BUDGET', 'VIEW', 'joints_of', 'places', 'upright', 'tabl
            'show_ablation']
 
 # %% ../../nbs/71a_experiments.photographs.ipynb #820e268e
-import hashlib,json
+import hashlib
+import json
 from dataclasses import asdict
 from functools import partial
 
@@ -16,16 +17,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..core.metrics import auc,pck,swapped,swapped_by_view
+from ..core.metrics import auc, pck, swapped, swapped_by_view
 from ..core.skeleton import get_skeleton
-from ..data.augment import augment,background
+from ..data.augment import augment, background
 from ..data.datasets import read_lspet
 from ..data.pools import decoded
 from ..data.synthetic import cache_folder
-from .runs import SYSTEMS,over_seeds,text
-from ..layers.heads import PredictionBlock,soft_argmax
+from .runs import SYSTEMS, over_seeds, text
+from ..layers.heads import PredictionBlock, soft_argmax
 from ..models.registry import create_model
-from ..train.checkpoints import load_checkpoint,load_pretrained
+from ..train.checkpoints import load_checkpoint, load_pretrained
 from ..train.fit import fit
 from ..train.recipes import provenance
 from ..train.tasks import task_for
@@ -33,39 +34,42 @@ from ..train.tasks import task_for
 # %% ../../nbs/71a_experiments.photographs.ipynb #c45c2159
 @torch.inference_mode()
 def joints_of(
-    model, # an estimator
-    pictures, # (n, h, w, 3) uint8
-    size:int, # side of the crops that the network sees, px
-    mirror:bool=False, # mean with the mirror image
-)->tuple: # keypoints (n, 13, 2) in [0, 1], and how surely somebody is there (n,), a logit
+    model,  # an estimator
+    pictures,  # (n, h, w, 3) uint8
+    size: int,  # side of the crops that the network sees, px
+    mirror: bool = False,  # mean with the mirror image
+) -> tuple:  # keypoints (n, 13, 2) in [0, 1], and how surely somebody is there (n,), a logit
     "Estimated joints of single pictures."
-    keypoints,presence = [],[]
+    keypoints, presence = [], []
     for i in range(0, len(pictures), 50):
-        frames = np.stack([cv2.resize(p, (size, size), interpolation=cv2.INTER_AREA) for p in pictures[i:i+50]])
-        x = torch.from_numpy(frames).permute(0, 3, 1, 2)[:, None].float()/255
+        frames = np.stack([cv2.resize(p, (size, size), interpolation=cv2.INTER_AREA) for p in pictures[i : i + 50]])
+        x = torch.from_numpy(frames).permute(0, 3, 1, 2)[:, None].float() / 255
         out = model.estimate(x)
         if mirror:
             other = model.estimate(x.flip(-1))["maps"].flip(-1)[:, :, get_skeleton("body13").flip]
-            out["keypoints"] = soft_argmax((out["maps"]+other)/2, PredictionBlock.radius)
-        keypoints.append(out["keypoints"][:, 0].numpy()); presence.append(out["presence"][:, 0].numpy())
-    return np.concatenate(keypoints),np.concatenate(presence)
+            out["keypoints"] = soft_argmax((out["maps"] + other) / 2, PredictionBlock.radius)
+        keypoints.append(out["keypoints"][:, 0].numpy())
+        presence.append(out["presence"][:, 0].numpy())
+    return np.concatenate(keypoints), np.concatenate(presence)
 
 
 def places(
-    pictures, # `Pictures` with somebody in each
-)->np.ndarray: # (m, h, w, 3) uint8
+    pictures,  # `Pictures` with somebody in each
+) -> np.ndarray:  # (m, h, w, 3) uint8
     "What lies beside the people in photographs (`data.augment.background`), of those that leave room for it."
     out = []
-    for i,sample in enumerate(pictures):
-        try: out.append(background(sample, np.random.default_rng(i))["frames"][0].transpose(1, 2, 0))
-        except ValueError: continue   # the person fills the picture
+    for i, sample in enumerate(pictures):
+        try:
+            out.append(background(sample, np.random.default_rng(i))["frames"][0].transpose(1, 2, 0))
+        except ValueError:
+            continue  # the person fills the picture
     return np.stack(out)
 
 
 def upright(
-    position, # (n, 13, 2) px, y down
-    visible, # (n, 13)
-)->np.ndarray: # (n,) bool; False where shoulders, hips or ankles are not known
+    position,  # (n, 13, 2) px, y down
+    visible,  # (n, 13)
+) -> np.ndarray:  # (n,) bool; False where shoulders, hips or ankles are not known
     "Who stands as people do: shoulders above hips, hips above ankles."
     s = get_skeleton("body13")
     pair = lambda part: [s.index(f"{side}_{part}") for side in ("left", "right")]
@@ -75,90 +79,186 @@ def upright(
 
 # %% ../../nbs/71a_experiments.photographs.ipynb #43233bf3
 def table4_real(
-    models=None, # name -> HICNN-PSTA, with a card that names its crop or at the photographs' own size; None: the shipped one
-    root=None, # as in `read_lspet`
-    progress:bool=False, # not used: it takes a minute
-)->dict: # a result
+    models=None,  # name -> HICNN-PSTA, with a card that names its crop or at the photographs' own size; None: the shipped one
+    root=None,  # as in `read_lspet`
+    progress: bool = False,  # not used: it takes a minute
+) -> dict:  # a result
     "PCK on LSPET 8001-9000."
     models = models or {"HICNN-PSTA small (shipped)": load_pretrained("hicnn_psta_small")}
     reader = read_lspet(root)
-    held,train = decoded(reader, reader.splits["val"]),decoded(reader, reader.splits["train"][::8])
+    held, train = decoded(reader, reader.splits["val"]), decoded(reader, reader.splits["train"][::8])
     side = held.frames.shape[1]
-    reference,visible = held.position+.5,held.visible
-    mean = np.stack([train.position[:, k][train.visible[:, k]].mean(0)+.5 for k in range(13)])
-    stands,rows,told = upright(reference, visible),[],{}
-    said,empty = {"the mean pose": np.repeat(mean[None], len(held), 0)},places(held)
-    for name,model in models.items():
+    reference, visible = held.position + 0.5, held.visible
+    mean = np.stack([train.position[:, k][train.visible[:, k]].mean(0) + 0.5 for k in range(13)])
+    stands, rows, told = upright(reference, visible), [], {}
+    said, empty = {"the mean pose": np.repeat(mean[None], len(held), 0)}, places(held)
+    for name, model in models.items():
         size = getattr(model, "card", {}).get("crop", side)
-        joints,person = joints_of(model, held.frames, size)
-        said[name],said[f"{name}, mirror"] = joints*side,joints_of(model, held.frames, size, True)[0]*side
+        joints, person = joints_of(model, held.frames, size)
+        said[name], said[f"{name}, mirror"] = joints * side, joints_of(model, held.frames, size, True)[0] * side
         score = np.r_[person, joints_of(model, empty, size)[1]]
-        told[name] = dict(auc=round(float(auc(score, np.arange(len(score)) < len(person))), 4), people=len(person), places=len(empty))
-    for name,joints in said.items():
-        for who,which in (("all", np.ones(len(held), bool)), ("upright", stands)):
-            score = lambda t,n,joints=joints,which=which: round(pck(joints[which], reference[which], visible[which], threshold=t, normaliser=n), 2)
+        told[name] = dict(
+            auc=round(float(auc(score, np.arange(len(score)) < len(person))), 4), people=len(person), places=len(empty)
+        )
+    for name, joints in said.items():
+        for who, which in (("all", np.ones(len(held), bool)), ("upright", stands)):
+            score = lambda t, n, joints=joints, which=which: round(
+                pck(joints[which], reference[which], visible[which], threshold=t, normaliser=n), 2
+            )
             seen = joints[which], reference[which], visible[which]
-            rows.append(dict(system=name, people=who, n=int(which.sum()), **{n: {str(t): score(t, n) for t in (.2, .1, .05)} for n in ("torso", "box")},
-                swapped=round(swapped(*seen), 2), swapped_by_view=swapped_by_view(*seen),
-                per_joint={j: round(v, 1) for j,v in zip(get_skeleton("body13").keypoints, pck(joints[which], reference[which], visible[which], threshold=.2, axis=0).tolist())}))
-    return dict(table="table4", data="real photographs (LSPET 8001-9000)", level="full", smoke_run=False, joints="12 limb joints and head, visible ones",
-        weights={name: dict(name=m.name, sha256=getattr(m, "card", {}).get("sha256")) for name,m in models.items()}, rows=rows, person_or_place=told)|provenance()
+            rows.append(
+                dict(
+                    system=name,
+                    people=who,
+                    n=int(which.sum()),
+                    **{n: {str(t): score(t, n) for t in (0.2, 0.1, 0.05)} for n in ("torso", "box")},
+                    swapped=round(swapped(*seen), 2),
+                    swapped_by_view=swapped_by_view(*seen),
+                    per_joint={
+                        j: round(v, 1)
+                        for j, v in zip(
+                            get_skeleton("body13").keypoints,
+                            pck(joints[which], reference[which], visible[which], threshold=0.2, axis=0).tolist(),
+                        )
+                    },
+                )
+            )
+    return (
+        dict(
+            table="table4",
+            data="real photographs (LSPET 8001-9000)",
+            level="full",
+            smoke_run=False,
+            joints="12 limb joints and head, visible ones",
+            weights={
+                name: dict(name=m.name, sha256=getattr(m, "card", {}).get("sha256")) for name, m in models.items()
+            },
+            rows=rows,
+            person_or_place=told,
+        )
+        | provenance()
+    )
 
 
 def show_pose(
-    result:dict, # of `table4_real`
-)->pd.DataFrame:
+    result: dict,  # of `table4_real`
+) -> pd.DataFrame:
     "Table IV on photographs, to read."
     table = {}
     for r in result["rows"]:
         line = {f"PCK@{t} ({n})": r[n][t] for n in ("torso", "box") for t in ("0.2", "0.1", "0.05")}
-        if "swapped" in r:   # older results lack it
+        if "swapped" in r:  # older results lack it
             line["swapped"] = r["swapped"]
-            line |= {f"{view} ({v['poses']})": v["swapped"] for view, v in r["swapped_by_view"].items() if r["people"] == "all"}
+            line |= {
+                f"{view} ({v['poses']})": v["swapped"]
+                for view, v in r["swapped_by_view"].items()
+                if r["people"] == "all"
+            }
         table[r["system"], f"{r['people']} ({r['n']})"] = line
     return pd.DataFrame(table).T.rename_axis(["%", "people"])
 
 # %% ../../nbs/71a_experiments.photographs.ipynb #8963c4ef
 ABLATION = ("ResNet-PSTA", "HICNN", "HICNN-PSTA")
-BUDGET = dict(preset="modern", epochs=10, lr=1.5e-3, batch=32, sizes=((64, .5), (96, .5))) # of `fit`, for each of them
-VIEW = dict(rotation=30, scale=.35, shift=.12, p_upside=.05) # of `augment`
+BUDGET = dict(
+    preset="modern", epochs=10, lr=1.5e-3, batch=32, sizes=((64, 0.5), (96, 0.5))
+)  # of `fit`, for each of them
+VIEW = dict(rotation=30, scale=0.35, shift=0.12, p_upside=0.05)  # of `augment`
 
 
 def table3_real(
-    names=ABLATION, # in `SYSTEMS`
+    names=ABLATION,  # in `SYSTEMS`
     *,
     seeds=(0,),
-    root=None, # as in `read_lspet`
-    precision:str=None, # as in `fit`
-    progress:bool=False, # show bars
-    **budget, # what differs from `BUDGET`
-)->dict: # a result
+    root=None,  # as in `read_lspet`
+    precision: str = None,  # as in `fit`
+    progress: bool = False,  # show bars
+    **budget,  # what differs from `BUDGET`
+) -> dict:  # a result
     "PCK on LSPET 8001-9000 after the same short training."
-    budget,reader = BUDGET|budget,read_lspet(root)
-    train,held = decoded(reader, reader.splits["train"]),decoded(reader, reader.splits["val"])
-    side,reference,visible = held.frames.shape[1],held.position+.5,held.visible
-    people,rows = dict(all=np.ones(len(held), bool), upright=upright(reference, visible)),[]
+    budget, reader = BUDGET | budget, read_lspet(root)
+    train, held = decoded(reader, reader.splits["train"]), decoded(reader, reader.splits["val"])
+    side, reference, visible = held.frames.shape[1], held.position + 0.5, held.visible
+    people, rows = dict(all=np.ones(len(held), bool), upright=upright(reference, visible)), []
     for name in names:
-        said,seconds = [],[]
+        said, seconds = [], []
         for seed in seeds:
-            settings = json.loads(json.dumps(dict(system=asdict(SYSTEMS[name]), budget=budget, view=VIEW, precision=precision, seed=seed, photographs=len(train))))
-            folder = cache_folder()/"experiments"/f"photographs-{hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]}"
+            settings = json.loads(
+                json.dumps(
+                    dict(
+                        system=asdict(SYSTEMS[name]),
+                        budget=budget,
+                        view=VIEW,
+                        precision=precision,
+                        seed=seed,
+                        photographs=len(train),
+                    )
+                )
+            )
+            folder = (
+                cache_folder()
+                / "experiments"
+                / f"photographs-{hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]}"
+            )
             with torch.random.fork_rng():
                 torch.manual_seed(seed)
                 model = create_model("hicnn_psta_small", **(SYSTEMS[name].config or {}))
-            fit(model, task_for(model, action=0.), train, augment=partial(augment, **VIEW), seed=seed, precision=precision, out=folder, resume=True, save_every=100, progress=progress, **budget)
-            said.append(joints_of(load_checkpoint(folder/"final"), held.frames, budget["sizes"][-1][0])[0]*side)
-            seconds.append(round(float(pd.read_csv(folder/"curves.csv")["seconds"].iloc[-1]), 1))
-        for who,which in people.items():
-            score = lambda t,n,said=said,which=which: over_seeds([pck(k[which], reference[which], visible[which], threshold=t, normaliser=n) for k in said])
-            rows.append(dict(system=name, people=who, n=int(which.sum()), parameters=sum(p.numel() for p in model.parameters()), seconds=seconds, **{n: {str(t): score(t, n) for t in (.2, .1, .05)} for n in ("torso", "box")}))
-    return dict(table="table3", data="real photographs (LSPET, 1-8000 for training, 8001-9000 for the figures)", level="full", smoke_run=False, joints="12 limb joints and head, visible ones", model="hicnn_psta_small",
-        budget=budget, view=VIEW, precision=precision, seeds=list(seeds), photographs=len(train), rows=rows)|provenance()
+            fit(
+                model,
+                task_for(model, action=0.0),
+                train,
+                augment=partial(augment, **VIEW),
+                seed=seed,
+                precision=precision,
+                out=folder,
+                resume=True,
+                save_every=100,
+                progress=progress,
+                **budget,
+            )
+            said.append(joints_of(load_checkpoint(folder / "final"), held.frames, budget["sizes"][-1][0])[0] * side)
+            seconds.append(round(float(pd.read_csv(folder / "curves.csv")["seconds"].iloc[-1]), 1))
+        for who, which in people.items():
+            score = lambda t, n, said=said, which=which: over_seeds(
+                [pck(k[which], reference[which], visible[which], threshold=t, normaliser=n) for k in said]
+            )
+            rows.append(
+                dict(
+                    system=name,
+                    people=who,
+                    n=int(which.sum()),
+                    parameters=sum(p.numel() for p in model.parameters()),
+                    seconds=seconds,
+                    **{n: {str(t): score(t, n) for t in (0.2, 0.1, 0.05)} for n in ("torso", "box")},
+                )
+            )
+    return (
+        dict(
+            table="table3",
+            data="real photographs (LSPET, 1-8000 for training, 8001-9000 for the figures)",
+            level="full",
+            smoke_run=False,
+            joints="12 limb joints and head, visible ones",
+            model="hicnn_psta_small",
+            budget=budget,
+            view=VIEW,
+            precision=precision,
+            seeds=list(seeds),
+            photographs=len(train),
+            rows=rows,
+        )
+        | provenance()
+    )
 
 
 def show_ablation(
-    result:dict, # of `table3_real`
-)->pd.DataFrame:
+    result: dict,  # of `table3_real`
+) -> pd.DataFrame:
     "Table III on photographs, to read."
-    rows = {(r["system"], f"{r['people']} ({r['n']})"): {f"PCK@{t} ({n})": text(r[n][t]) for n in ("torso", "box") for t in ("0.2", "0.1", "0.05")}|{"parameters": f"{r['parameters']:,}", "training, min": f"{np.mean(r['seconds'])/60:.0f}"} for r in result["rows"]}
+    rows = {
+        (r["system"], f"{r['people']} ({r['n']})"): {
+            f"PCK@{t} ({n})": text(r[n][t]) for n in ("torso", "box") for t in ("0.2", "0.1", "0.05")
+        }
+        | {"parameters": f"{r['parameters']:,}", "training, min": f"{np.mean(r['seconds']) / 60:.0f}"}
+        for r in result["rows"]
+    }
     return pd.DataFrame(rows).T.rename_axis([f"PCK, %, after {result['budget']['epochs']} epochs", "people"])

@@ -16,150 +16,212 @@ from ..core.skeleton import convert, get_skeleton
 from ..models.registry import create_model
 
 # %% ../../nbs/72_experiments.prediction.ipynb #ce97d53a
-NAIVE = dict(zero_velocity={}, constant_velocity={}, damped_velocity={}) # rows that stand in every table: name -> config
+NAIVE = dict(
+    zero_velocity={}, constant_velocity={}, damped_velocity={}
+)  # rows that stand in every table: name -> config
+
 
 @torch.inference_mode()
 def ask(
-    model, # a forecaster
-    history, # (n, t, k, d)
-    visible=None, # (n, t, k) bool
-    horizon:int=None, # poses to forecast; None: as many as the model was made for
+    model,  # a forecaster
+    history,  # (n, t, k, d)
+    visible=None,  # (n, t, k) bool
+    horizon: int = None,  # poses to forecast; None: as many as the model was made for
     *,
-    batch:int=256, # windows at a time
-    **kw, # what else the model takes
-)->np.ndarray: # (n, horizon, k, d)
+    batch: int = 256,  # windows at a time
+    **kw,  # what else the model takes
+) -> np.ndarray:  # (n, horizon, k, d)
     "Forecasts of many windows"
     model.eval()
-    parts = np.array_split(np.arange(len(history)), max(1, -(-len(history)//batch)))
+    parts = np.array_split(np.arange(len(history)), max(1, -(-len(history) // batch)))
     seen = lambda i: None if visible is None else torch.from_numpy(np.ascontiguousarray(visible[i]))
-    return np.concatenate([model(torch.from_numpy(np.ascontiguousarray(history[i], dtype=np.float32)), visible=seen(i), horizon=horizon, **{k: torch.as_tensor(v)[i] for k, v in kw.items()}).numpy() for i in parts])
+    return np.concatenate(
+        [
+            model(
+                torch.from_numpy(np.ascontiguousarray(history[i], dtype=np.float32)),
+                visible=seen(i),
+                horizon=horizon,
+                **{k: torch.as_tensor(v)[i] for k, v in kw.items()},
+            ).numpy()
+            for i in parts
+        ]
+    )
 
 
 def naive(
-    **config, # skeleton, dims, history, horizon
-)->dict: # name -> model
+    **config,  # skeleton, dims, history, horizon
+) -> dict:  # name -> model
     "The rows that need no training"
     return {name: create_model(name, **(own | config)) for name, own in NAIVE.items()}
 
 # %% ../../nbs/72_experiments.prediction.ipynb #36e417b4
-CMU_LEADS = {80: 2, 160: 4, 320: 8, 400: 10, 560: 14, 1000: 25} # "ms" of the literature -> frame of the horizon
-CMU_ACTIONS = ("basketball", "jumping", "running", "soccer", "walking") # whose training and test files are complete
-CMU_PUBLISHED = {name: dict(zip(CMU_ACTIONS, rows)) for name, rows in { # Droliven/MSRGCN, datas_in_paper.md, at CMU_LEADS
-    "MSR-GCN": ((10.28, 18.94, 37.68, 47.03, 62.77, 86.96), (14.99, 28.66, 55.86, 69.05, 92.13, 124.79), (12.84, 20.42, 30.58, 34.42, 38.78, 48.03), (10.92, 19.50, 37.05, 46.38, 64.41, 99.32), (6.31, 10.30, 17.64, 21.12, 27.24, 39.70)),
-    "Traj-GCN": ((11.68, 21.26, 40.99, 50.78, 68.05, 97.99), (17.18, 32.37, 60.12, 72.55, 93.78, 127.41), (14.53, 24.20, 37.44, 41.10, 43.52, 51.73), (13.33, 24.00, 43.77, 53.20, 70.85, 108.26), (6.62, 10.74, 17.40, 20.35, 25.18, 34.41)),
-    "DMGNN": ((15.57, 28.72, 59.01, 73.05, 96.07, 138.62), (31.97, 54.32, 96.66, 119.92, 160.58, 224.63), (17.42, 26.82, 38.27, 40.08, 42.52, 46.40), (14.86, 25.29, 52.21, 65.42, 82.22, 111.90), (9.57, 15.53, 26.03, 30.37, 37.80, 67.01)),
-}.items()}
+CMU_LEADS = {80: 2, 160: 4, 320: 8, 400: 10, 560: 14, 1000: 25}  # "ms" of the literature -> frame of the horizon
+CMU_ACTIONS = ("basketball", "jumping", "running", "soccer", "walking")  # whose training and test files are complete
+CMU_PUBLISHED = {
+    name: dict(zip(CMU_ACTIONS, rows))
+    for name, rows in {  # Droliven/MSRGCN, datas_in_paper.md, at CMU_LEADS
+        "MSR-GCN": (
+            (10.28, 18.94, 37.68, 47.03, 62.77, 86.96),
+            (14.99, 28.66, 55.86, 69.05, 92.13, 124.79),
+            (12.84, 20.42, 30.58, 34.42, 38.78, 48.03),
+            (10.92, 19.50, 37.05, 46.38, 64.41, 99.32),
+            (6.31, 10.30, 17.64, 21.12, 27.24, 39.70),
+        ),
+        "Traj-GCN": (
+            (11.68, 21.26, 40.99, 50.78, 68.05, 97.99),
+            (17.18, 32.37, 60.12, 72.55, 93.78, 127.41),
+            (14.53, 24.20, 37.44, 41.10, 43.52, 51.73),
+            (13.33, 24.00, 43.77, 53.20, 70.85, 108.26),
+            (6.62, 10.74, 17.40, 20.35, 25.18, 34.41),
+        ),
+        "DMGNN": (
+            (15.57, 28.72, 59.01, 73.05, 96.07, 138.62),
+            (31.97, 54.32, 96.66, 119.92, 160.58, 224.63),
+            (17.42, 26.82, 38.27, 40.08, 42.52, 46.40),
+            (14.86, 25.29, 52.21, 65.42, 82.22, 111.90),
+            (9.57, 15.53, 26.03, 30.37, 37.80, 67.01),
+        ),
+    }.items()
+}
 
-CMU_KINDS = {"25 joints": "mean over the 25 joints that are forecast", "as published": "mean over 38 joints, of which six count as exact, as the public code of MSR-GCN and Traj-GCN takes it"}
-CMU_DOUBLES = dict(spine1=3, left_wrist=2, right_wrist=2) # joints of the files that lie on one of the 25: the public code counts them again
+CMU_KINDS = {
+    "25 joints": "mean over the 25 joints that are forecast",
+    "as published": "mean over 38 joints, of which six count as exact, as the public code of MSR-GCN and Traj-GCN takes it",
+}
+CMU_DOUBLES = dict(
+    spine1=3, left_wrist=2, right_wrist=2
+)  # joints of the files that lie on one of the 25: the public code counts them again
+
 
 def cmu_windows(
-    reader, # of `read_cmu`
-    part:str="test", # or "val"
+    reader,  # of `read_cmu`
+    part: str = "test",  # or "val"
     *,
-    history:int=10, # poses in
-    horizon:int=25, # poses out
-)->dict: # action -> windows (n, history + horizon, 25, 3), nominal mm
+    history: int = 10,  # poses in
+    horizon: int = 25,  # poses out
+) -> dict:  # action -> windows (n, history + horizon, 25, 3), nominal mm
     "All windows of the 25 joints, by action"
     out = {}
     for i in reader.splits[part]:
         motion = reader[i]
         position = convert(motion["position"], "cmu", "cmu25")[0]
-        if len(position) < history + horizon: continue
+        if len(position) < history + horizon:
+            continue
         windows = np.lib.stride_tricks.sliding_window_view(position, history + horizon, axis=0)
         out.setdefault(motion["label"], []).append(np.moveaxis(windows, -1, 1))
     return {label: np.concatenate(parts) for label, parts in out.items()}
 
 
 def score_cmu(
-    model, # a forecaster of skeleton cmu25 in 3D
-    windows:dict, # of `cmu_windows`
-)->dict: # for each of CMU_KINDS, action -> mean joint distance at each of CMU_LEADS, nominal mm, and "mean" over those of CMU_ACTIONS that are there
+    model,  # a forecaster of skeleton cmu25 in 3D
+    windows: dict,  # of `cmu_windows`
+) -> dict:  # for each of CMU_KINDS, action -> mean joint distance at each of CMU_LEADS, nominal mm, and "mean" over those of CMU_ACTIONS that are there
     "Mean joint distance on all windows, both ways of taking the mean from one forecast"
     n, frames = model.config.history, [f - 1 for f in CMU_LEADS.values()]
     times = np.ones(25)
-    for joint, extra in CMU_DOUBLES.items(): times[get_skeleton("cmu25").index(joint)] += extra
-    weights = {"25 joints": np.ones(25)/25, "as published": times/38}
+    for joint, extra in CMU_DOUBLES.items():
+        times[get_skeleton("cmu25").index(joint)] += extra
+    weights = {"25 joints": np.ones(25) / 25, "as published": times / 38}
     out = {kind: {} for kind in CMU_KINDS}
     for label, w in windows.items():
-        if w.shape[1] < n + max(CMU_LEADS.values()): raise ValueError(f"windows of {w.shape[1]} poses are too short for a history of {n} and {max(CMU_LEADS.values())} poses to score")
+        if w.shape[1] < n + max(CMU_LEADS.values()):
+            raise ValueError(
+                f"windows of {w.shape[1]} poses are too short for a history of {n} and {max(CMU_LEADS.values())} poses to score"
+            )
         said = ask(model, w[:, :n], horizon=w.shape[1] - n)
-        joints = mpjpe(said, w[:, n:], axis=0)[frames]   # lead, joint
-        for kind, weight in weights.items(): out[kind][label] = (joints @ weight).tolist()
+        joints = mpjpe(said, w[:, n:], axis=0)[frames]  # lead, joint
+        for kind, weight in weights.items():
+            out[kind][label] = (joints @ weight).tolist()
     for actions in out.values():
         known = [actions[a] for a in CMU_ACTIONS if a in actions]
-        if known: actions["mean"] = np.mean(known, 0).tolist()
+        if known:
+            actions["mean"] = np.mean(known, 0).tolist()
     return out
 
 # %% ../../nbs/72_experiments.prediction.ipynb #b7c04a4f
 def euler_angles(
-    rotation, # (..., 3) rotation vectors, rad
-)->np.ndarray: # (..., 3) rad
+    rotation,  # (..., 3) rotation vectors, rad
+) -> np.ndarray:  # (..., 3) rad
     "Angles about z, y and x as the published evaluation takes them from a rotation matrix"
     r = Rotation.from_rotvec(np.reshape(rotation, (-1, 3))).as_matrix()
     y = -np.arcsin(np.clip(r[:, 0, 2], -1, 1))
     c = np.cos(y)
-    return np.stack([np.arctan2(r[:, 1, 2]/c, r[:, 2, 2]/c), y, np.arctan2(r[:, 0, 1]/c, r[:, 0, 0]/c)], -1).reshape(np.shape(rotation))
+    return np.stack(
+        [np.arctan2(r[:, 1, 2] / c, r[:, 2, 2] / c), y, np.arctan2(r[:, 0, 1] / c, r[:, 0, 0] / c)], -1
+    ).reshape(np.shape(rotation))
 
 
 def euler_windows(
-    frames:int, # of the test file
-    total:int=75, # frames of a window
-)->list: # first frames of eight windows
+    frames: int,  # of the test file
+    total: int = 75,  # frames of a window
+) -> list:  # first frames of eight windows
     "The windows that the published evaluation draws"
-    if frames <= total: raise ValueError(f"a file of {frames} frames has no window of {total}")
+    if frames <= total:
+        raise ValueError(f"a file of {frames} frames has no window of {total}")
     rng = np.random.RandomState(1234567890)
     return [int(rng.randint(0, frames - total)) for _ in range(8)]
 
 
 def score_euler(
-    forecast, # function: history (50, 38, 3) rotation vectors -> what follows (25, 38, 3)
-    rotation, # (t, 38, 3) of a test file, every second frame
-)->np.ndarray: # (25,) norm of the angle differences, rad, mean over the windows
+    forecast,  # function: history (50, 38, 3) rotation vectors -> what follows (25, 38, 3)
+    rotation,  # (t, 38, 3) of a test file, every second frame
+) -> np.ndarray:  # (25,) norm of the angle differences, rad, mean over the windows
     "Error of forecast joint rotations"
     errors = []
     for start in euler_windows(len(rotation)):
-        past, future = rotation[start:start + 50], rotation[start + 50:start + 75]
-        said, true = (euler_angles(x)[:, 1:].reshape(25, -1) for x in (forecast(past), future))   # without the root
-        errors.append(np.sqrt(((said - true)**2)[:, true.std(0) > 1e-4].sum(1)))
+        past, future = rotation[start : start + 50], rotation[start + 50 : start + 75]
+        said, true = (euler_angles(x)[:, 1:].reshape(25, -1) for x in (forecast(past), future))  # without the root
+        errors.append(np.sqrt(((said - true) ** 2)[:, true.std(0) > 1e-4].sum(1)))
     return np.mean(errors, 0)
 
 # %% ../../nbs/72_experiments.prediction.ipynb #a3b2e2b8
 def score_penn(
-    model, # a forecaster of body13 in 2D
-    windows:dict, # of `penn_windows`
-)->list: # PCK@0.05 of the 16 steps, percent
+    model,  # a forecaster of body13 in 2D
+    windows: dict,  # of `penn_windows`
+) -> list:  # PCK@0.05 of the 16 steps, percent
     "Correct joints of each step"
     n = windows["position"].shape[1] - 16
-    if model.config.history != n: raise ValueError(f"these windows have {n} poses of history; the model reads {model.config.history}")
+    if model.config.history != n:
+        raise ValueError(f"these windows have {n} poses of history; the model reads {model.config.history}")
     history, truth, seen = windows["position"][:, :n], windows["position"][:, n:], windows["visible"][:, n:]
     placed = windows["placed"][:, :n]
-    placed = placed | ~placed.any((1, 2))[:, None, None]   # who is nowhere is forecast all the same
+    placed = placed | ~placed.any((1, 2))[:, None, None]  # who is nowhere is forecast all the same
     said = ask(model, history, placed, horizon=16)
-    right = (np.linalg.norm(said - truth, axis=-1) < .1) & seen
-    return (100*right.sum((0, 2))/seen.sum((0, 2))).tolist()
+    right = (np.linalg.norm(said - truth, axis=-1) < 0.1) & seen
+    return (100 * right.sum((0, 2)) / seen.sum((0, 2))).tolist()
 
 # %% ../../nbs/72_experiments.prediction.ipynb #eb843b6a
-LEADS = {80: 2, 160: 4, 320: 8} # ms -> frame of the horizon, at 25 poses a second
+LEADS = {80: 2, 160: 4, 320: 8}  # ms -> frame of the horizon, at 25 poses a second
+
 
 def score_forecasts(
-    said, # (n, t, k, 2) forecasts, in boxes, as `data.windows.pose_windows` normalises
-    windows:dict, # of `pose_windows`, with t poses or more behind the history
+    said,  # (n, t, k, 2) forecasts, in boxes, as `data.windows.pose_windows` normalises
+    windows: dict,  # of `pose_windows`, with t poses or more behind the history
     *,
     skeleton="body13",
-    leads:dict=LEADS, # ms -> frame of the horizon
-    min_limb:float=3., # shorter limbs have no angle worth the name, unit of the recording
-)->dict: # ms -> pck (percent), norm and limb (radians), distance (percent of the history's box), windows
+    leads: dict = LEADS,  # ms -> frame of the horizon
+    min_limb: float = 3.0,  # shorter limbs have no angle worth the name, unit of the recording
+) -> dict:  # ms -> pck (percent), norm and limb (radians), distance (percent of the history's box), windows
     "What a forecast is worth at some leads"
     t = said.shape[1]
     history = windows["position"].shape[1] - t
-    if history < 1: raise ValueError(f"{t} poses were forecast, but the windows hold {windows['position'].shape[1]} with their history")
+    if history < 1:
+        raise ValueError(
+            f"{t} poses were forecast, but the windows hold {windows['position'].shape[1]} with their history"
+        )
     truth, visible = windows["position"][:, history:], windows["visible"][:, history:]
     size = windows["scale"][:, None, None]
     out = {}
     for ms, frame in leads.items():
-        if frame > t: raise ValueError(f"a lead of {ms} ms is pose {frame} of the horizon; only {t} were forecast")
+        if frame > t:
+            raise ValueError(f"a lead of {ms} ms is pose {frame} of the horizon; only {t} were forecast")
         p, r, v = said[:, frame - 1], truth[:, frame - 1], visible[:, frame - 1]
-        norm, limb = limb_angle_error(p*size, r*size, v, skeleton, min_length=min_limb)
-        out[ms] = dict(pck=pck(p, r, v, threshold=.05, normaliser="box", skeleton=skeleton), norm=float(np.nanmean(norm)), limb=float(np.nanmean(limb)), distance=100*mpjpe(p, r, v), windows=int(v.any(-1).sum()))
+        norm, limb = limb_angle_error(p * size, r * size, v, skeleton, min_length=min_limb)
+        out[ms] = dict(
+            pck=pck(p, r, v, threshold=0.05, normaliser="box", skeleton=skeleton),
+            norm=float(np.nanmean(norm)),
+            limb=float(np.nanmean(limb)),
+            distance=100 * mpjpe(p, r, v),
+            windows=int(v.any(-1).sum()),
+        )
     return out

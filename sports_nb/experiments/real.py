@@ -7,7 +7,8 @@ __all__ = ['GRID', 'FRAMES', 'SECONDS', 'SHORT', 'VERSION', 'LAMBDAS', 'READERS'
            'clip_features', 'all_features', 'Readout', 'fit_readout', 'tasks', 'table2_real', 'pooled', 'show_real']
 
 # %% ../../nbs/70b_experiments.real.ipynb #7795bb26
-import hashlib,io
+import hashlib
+import io
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import torch.nn.functional as F
 from tqdm.auto import tqdm
 
 from ..core.metrics import classification_table
-from ..data.datasets import ACTION_CLASSES,read_clips
+from ..data.datasets import ACTION_CLASSES, read_clips
 from ..data.files import write_atomic
 from ..data.synthetic import cache_folder
 from ..data.video import Clip
@@ -27,217 +28,337 @@ from ..train.checkpoints import load_pretrained
 from ..train.recipes import provenance
 
 # %% ../../nbs/70b_experiments.real.ipynb #d3bbac2d
-GRID = 4 # cells along each side
+GRID = 4  # cells along each side
 
 
 def movement(
-    maps, # features of a clip, t c h w
-)->dict: # still, moving and swaying, each (n,) float32
+    maps,  # features of a clip, t c h w
+) -> dict:  # still, moving and swaying, each (n,) float32
     "What stands and what moves in each cell of the picture."
     cell = lambda z: F.adaptive_avg_pool2d(z, GRID).flatten()
     t = len(maps)
-    change = [maps[lag:]-maps[:-lag] if t > lag else torch.zeros_like(maps[:1]) for lag in (1, 2)]
-    moving = [cell(d.abs().mean(0)) for d in change]+[cell(maps.std(0, correction=0))]
-    return dict(still=cell(maps[t//2]), moving=torch.cat(moving), swaying=F.adaptive_avg_pool2d(maps, GRID).std(0, correction=0).flatten())
+    change = [maps[lag:] - maps[:-lag] if t > lag else torch.zeros_like(maps[:1]) for lag in (1, 2)]
+    moving = [cell(d.abs().mean(0)) for d in change] + [cell(maps.std(0, correction=0))]
+    return dict(
+        still=cell(maps[t // 2]),
+        moving=torch.cat(moving),
+        swaying=F.adaptive_avg_pool2d(maps, GRID).std(0, correction=0).flatten(),
+    )
 
 # %% ../../nbs/70b_experiments.real.ipynb #aa505dd4
-FRAMES,SECONDS,SHORT = 16,.08,.6
-VERSION = 2 # of `clip_features`: kept features of another one are made again
+FRAMES, SECONDS, SHORT = 16, 0.08, 0.6
+VERSION = 2  # of `clip_features`: kept features of another one are made again
 
 
 def pictures(
-    clip:Clip,
-    size:int=None, # shorter side, px; both sides become multiples of 16. None: 128, and 96 where the picture is smaller than that
-)->np.ndarray: # (t, h, w, 3) uint8
+    clip: Clip,
+    size: int = None,  # shorter side, px; both sides become multiples of 16. None: 128, and 96 where the picture is smaller than that
+) -> np.ndarray:  # (t, h, w, 3) uint8
     "The frames that are looked at."
     end = clip.times[-1]
-    if end < SHORT: at = np.arange(len(clip))
+    if end < SHORT:
+        at = np.arange(len(clip))
     else:
-        n = min(FRAMES, int(end/SECONDS)+1)
-        at = np.unique(np.abs(clip.times[:, None]-((end-(n-1)*SECONDS)/2+SECONDS*np.arange(n))).argmin(0))
+        n = min(FRAMES, int(end / SECONDS) + 1)
+        at = np.unique(np.abs(clip.times[:, None] - ((end - (n - 1) * SECONDS) / 2 + SECONDS * np.arange(n))).argmin(0))
+
     def resized(frame):
-        h,w = frame.shape[:2]
+        h, w = frame.shape[:2]
         short = size or (96 if min(h, w) < 96 else 128)
-        side = lambda x: int(np.clip(round(x*short/min(h, w)/16)*16, short, 14*16))
-        return cv2.resize(frame, (side(w), side(h)), interpolation=cv2.INTER_AREA if min(h, w) > short else cv2.INTER_LINEAR)
+        side = lambda x: int(np.clip(round(x * short / min(h, w) / 16) * 16, short, 14 * 16))
+        return cv2.resize(
+            frame, (side(w), side(h)), interpolation=cv2.INTER_AREA if min(h, w) > short else cv2.INTER_LINEAR
+        )
+
     wanted = set(at.tolist())
-    return np.stack([resized(f) for i,f in clip.frames(at.min(), at.max()+1) if i in wanted])
+    return np.stack([resized(f) for i, f in clip.frames(at.min(), at.max() + 1) if i in wanted])
 
 
 def at_joints(
-    maps, # features of a clip, t c h w
-    keypoints, # t k 2 in [0, 1] of the picture
-): # t c k
+    maps,  # features of a clip, t c h w
+    keypoints,  # t k 2 in [0, 1] of the picture
+):  # t c k
     "What a map holds at each joint, read between its cells; of fine maps the mean over 3x3 cells, as wide as a hand."
-    if maps.shape[-1] >= 24: maps = F.avg_pool2d(maps, 3, 1, 1, count_include_pad=False)
-    return F.grid_sample(maps, 2*keypoints[:, None]-1, padding_mode="border", align_corners=False)[:, :, 0]
+    if maps.shape[-1] >= 24:
+        maps = F.avg_pool2d(maps, 3, 1, 1, count_include_pad=False)
+    return F.grid_sample(maps, 2 * keypoints[:, None] - 1, padding_mode="border", align_corners=False)[:, :, 0]
 
 
-def _steps(z): return (z[1:]-z[:-1]).abs().mean(0).flatten() if len(z) > 1 else torch.zeros_like(z[0]).flatten()
+def _steps(z):
+    return (z[1:] - z[:-1]).abs().mean(0).flatten() if len(z) > 1 else torch.zeros_like(z[0]).flatten()
 
 
 @torch.inference_mode()
 def clip_features(
-    model, # HICNN-PSTA
-    frames, # (t, h, w, 3) uint8
-)->dict: # `moving`, `swaying`, `looks`, `changing`, `pose`, and of the middle frame `still`, `still looks`, `still pose`; each (2, n) float32: the clip and its mirror image
+    model,  # HICNN-PSTA
+    frames,  # (t, h, w, 3) uint8
+) -> dict:  # `moving`, `swaying`, `looks`, `changing`, `pose`, and of the middle frame `still`, `still looks`, `still pose`; each (2, n) float32: the clip and its mirror image
     "What the read-outs read."
-    x = torch.from_numpy(frames).permute(0, 3, 1, 2)[:, None].float()/255
+    x = torch.from_numpy(frames).permute(0, 3, 1, 2)[:, None].float() / 255
     out = []
     for view in (x, x.flip(-1)):
-        chi,delta,_ = model.features(view)
-        maps,est = (*chi, delta[:, 0]),model.joints(delta)
+        chi, delta, _ = model.features(view)
+        maps, est = (*chi, delta[:, 0]), model.joints(delta)
         told = [movement(z) for z in maps]
-        k,c = est["keypoints"][:, 0],est["confidence"][:, 0]
+        k, c = est["keypoints"][:, 0], est["confidence"][:, 0]
         looks = torch.cat([at_joints(z, k) for z in maps], 1)
-        pose = torch.cat([k.mean(0).flatten(), k.std(0, correction=0).flatten(), _steps(k), (k[-1]-k[0]).flatten(), c.mean(0)])
-        middle = len(k)//2
-        out.append({kind: torch.cat([t[kind] for t in told]) for kind in ("still", "moving", "swaying")}
-            |{"looks": looks.mean(0).flatten(), "changing": _steps(looks), "pose": pose, "still looks": looks[middle].flatten(), "still pose": torch.cat([k[middle].flatten(), c[middle]])})
+        pose = torch.cat(
+            [k.mean(0).flatten(), k.std(0, correction=0).flatten(), _steps(k), (k[-1] - k[0]).flatten(), c.mean(0)]
+        )
+        middle = len(k) // 2
+        out.append(
+            {kind: torch.cat([t[kind] for t in told]) for kind in ("still", "moving", "swaying")}
+            | {
+                "looks": looks.mean(0).flatten(),
+                "changing": _steps(looks),
+                "pose": pose,
+                "still looks": looks[middle].flatten(),
+                "still pose": torch.cat([k[middle].flatten(), c[middle]]),
+            }
+        )
     return {kind: torch.stack([o[kind] for o in out]).numpy() for kind in out[0]}
 
 
 def all_features(
-    model, # HICNN-PSTA
-    table, # of `read_clips`
-    progress:bool=False,
-)->dict: # kind -> (n, 2, d) float32, in the order of the table
+    model,  # HICNN-PSTA
+    table,  # of `read_clips`
+    progress: bool = False,
+) -> dict:  # kind -> (n, 2, d) float32, in the order of the table
     "Features of every clip, kept in the cache under a hash of the weights that make them."
     digest = hashlib.sha256(repr((VERSION, GRID, FRAMES, SECONDS, SHORT, asdict(model.config))).encode())
-    for name,weight in model.state_dict().items():
-        if not name.startswith("action."): digest.update(name.encode()+weight.half().numpy().tobytes())
-    own,kept = cache_folder()/"features"/digest.hexdigest()[:16],[]
+    for name, weight in model.state_dict().items():
+        if not name.startswith("action."):
+            digest.update(name.encode() + weight.half().numpy().tobytes())
+    own, kept = cache_folder() / "features" / digest.hexdigest()[:16], []
     for path in tqdm(list(table["path"]), disable=not progress, desc="features", unit="clip"):
         video = (*Path(path).parts[-3:], Path(path).stat().st_size)
-        file = own/f"{hashlib.sha256(repr(video).encode()).hexdigest()[:24]}.npz"
+        file = own / f"{hashlib.sha256(repr(video).encode()).hexdigest()[:24]}.npz"
         if not file.exists():
             buffer = io.BytesIO()
-            np.savez(buffer, **{k: v.astype(np.float16) for k,v in clip_features(model, pictures(Clip(path))).items()})
+            np.savez(buffer, **{k: v.astype(np.float16) for k, v in clip_features(model, pictures(Clip(path))).items()})
             write_atomic(file, buffer.getvalue())
-        with np.load(file) as f: kept.append({k: f[k].astype(np.float32) for k in f.files})
+        with np.load(file) as f:
+            kept.append({k: f[k].astype(np.float32) for k in f.files})
     return {k: np.stack([x[k] for x in kept]) for k in kept[0]}
 
 # %% ../../nbs/70b_experiments.real.ipynb #ed5d74fc
-LAMBDAS = (.03, .1, .3, 1.)
+LAMBDAS = (0.03, 0.1, 0.3, 1.0)
 
 
 class Readout:
     "A linear classifier on features of clips and their mirror images."
-    def __init__(self,
-        features, # kinds, each (n, 2, d)
-        y, # (n,) class numbers
-        n_classes:int,
-        strength:float=.1, # lambda
+
+    def __init__(
+        self,
+        features,  # kinds, each (n, 2, d)
+        y,  # (n,) class numbers
+        n_classes: int,
+        strength: float = 0.1,  # lambda
     ):
         flat = [x.transpose(1, 0, 2).reshape(-1, x.shape[-1]) for x in features]
-        self.mean,self.spread = [x.mean(0) for x in flat],[(x.std(0)+1e-3)*np.sqrt(x.shape[1]*len(flat)) for x in flat]
+        self.mean, self.spread = (
+            [x.mean(0) for x in flat],
+            [(x.std(0) + 1e-3) * np.sqrt(x.shape[1] * len(flat)) for x in flat],
+        )
         self.z = self._standard(flat)
-        target = np.tile(np.eye(n_classes)[y]*2-1, (2, 1))
+        target = np.tile(np.eye(n_classes)[y] * 2 - 1, (2, 1))
         self.offset = target.mean(0)
-        self.weights = np.linalg.solve(self.z@self.z.T+strength*np.eye(len(self.z)), target-self.offset)
+        self.weights = np.linalg.solve(self.z @ self.z.T + strength * np.eye(len(self.z)), target - self.offset)
 
-    def _standard(self, features): return np.concatenate([(x-m)/s for x,m,s in zip(features, self.mean, self.spread)], 1)
+    def _standard(self, features):
+        return np.concatenate([(x - m) / s for x, m, s in zip(features, self.mean, self.spread)], 1)
 
-    def score(self,
-        features, # kinds, each (n, 2, d)
-    )->np.ndarray: # (n, n_classes), mean over clip and mirror image
+    def score(
+        self,
+        features,  # kinds, each (n, 2, d)
+    ) -> np.ndarray:  # (n, n_classes), mean over clip and mirror image
         "How much a clip looks like each class."
-        return np.mean([self._standard([x[:, v] for x in features])@self.z.T@self.weights+self.offset for v in range(2)], 0)
+        return np.mean(
+            [self._standard([x[:, v] for x in features]) @ self.z.T @ self.weights + self.offset for v in range(2)], 0
+        )
 
 
 def fit_readout(
-    features, # kinds, each (n, 2, d), of the training part
-    y, # (n,)
-    group, # (n,) clips of one group are never on both sides when lambda is chosen
-    n_classes:int,
-)->Readout:
+    features,  # kinds, each (n, 2, d), of the training part
+    y,  # (n,)
+    group,  # (n,) clips of one group are never on both sides when lambda is chosen
+    n_classes: int,
+) -> Readout:
     "A read-out whose strength was chosen by leaving out groups, four times."
     names = np.unique(group)
-    fold = dict(zip(names, np.arange(len(names))%4))
+    fold = dict(zip(names, np.arange(len(names)) % 4))
     fold = np.array([fold[g] for g in group])
     part = lambda keep: [x[keep] for x in features]
-    held_out = lambda strength: np.mean([(Readout(part(fold != k), y[fold != k], n_classes, strength).score(part(fold == k)).argmax(1) == y[fold == k]).mean() for k in range(4)])
+    held_out = lambda strength: np.mean(
+        [
+            (
+                Readout(part(fold != k), y[fold != k], n_classes, strength).score(part(fold == k)).argmax(1)
+                == y[fold == k]
+            ).mean()
+            for k in range(4)
+        ]
+    )
     return Readout(features, y, n_classes, max(LAMBDAS, key=held_out))
 
 # %% ../../nbs/70b_experiments.real.ipynb #ec7ba070
 def tasks(
-    root=None, # as in `read_clips`
-)->dict: # name -> dict(classes, y (n,), rows (n,) of the table, group (n,), folds: list of test masks over those rows and train masks)
+    root=None,  # as in `read_clips`
+) -> dict:  # name -> dict(classes, y (n,), rows (n,) of the table, group (n,), folds: list of test masks over those rows and train masks)
     "What is told apart, within each source."
     table = read_clips(root).table
     out = {}
-    def add(name, rows, classes, folds, group): out[name] = dict(classes=classes, rows=rows, y=np.array([classes.index(v) for v in table.loc[rows, "label"]]), folds=folds, group=np.asarray(group))
+
+    def add(name, rows, classes, folds, group):
+        out[name] = dict(
+            classes=classes,
+            rows=rows,
+            y=np.array([classes.index(v) for v in table.loc[rows, "label"]]),
+            folds=folds,
+            group=np.asarray(group),
+        )
+
     rows = np.flatnonzero(table["source"] == "hmdb51")
     parts = [read_clips(root, official=k).table.loc[rows, "part"].to_numpy() for k in (1, 2, 3)]
-    add("HMDB51: dribble, shoot_ball", rows, ["dribble", "shoot_ball"], [(np.isin(p, ["train", "val"]), p == "test") for p in parts], table.loc[rows, "group"])
+    add(
+        "HMDB51: dribble, shoot_ball",
+        rows,
+        ["dribble", "shoot_ball"],
+        [(np.isin(p, ["train", "val"]), p == "test") for p in parts],
+        table.loc[rows, "group"],
+    )
     rows = np.flatnonzero(table["source"] == "ucf101")
     names = np.array(sorted(set(table.loc[rows, "group"])))
-    fold = {g: 3*i//len(names) for i,g in enumerate(names)}
+    fold = {g: 3 * i // len(names) for i, g in enumerate(names)}
     fold = table.loc[rows, "group"].map(fold).to_numpy()
-    add("UCF101: Basketball, BasketballDunk", rows, ["Basketball", "BasketballDunk"], [(fold != k, fold == k) for k in range(3)], table.loc[rows, "group"])
+    add(
+        "UCF101: Basketball, BasketballDunk",
+        rows,
+        ["Basketball", "BasketballDunk"],
+        [(fold != k, fold == k) for k in range(3)],
+        table.loc[rows, "group"],
+    )
     own = table.loc[rows, "group"].to_numpy()
-    add("UCF101, one group left out", rows, ["Basketball", "BasketballDunk"], [(own != g, own == g) for g in names], own)
+    add(
+        "UCF101, one group left out", rows, ["Basketball", "BasketballDunk"], [(own != g, own == g) for g in names], own
+    )
     rows = np.flatnonzero(table["source"] == "jennycs")
     own = table.loc[rows]
     number = own["path"].map(lambda p: int("".join(c for c in Path(p).stem if c.isdigit()) or 0))
-    rank,count = number.groupby(own["label"]).rank(method="first")-1,number.groupby(own["label"]).transform("size")
-    fold = (4*rank//count).astype(int).to_numpy()
-    add("player crops: five classes", rows, sorted(set(own["label"])), [(fold != k, fold == k) for k in range(4)], own["label"]+(rank//8).astype(int).astype(str))
+    rank, count = number.groupby(own["label"]).rank(method="first") - 1, number.groupby(own["label"]).transform("size")
+    fold = (4 * rank // count).astype(int).to_numpy()
+    add(
+        "player crops: five classes",
+        rows,
+        sorted(set(own["label"])),
+        [(fold != k, fold == k) for k in range(4)],
+        own["label"] + (rank // 8).astype(int).astype(str),
+    )
     return out
 
 # %% ../../nbs/70b_experiments.real.ipynb #6683aa90
-READERS = {"HICNN-PSTA": ("moving", "swaying", "looks", "changing", "pose"), "HICNN-PSTA, one frame": ("still", "still looks", "still pose"), "estimated poses alone": ("pose",)} # what each read-out reads
+READERS = {
+    "HICNN-PSTA": ("moving", "swaying", "looks", "changing", "pose"),
+    "HICNN-PSTA, one frame": ("still", "still looks", "still pose"),
+    "estimated poses alone": ("pose",),
+}  # what each read-out reads
 
 
 def table2_real(
-    model=None, # HICNN-PSTA with a card; None: the shipped one
-    root=None, # as in `read_clips`
-    progress:bool=False,
-)->dict: # a result
+    model=None,  # HICNN-PSTA with a card; None: the shipped one
+    root=None,  # as in `read_clips`
+    progress: bool = False,
+) -> dict:  # a result
     "Accuracy within each source: the whole clip, a still frame, poses, the commonest class."
     model = model or load_pretrained("hicnn_psta_small")
     table = read_clips(root).table
-    features,rows = all_features(model, table, progress),[]
-    for name,job in tasks(root).items():
+    features, rows = all_features(model, table, progress), []
+    for name, job in tasks(root).items():
         n = len(job["classes"])
-        for reader,kinds in READERS.items():
-            x,tables = [features[k][job["rows"]] for k in kinds],[]
-            for train,test in job["folds"]:
+        for reader, kinds in READERS.items():
+            x, tables = [features[k][job["rows"]] for k in kinds], []
+            for train, test in job["folds"]:
                 readout = fit_readout([v[train] for v in x], job["y"][train], job["group"][train], n)
-                tables.append(classification_table(job["y"][test], readout.score([v[test] for v in x]).argmax(1), job["classes"]))
-            acc = [round(100*t["accuracy"], 2) for t in tables]
-            rows.append(dict(source=name, reader=reader, accuracy=round(float(np.mean(acc)), 2), folds=acc, macro_f1=round(float(np.mean([t["macro_f1"] for t in tables])), 4),
-                recall={c: round(100*float(np.mean([t["recall"][i] for t in tables])), 1) for i,c in enumerate(job["classes"])}, majority=round(float(np.mean([100*t["majority"] for t in tables])), 2), reads=list(kinds),
-                clips=[t["n"] for t in tables], confusion=np.sum([t["confusion"] for t in tables], 0).tolist()))
-    return dict(table="table2", data="real clips (HMDB51, UCF101, player crops)", level="full", smoke_run=False, weights=dict(name=model.name, sha256=model.card["sha256"]), rows=rows, pooled=pooled(features, table, tasks(root)),
-        shipped={k: v for k,v in model.card.get("actions", {}).get("figures", {}).items() if "/" in k})|provenance()
+                tables.append(
+                    classification_table(job["y"][test], readout.score([v[test] for v in x]).argmax(1), job["classes"])
+                )
+            acc = [round(100 * t["accuracy"], 2) for t in tables]
+            rows.append(
+                dict(
+                    source=name,
+                    reader=reader,
+                    accuracy=round(float(np.mean(acc)), 2),
+                    folds=acc,
+                    macro_f1=round(float(np.mean([t["macro_f1"] for t in tables])), 4),
+                    recall={
+                        c: round(100 * float(np.mean([t["recall"][i] for t in tables])), 1)
+                        for i, c in enumerate(job["classes"])
+                    },
+                    majority=round(float(np.mean([100 * t["majority"] for t in tables])), 2),
+                    reads=list(kinds),
+                    clips=[t["n"] for t in tables],
+                    confusion=np.sum([t["confusion"] for t in tables], 0).tolist(),
+                )
+            )
+    return (
+        dict(
+            table="table2",
+            data="real clips (HMDB51, UCF101, player crops)",
+            level="full",
+            smoke_run=False,
+            weights=dict(name=model.name, sha256=model.card["sha256"]),
+            rows=rows,
+            pooled=pooled(features, table, tasks(root)),
+            shipped={k: v for k, v in model.card.get("actions", {}).get("figures", {}).items() if "/" in k},
+        )
+        | provenance()
+    )
 
 
 def pooled(features, table, jobs):
     "The four skills and other, all sources in one: confounded, since most classes come from one source"
     test = np.zeros(len(table), bool)
-    for job in jobs.values(): test[job["rows"][job["folds"][0][1]]] = True
+    for job in jobs.values():
+        test[job["rows"][job["folds"][0][1]]] = True
     known = (table["action"] >= 0).to_numpy()
     unused = np.zeros(len(table), bool)
-    for job in jobs.values(): unused[job["rows"][~(job["folds"][0][0] | job["folds"][0][1])]] = True
-    train,test,y = known & ~test & ~unused,known & test,table["action"].to_numpy()
+    for job in jobs.values():
+        unused[job["rows"][~(job["folds"][0][0] | job["folds"][0][1])]] = True
+    train, test, y = known & ~test & ~unused, known & test, table["action"].to_numpy()
     group = np.array(table["source"], dtype=object)
-    for job in jobs.values(): group[job["rows"]] = group[job["rows"]]+job["group"]
-    x,source = [features[k] for k in READERS["HICNN-PSTA"]],table["source"].astype("category").cat.codes.to_numpy()
-    p = fit_readout([v[train] for v in x], y[train], group[train], len(ACTION_CLASSES)).score([v[test] for v in x]).argmax(1)
+    for job in jobs.values():
+        group[job["rows"]] = group[job["rows"]] + job["group"]
+    x, source = [features[k] for k in READERS["HICNN-PSTA"]], table["source"].astype("category").cat.codes.to_numpy()
+    p = (
+        fit_readout([v[train] for v in x], y[train], group[train], len(ACTION_CLASSES))
+        .score([v[test] for v in x])
+        .argmax(1)
+    )
     t = classification_table(y[test], p, ACTION_CLASSES)
     # what somebody scores who knows nothing but the source
     by_source = {s: np.bincount(y[train & (source == s)]).argmax() for s in set(source)}
-    return dict(note="confounded: dunk comes from one source, passing from another", accuracy=round(100*t["accuracy"], 2), majority=round(100*t["majority"], 2),
-        source_alone=round(100*float(np.mean([by_source[s] == v for s,v in zip(source[test], y[test])])), 2), recall={c: None if r is None else round(100*r, 1) for c,r in zip(ACTION_CLASSES, t["recall"])}, clips=t["n"])
+    return dict(
+        note="confounded: dunk comes from one source, passing from another",
+        accuracy=round(100 * t["accuracy"], 2),
+        majority=round(100 * t["majority"], 2),
+        source_alone=round(100 * float(np.mean([by_source[s] == v for s, v in zip(source[test], y[test])])), 2),
+        recall={c: None if r is None else round(100 * r, 1) for c, r in zip(ACTION_CLASSES, t["recall"])},
+        clips=t["n"],
+    )
 
 
 def show_real(
-    result:dict, # of `table2_real`
-)->pd.DataFrame:
+    result: dict,  # of `table2_real`
+) -> pd.DataFrame:
     "Accuracy within each source, to read."
     rows = {}
-    for r in result["rows"]: rows.setdefault(r["source"], {"always the commonest": f"{r['majority']:.1f}"})[r["reader"]] = f"{r['accuracy']:.1f}"
+    for r in result["rows"]:
+        rows.setdefault(r["source"], {"always the commonest": f"{r['majority']:.1f}"})[r["reader"]] = (
+            f"{r['accuracy']:.1f}"
+        )
     p = result["pooled"]
-    rows["all sources pooled (confounded)"] = {"always the commonest": f"{p['majority']:.1f}", "HICNN-PSTA": f"{p['accuracy']:.1f}", "the source's commonest": f"{p['source_alone']:.1f}"}
+    rows["all sources pooled (confounded)"] = {
+        "always the commonest": f"{p['majority']:.1f}",
+        "HICNN-PSTA": f"{p['accuracy']:.1f}",
+        "the source's commonest": f"{p['source_alone']:.1f}",
+    }
     return pd.DataFrame(rows).T.fillna("").rename_axis("accuracy, %, mean over folds")

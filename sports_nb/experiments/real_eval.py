@@ -31,34 +31,44 @@ _FIELDS = dict(file=str, part=str, size=list, box=list, joints=list, visible=lis
 
 class RealEval(Reader):
     "Pictures with joints checked by eye, read when asked; `splits` are its parts"
+
     skeleton = "body13"
 
-    def __init__(self,
-        folder, # with labels.json
+    def __init__(
+        self,
+        folder,  # with labels.json
     ):
-        self.folder, labels = Path(folder), Path(folder)/"labels.json"
+        self.folder, labels = Path(folder), Path(folder) / "labels.json"
         content = labels.read_bytes()
         self.sha256 = hashlib.sha256(content).hexdigest()
-        try: rows = json.loads(content)
-        except ValueError as error: raise DataError(f"{labels} is not JSON ({error}); copy the set again") from None
-        if not isinstance(rows, list) or not rows: raise DataError(f"{labels} holds no pictures; copy the set again")
-        for i, row in enumerate(rows): self._check(row, f"{labels}, row {i}")
+        try:
+            rows = json.loads(content)
+        except ValueError as error:
+            raise DataError(f"{labels} is not JSON ({error}); copy the set again") from None
+        if not isinstance(rows, list) or not rows:
+            raise DataError(f"{labels} holds no pictures; copy the set again")
+        for i, row in enumerate(rows):
+            self._check(row, f"{labels}, row {i}")
         self.files = [row["file"] for row in rows]
         array = lambda key, kind: np.array([row[key] for row in rows], kind)
         self.part, self.size, self.box = array("part", str), array("size", int), array("box", float)
-        self.joints, self.visible = array("joints", float) - .5, array("visible", bool)
+        self.joints, self.visible = array("joints", float) - 0.5, array("visible", bool)
         self.sides_known = ~array("sides_unsure", bool)
         parts = sorted(set(self.part.tolist()), reverse=True)
         super().__init__(self.folder.name, {p: np.flatnonzero(self.part == p) for p in parts})
         for p, w in self.splits.items():
-            if not self.visible[w].any(): raise DataError(f"{labels}: no joint is visible in part {p}: label some")
+            if not self.visible[w].any():
+                raise DataError(f"{labels}: no joint is visible in part {p}: label some")
 
     def _check(self, row, where):
-        if not isinstance(row, dict): raise DataError(f"{where} is no set of fields; copy the set again")
+        if not isinstance(row, dict):
+            raise DataError(f"{where} is no set of fields; copy the set again")
         wrong = [k for k, kind in _FIELDS.items() if not isinstance(row.get(k), kind)]
-        if wrong: raise DataError(f"{where}: {', '.join(wrong)} missing or of another kind; copy the set again")
+        if wrong:
+            raise DataError(f"{where}: {', '.join(wrong)} missing or of another kind; copy the set again")
         where += f" ({row['file']})"
-        try: size, box, joints = (np.array(row[k], float) for k in ("size", "box", "joints"))
+        try:
+            size, box, joints = (np.array(row[k], float) for k in ("size", "box", "joints"))
         except (ValueError, TypeError):
             raise DataError(f"{where}: size, box or joints are not numbers; correct the row") from None
         n = len(row["visible"])
@@ -68,76 +78,80 @@ class RealEval(Reader):
             raise DataError(f"{where}: box {row['box']} is empty or no box; give x0 < x1 and y0 < y1, in pixels")
         if not ((box[:2] > -1).all() and (box[2:] < size + 1).all()):
             raise DataError(f"{where}: box {row['box']} lies outside the picture, {row['size']}; cut it at the edges")
-        if not (self.folder/row["file"]).is_file():
+        if not (self.folder / row["file"]).is_file():
             raise DataError(f"{where}: there is no such picture in {self.folder}; copy the set again, or drop its row")
 
-    def __len__(self): return len(self.files)
+    def __len__(self):
+        return len(self.files)
 
     def read(self, i):
-        path, size = self.folder/self.files[i], tuple(self.size[i].tolist())
+        path, size = self.folder / self.files[i], tuple(self.size[i].tolist())
         frame = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-        if frame is None: raise DataError(f"{path} is not a readable picture; copy the set again")
+        if frame is None:
+            raise DataError(f"{path} is not a readable picture; copy the set again")
         if frame.shape[1::-1] != size:
             raise DataError(f"{path} is {frame.shape[1::-1]} px, its labels are for {size}; copy the set again")
         return frame
 
 
 def read_real_eval(
-    root=None, # a folder with labels.json, or the folder that holds `real_eval`; None reads SPORTS_NB_DATA
-)->RealEval: # pictures (h, w, 3) uint8; joints (n, 13, 2), box (n, 4) px, visible (n, 13), sides_known (n,)
+    root=None,  # a folder with labels.json, or the folder that holds `real_eval`; None reads SPORTS_NB_DATA
+) -> RealEval:  # pictures (h, w, 3) uint8; joints (n, 13, 2), box (n, 4) px, visible (n, 13), sides_known (n,)
     "Real pictures with joints checked by eye"
     return RealEval(data_folder("real_eval", ["labels.json"], root))
 
 # %% ../../nbs/71b_experiments.real_eval.ipynb #99e5d29a
-THRESHOLDS = (.2, .1, .05) # of the torso
-BOX_THRESHOLD = .1 # of the box's longer side
-RIGHT = .2 # of the torso: what a confidence is the probability of
-SHORTEST = .15 # torso over the box's longer side
+THRESHOLDS = (0.2, 0.1, 0.05)  # of the torso
+BOX_THRESHOLD = 0.1  # of the box's longer side
+RIGHT = 0.2  # of the torso: what a confidence is the probability of
+SHORTEST = 0.15  # torso over the box's longer side
 
 
 def sizes(
-    joints, # (n, 13, 2) px, labels
-    box, # (n, 4) px
-)->tuple: # torso (n,), longer side of the box (n,), px
+    joints,  # (n, 13, 2) px, labels
+    box,  # (n, 4) px
+) -> tuple:  # torso (n,), longer side of the box (n,), px
     "What distances are measured in"
     s = get_skeleton("body13")
     longer = (box[:, 2:] - box[:, :2]).max(1)
     torso = np.linalg.norm(joints[:, s.index("right_shoulder")] - joints[:, s.index("left_hip")], axis=-1)
-    return np.maximum(torso, SHORTEST*longer), longer
+    return np.maximum(torso, SHORTEST * longer), longer
 
 # %% ../../nbs/71b_experiments.real_eval.ipynb #f7a65b38
 def score(
-    position, # (n, 13, 2) px, estimated; NaN counts as wrong
-    confidence, # (n, 13)
-    data:RealEval,
-    which, # (n,) the rows of `data` that these are
-)->dict: # plain numbers: PCK in %, swapped in %, in all and in each view, auc, calibration_error
+    position,  # (n, 13, 2) px, estimated; NaN counts as wrong
+    confidence,  # (n, 13)
+    data: RealEval,
+    which,  # (n,) the rows of `data` that these are
+) -> dict:  # plain numbers: PCK in %, swapped in %, in all and in each view, auc, calibration_error
     "How good estimates are, at all thresholds"
     joints, visible, sides = data.joints[which], data.visible[which], data.sides_known[which]
     torso, longer = sizes(joints, data.box[which])
     off = np.linalg.norm(position - joints, axis=-1)
-    within = lambda t, unit=torso: (off <= t*unit[:, None]) & visible   # False for NaN
-    percent = lambda right, axis=None: np.round(100*right.sum(axis)/np.maximum(visible.sum(axis), 1), 2).tolist()
+    within = lambda t, unit=torso: (off <= t * unit[:, None]) & visible  # False for NaN
+    percent = lambda right, axis=None: np.round(100 * right.sum(axis) / np.maximum(visible.sum(axis), 1), 2).tolist()
     right, said = within(RIGHT)[visible], np.clip(np.nan_to_num(confidence[visible]), 0, 1)
     sided, size = [x[sides] for x in (position, joints, visible)], torso[sides]
     share = swapped(*sided, size=size)
     return dict(
-        pictures=len(joints), joints=int(visible.sum()),
+        pictures=len(joints),
+        joints=int(visible.sum()),
         torso={str(t): percent(within(t)) for t in THRESHOLDS},
         box={str(BOX_THRESHOLD): percent(within(BOX_THRESHOLD, longer))},
         swapped=None if np.isnan(share) else round(share, 2),
         swapped_by_view=swapped_by_view(*sided, size=size),
         auc=None if right.all() or not right.any() else round(auc(said, right), 4),
         calibration_error=round(calibration_error(said, right), 4),
-        per_joint=dict(zip(get_skeleton("body13").keypoints, percent(within(RIGHT), 0))))
+        per_joint=dict(zip(get_skeleton("body13").keypoints, percent(within(RIGHT), 0))),
+    )
 
 # %% ../../nbs/71b_experiments.real_eval.ipynb #d1b7e138
-MARGINS = (1., 1.3) # side of the crop over the box's longer side, beside an estimator's own
+MARGINS = (1.0, 1.3)  # side of the crop over the box's longer side, beside an estimator's own
 
 
 def own_estimators(
-    weights:str="hicnn_psta_small", # names of shipped weights, or paths of checkpoints, between commas
-)->list: # of `Ours`, one pass and with the mirror image
+    weights: str = "hicnn_psta_small",  # names of shipped weights, or paths of checkpoints, between commas
+) -> list:  # of `Ours`, one pass and with the mirror image
     "Our estimators of some weights"
     out = []
     for w in (w.strip() for w in str(weights).split(",")):
@@ -152,59 +166,73 @@ def own_estimators(
 
 
 def counted(
-    data:RealEval,
-)->dict: # plain values; no path, and nothing of a picture
+    data: RealEval,
+) -> dict:  # plain values; no path, and nothing of a picture
     "Which pictures were counted"
     return dict(
-        name=data.name, labels_sha256=data.sha256, pictures={p: len(w) for p, w in data.splits.items()},
+        name=data.name,
+        labels_sha256=data.sha256,
+        pictures={p: len(w) for p, w in data.splits.items()},
         joints={p: int(data.visible[w].sum()) for p, w in data.splits.items()},
-        sides_unsure=int((~data.sides_known).sum()))
+        sides_unsure=int((~data.sides_known).sum()),
+    )
 
 
 def real_eval(
-    folder=None, # as in `read_real_eval`
+    folder=None,  # as in `read_real_eval`
     *,
-    weights:str="hicnn_psta_small", # as in `own_estimators`
-    models=None, # folder of ONNX files, as in `find_estimators`
-    margins=MARGINS, # crops beside each estimator's own
-    batch:int=16, # pictures at a time
-    progress:bool=False, # show a bar
-)->dict: # a result
+    weights: str = "hicnn_psta_small",  # as in `own_estimators`
+    models=None,  # folder of ONNX files, as in `find_estimators`
+    margins=MARGINS,  # crops beside each estimator's own
+    batch: int = 16,  # pictures at a time
+    progress: bool = False,  # show a bar
+) -> dict:  # a result
     "PCK, swapped sides and confidence of all estimators at hand on real pictures"
     data, ours = read_real_eval(folder), own_estimators(weights)
     others, left_out = find_estimators(models)
     asked = [(e, None) for e in (*ours, *others)]
     for m in margins:
         for e in (*[o for o in ours if not o.mirror], *others):
-            wider = copy.copy(e); wider.margin = m
+            wider = copy.copy(e)
+            wider.margin = m
             asked.append((wider, m))
     said = [[] for _ in asked]
     for i in tqdm(range(0, len(data), batch), disable=not progress, desc="pictures"):
-        frames, boxes = [data[j] for j in range(i, min(i + batch, len(data)))], data.box[i:i+batch]
-        for (estimator, _), parts in zip(asked, said): parts.append(estimator(frames, boxes))
+        frames, boxes = [data[j] for j in range(i, min(i + batch, len(data)))], data.box[i : i + batch]
+        for (estimator, _), parts in zip(asked, said):
+            parts.append(estimator(frames, boxes))
     rows = []
     for (estimator, m), parts in zip(asked, said):
         position, confidence = (np.concatenate(p) for p in zip(*parts))
         for part, w in data.splits.items():
             row = dict(system=estimator.name, crop=estimator.margin, own_crop=m is None, part=part)
-            rows.append(row|score(position[w], confidence[w], data, w))
-    made = dict(
-        table="real_eval", level="weights", smoke_run=False, data=counted(data),
-        joints="12 limb joints and head, visible ones; boxes given",
-        torso=f"right shoulder to left hip, at least {SHORTEST} of the box's longer side",
-        weights={e.name: e.about for e, m in asked if m is None}, rows=rows, left_out=left_out)|provenance()
-    made["versions"] |= {name: version(name) for name in ("opencv-python", *["onnxruntime"]*bool(others))}
+            rows.append(row | score(position[w], confidence[w], data, w))
+    made = (
+        dict(
+            table="real_eval",
+            level="weights",
+            smoke_run=False,
+            data=counted(data),
+            joints="12 limb joints and head, visible ones; boxes given",
+            torso=f"right shoulder to left hip, at least {SHORTEST} of the box's longer side",
+            weights={e.name: e.about for e, m in asked if m is None},
+            rows=rows,
+            left_out=left_out,
+        )
+        | provenance()
+    )
+    made["versions"] |= {name: version(name) for name in ("opencv-python", *["onnxruntime"] * bool(others))}
     return made
 
 
 def show_real_eval(
-    result:dict, # of `real_eval`
-)->pd.DataFrame:
+    result: dict,  # of `real_eval`
+) -> pd.DataFrame:
     "All thresholds of all estimators, to read"
     number = lambda v, digits: "-" if v is None else f"{v:.{digits}f}"
     counts, table = {p: f"{p} ({n})" for p, n in result["data"]["pictures"].items()}, {}
     for r in result["rows"]:
-        if views := r.get("swapped_by_view"):   # older results lack it
+        if views := r.get("swapped_by_view"):  # older results lack it
             seen = ", ".join(f"{v['poses']} {name}" for name, v in views.items())
             counts[r["part"]] = f"{r['part']} ({result['data']['pictures'][r['part']]}: {seen})"
     for r in result["rows"]:
@@ -215,4 +243,4 @@ def show_real_eval(
         line |= {"calibration error": number(r["calibration_error"], 3)}
         table[counts[r["part"]], r["system"] + ("" if r["own_crop"] else f", crop {r['crop']}")] = line
     table = pd.DataFrame(table).T.rename_axis(["PCK in %", ""])
-    return table.loc[list(counts.values())]   # one part after the other
+    return table.loc[list(counts.values())]  # one part after the other

@@ -12,100 +12,170 @@ import pandas as pd
 
 from ..core.metrics import classification_table
 from ..data.synthetic import ACTIONS
-from .runs import over_seeds,result,runs_of,text
+from .runs import over_seeds, result, runs_of, text
 
 # %% ../../nbs/70a_experiments.recognition.ipynb #ab222712
-SEED_TABLE2 = {"AGC-LSTM": (94.53, 90.24, 92.50, 85.02), "HICNN-PSTA": (96.11, 91.15, 93.87, 91.52)} # accuracy, %: dribbling, shooting, passing, dunk
-SEED_TABLE3 = {"ResNet-PSTA": (.81, .79, .70, .68), "HICNN": (.76, .73, .61, .71), "HICNN-PSTA": (.88, .81, .76, .80)} # F1, in the same order
+SEED_TABLE2 = {
+    "AGC-LSTM": (94.53, 90.24, 92.50, 85.02),
+    "HICNN-PSTA": (96.11, 91.15, 93.87, 91.52),
+}  # accuracy, %: dribbling, shooting, passing, dunk
+SEED_TABLE3 = {
+    "ResNet-PSTA": (0.81, 0.79, 0.70, 0.68),
+    "HICNN": (0.76, 0.73, 0.61, 0.71),
+    "HICNN-PSTA": (0.88, 0.81, 0.76, 0.80),
+}  # F1, in the same order
 
 # %% ../../nbs/70a_experiments.recognition.ipynb #cc1961bb
 TABLE2 = ("AGC-LSTM, reference poses", "AGC-LSTM, estimated poses", "HICNN-PSTA")
 TABLE3 = ("ResNet-PSTA", "HICNN", "HICNN-PSTA")
 
 
-def tables_of(runs): # of one system -> one classification table for each seed, from its test predictions
+def tables_of(runs):  # of one system -> one classification table for each seed, from its test predictions
     return [classification_table(r["test action"], r["test probability"].argmax(1), ACTIONS) for r in runs]
 
 
-def _digits(classes): return "".join(map(str, classes))
+def _digits(classes):
+    return "".join(map(str, classes))
 
 
 def recognition_rows(
-    runs:dict, # of `runs_of`
-)->list: # one for each system: recall, precision, F1 per skill, macro F1, accuracy, confusion matrix summed over seeds; `was`, and for each seed `said`, a digit for each clip
+    runs: dict,  # of `runs_of`
+) -> list:  # one for each system: recall, precision, F1 per skill, macro F1, accuracy, confusion matrix summed over seeds; `was`, and for each seed `said`, a digit for each clip
     "Everything about recognition that a file of predictions tells."
     rows = []
-    for name,own in runs.items():
+    for name, own in runs.items():
         tables = tables_of(own)
-        per_class = {k: {a: over_seeds([None if t[k][i] is None else s*t[k][i] for t in tables]) for i,a in enumerate(ACTIONS)} for k,s in (("recall", 100), ("precision", 100), ("f1", 1))}
-        rows.append(dict(system=name, accuracy=over_seeds([100*t["accuracy"] for t in tables]), macro_f1=over_seeds([t["macro_f1"] for t in tables]), **per_class,
-            confusion=np.sum([t["confusion"] for t in tables], 0).tolist(), clips=tables[0]["n"], majority=round(100*tables[0]["majority"], 2),
-            was=_digits(own[0]["test action"]), said=[_digits(r["test probability"].argmax(1)) for r in own]))
+        per_class = {
+            k: {
+                a: over_seeds([None if t[k][i] is None else s * t[k][i] for t in tables]) for i, a in enumerate(ACTIONS)
+            }
+            for k, s in (("recall", 100), ("precision", 100), ("f1", 1))
+        }
+        rows.append(
+            dict(
+                system=name,
+                accuracy=over_seeds([100 * t["accuracy"] for t in tables]),
+                macro_f1=over_seeds([t["macro_f1"] for t in tables]),
+                **per_class,
+                confusion=np.sum([t["confusion"] for t in tables], 0).tolist(),
+                clips=tables[0]["n"],
+                majority=round(100 * tables[0]["majority"], 2),
+                was=_digits(own[0]["test action"]),
+                said=[_digits(r["test probability"].argmax(1)) for r in own],
+            )
+        )
     return rows
 
 
-def table2(level:str="quick", condition:str="standard", progress:bool=False)->dict: # a result, see `experiments.runs.result`
+def table2(
+    level: str = "quick", condition: str = "standard", progress: bool = False
+) -> dict:  # a result, see `experiments.runs.result`
     "Accuracy per skill (recall): AGC-LSTM on two kinds of poses, and HICNN-PSTA."
     runs = runs_of(TABLE2, level, condition, progress)
-    return result("table2", level, condition, runs, recognition_rows(runs), seed_paper=dict(note="seed paper (its own data)", accuracy=SEED_TABLE2))
+    return result(
+        "table2",
+        level,
+        condition,
+        runs,
+        recognition_rows(runs),
+        seed_paper=dict(note="seed paper (its own data)", accuracy=SEED_TABLE2),
+    )
 
 
-def table3(level:str="quick", condition:str="standard", progress:bool=False)->dict: # a result
+def table3(level: str = "quick", condition: str = "standard", progress: bool = False) -> dict:  # a result
     "F1 per skill: convolution instead of involution, no attention, and the whole."
     runs = runs_of(TABLE3, level, condition, progress)
-    return result("table3", level, condition, runs, recognition_rows(runs), seed_paper=dict(note="seed paper (its own data)", f1=SEED_TABLE3))
+    return result(
+        "table3",
+        level,
+        condition,
+        runs,
+        recognition_rows(runs),
+        seed_paper=dict(note="seed paper (its own data)", f1=SEED_TABLE3),
+    )
 
 # %% ../../nbs/70a_experiments.recognition.ipynb #110d7fba
 def show_recognition(
-    result:dict, # of `table2` or `table3`, or read from its file
-)->pd.DataFrame:
+    result: dict,  # of `table2` or `table3`, or read from its file
+) -> pd.DataFrame:
     "Table II or III, to read."
-    kind,scale,digits = ("recall", 100, 1) if result["table"] == "table2" else ("f1", 1, 2)
+    kind, scale, digits = ("recall", 100, 1) if result["table"] == "table2" else ("f1", 1, 2)
     named = lambda r: {a: text(r[kind][a], digits) for a in ACTIONS}
-    rows = {r["system"]: named(r)|dict(accuracy=text(r["accuracy"]), **{"macro F1": text(r["macro_f1"], 2)}) for r in result["rows"]}
-    if kind == "recall": rows["always the commonest"] = dict(accuracy=f"{result['rows'][0]['majority']:.1f}")
+    rows = {
+        r["system"]: named(r) | dict(accuracy=text(r["accuracy"]), **{"macro F1": text(r["macro_f1"], 2)})
+        for r in result["rows"]
+    }
+    if kind == "recall":
+        rows["always the commonest"] = dict(accuracy=f"{result['rows'][0]['majority']:.1f}")
     theirs = result["seed_paper"]["accuracy" if kind == "recall" else "f1"]
-    rows |= {f"{name}, seed paper (its own data)": {a: f"{v:.{2}f}" for a,v in zip(ACTIONS, values)} for name,values in theirs.items()}
-    title = f"{result['table']}: {'accuracy per skill, %' if kind == 'recall' else 'F1 per skill'}; {result['data']}, {result['condition']}, {result['level']}" + (" (a smoke run)" if result["smoke_run"] else "")
+    rows |= {
+        f"{name}, seed paper (its own data)": {a: f"{v:.{2}f}" for a, v in zip(ACTIONS, values)}
+        for name, values in theirs.items()
+    }
+    title = (
+        f"{result['table']}: {'accuracy per skill, %' if kind == 'recall' else 'F1 per skill'}; {result['data']}, {result['condition']}, {result['level']}"
+        + (" (a smoke run)" if result["smoke_run"] else "")
+    )
     return pd.DataFrame(rows).T.fillna("").rename_axis(title)
 
 # %% ../../nbs/70a_experiments.recognition.ipynb #edb38412
 def draw_confusion(
-    ax, # matplotlib Axes
-    row:dict, # of `recognition_rows`
+    ax,  # matplotlib Axes
+    row: dict,  # of `recognition_rows`
 ):
     "Rows: what it was; columns: what was said; percent of the row."
     counts = np.array(row["confusion"])
-    share = 100*counts/np.maximum(counts.sum(1, keepdims=True), 1)
+    share = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     ax.imshow(share, cmap="Blues", vmin=0, vmax=100)
     for i in range(len(share)):
-        for j in range(len(share)): ax.text(j, i, f"{share[i, j]:.0f}", ha="center", va="center", color="white" if share[i, j] > 60 else "black")
+        for j in range(len(share)):
+            ax.text(
+                j, i, f"{share[i, j]:.0f}", ha="center", va="center", color="white" if share[i, j] > 60 else "black"
+            )
     ax.set(xticks=range(len(ACTIONS)), yticks=range(len(ACTIONS)), xlabel="said", ylabel="was (%)", title=row["system"])
-    ax.set_xticklabels(ACTIONS, rotation=30); ax.set_yticklabels(ACTIONS)
+    ax.set_xticklabels(ACTIONS, rotation=30)
+    ax.set_yticklabels(ACTIONS)
 
 # %% ../../nbs/70a_experiments.recognition.ipynb #d6c188db
-def fig4(level:str="quick", condition:str="standard", progress:bool=False)->dict: # a result: for each seed the steps, the action's cross-entropy and the validation accuracy
+def fig4(
+    level: str = "quick", condition: str = "standard", progress: bool = False
+) -> dict:  # a result: for each seed the steps, the action's cross-entropy and the validation accuracy
     "The training curve of HICNN-PSTA."
     runs = runs_of(["HICNN-PSTA"], level, condition, progress)
     rows = []
-    for seed,r in enumerate(runs["HICNN-PSTA"]):
+    for seed, r in enumerate(runs["HICNN-PSTA"]):
         curves = pd.read_csv(r["curves"])
         held = curves.dropna(subset=["valid accuracy"])
-        rows.append(dict(seed=seed, epoch=curves["epoch"].round(4).tolist(), cross_entropy=curves["action"].round(5).tolist(), valid_epoch=held["epoch"].round(4).tolist(), valid_accuracy=held["valid accuracy"].round(3).tolist()))
+        rows.append(
+            dict(
+                seed=seed,
+                epoch=curves["epoch"].round(4).tolist(),
+                cross_entropy=curves["action"].round(5).tolist(),
+                valid_epoch=held["epoch"].round(4).tolist(),
+                valid_accuracy=held["valid accuracy"].round(3).tolist(),
+            )
+        )
     return result("fig4", level, condition, runs, rows)
 
 
 def draw_fig4(
-    result:dict, # of `fig4`
+    result: dict,  # of `fig4`
 ):
     "The action's cross-entropy over epochs, and the accuracy on the validation part."
     import matplotlib.pyplot as plt
-    fig,axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-    for row,shade in zip(result["rows"], plt.cm.Blues(np.linspace(.95, .5, len(result["rows"])))):
-        axes[0].plot(row["epoch"], row["cross_entropy"], color=shade, label=f"seed {row['seed']}"); axes[1].plot(row["valid_epoch"], row["valid_accuracy"], "o-", color=shade, ms=3)
+
+    fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    for row, shade in zip(result["rows"], plt.cm.Blues(np.linspace(0.95, 0.5, len(result["rows"])))):
+        axes[0].plot(row["epoch"], row["cross_entropy"], color=shade, label=f"seed {row['seed']}")
+        axes[1].plot(row["valid_epoch"], row["valid_accuracy"], "o-", color=shade, ms=3)
     axes[0].axhline(np.log(len(ACTIONS)), color="grey", ls=":", lw=1, label="chance")
-    axes[0].set(xlabel="epoch", ylabel="cross-entropy (nats)", title="training", ylim=0); axes[0].legend(frameon=False)
-    axes[1].set(xlabel="epoch", ylabel="accuracy (%)", title="validation", ylim=(0, 101)); axes[1].axhline(100/len(ACTIONS), color="grey", ls=":", lw=1)
-    for ax in axes: ax.spines[["top", "right"]].set_visible(False)
-    fig.suptitle(f"HICNN-PSTA, {result['condition']}, {result['level']}" + (" (a smoke run)" if result["smoke_run"] else ""))
+    axes[0].set(xlabel="epoch", ylabel="cross-entropy (nats)", title="training", ylim=0)
+    axes[0].legend(frameon=False)
+    axes[1].set(xlabel="epoch", ylabel="accuracy (%)", title="validation", ylim=(0, 101))
+    axes[1].axhline(100 / len(ACTIONS), color="grey", ls=":", lw=1)
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+    fig.suptitle(
+        f"HICNN-PSTA, {result['condition']}, {result['level']}" + (" (a smoke run)" if result["smoke_run"] else "")
+    )
     return fig

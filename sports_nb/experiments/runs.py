@@ -8,9 +8,12 @@ __all__ = ['POSE_ALONE', 'ACTION_ALONE', 'SYSTEMS', 'LEVELS', 'CONDITIONS', 'PAR
            'over_seeds', 'runs_of', 'text', 'result', 'save_result']
 
 # %% ../../nbs/70_experiments.runs.ipynb #7dd13be9
-import hashlib,inspect,io,json
+import hashlib
+import inspect
+import io
+import json
 from collections.abc import Mapping
-from dataclasses import asdict,dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
@@ -18,28 +21,29 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..data.augment import augment,look
-from ..data.clips import Windows,read_basketball400
+from ..data.augment import augment, look
+from ..data.clips import Windows, read_basketball400
 from ..data.files import write_atomic
 from ..data.pose_clips import augment_poses
-from ..data.synthetic import ACTIONS,FROZEN,cache_folder
+from ..data.synthetic import ACTIONS, FROZEN, cache_folder
 from ..models.registry import create_model
 from ..train.checkpoints import load_checkpoint
 from ..train.fit import fit
 from ..train.recipes import provenance
-from ..train.tasks import Rows,task_for
+from ..train.tasks import Rows, task_for
 
 # %% ../../nbs/70_experiments.runs.ipynb #a49698fd
 @dataclass(frozen=True)
 class System:
     "A network of the comparison."
-    model: str # family; the level says which preset
-    config: Mapping = None # fields of its config
-    task: Mapping = None # fields of its task
-    poses: str = None # of a network that reads poses: "reference", or "estimated" by HICNN-PSTA
+
+    model: str  # family; the level says which preset
+    config: Mapping = None  # fields of its config
+    task: Mapping = None  # fields of its task
+    poses: str = None  # of a network that reads poses: "reference", or "estimated" by HICNN-PSTA
 
 
-POSE_ALONE,ACTION_ALONE = dict(action=0.),dict(pose=0., maps=0., confidence=0.)
+POSE_ALONE, ACTION_ALONE = dict(action=0.0), dict(pose=0.0, maps=0.0, confidence=0.0)
 
 SYSTEMS = {
     "HICNN-PSTA": System("hicnn_psta"),
@@ -58,21 +62,23 @@ SYSTEMS = {
 @dataclass(frozen=True)
 class Level:
     "How much is spent on a run."
-    preset: str # of the models
-    size: int # side of the crops, px
-    first: int # clips of each skill and part; None: all
-    frames: int # of a window
+
+    preset: str  # of the models
+    size: int  # side of the crops, px
+    first: int  # clips of each skill and part; None: all
+    frames: int  # of a window
     epochs: float
-    training: str # preset of `fit`
-    batch: int # clips in a step
-    lr: float # None: the preset's
+    training: str  # preset of `fit`
+    batch: int  # clips in a step
+    lr: float  # None: the preset's
     seeds: tuple
 
 
 LEVELS = dict(
     quick=Level("nano", 64, 3, 4, 6, "modern", 6, 2e-3, (0,)),
     full=Level("nano", 96, None, 8, 40, "modern", 8, 2e-3, (0, 1, 2)),
-    paper=Level("small", 128, None, 8, 50, "paper", 64, None, (0, 1, 2)))
+    paper=Level("small", 128, None, 8, 50, "paper", 64, None, (0, 1, 2)),
+)
 
 CONDITIONS = tuple(FROZEN)
 
@@ -81,193 +87,324 @@ PARTS = ("train", "validation", "test")
 
 
 def benchmark(
-    level:Level,
-    condition:str="standard", # or "hard"
+    level: Level,
+    condition: str = "standard",  # or "hard"
     parts=PARTS,
-)->dict: # part -> `Windows`
+) -> dict:  # part -> `Windows`
     "The clips of a level, in windows."
-    return {part: Windows(read_basketball400(part, condition, first=level.first), level.frames, size=level.size) for part in parts}
+    return {
+        part: Windows(read_basketball400(part, condition, first=level.first), level.frames, size=level.size)
+        for part in parts
+    }
 
 
 @cache
 def data_hash(
-    level:Level,
-    condition:str, # "standard" or "hard"
-)->str: # SHA-256 over pictures, joints, visibility and labels of all clips that the level reads
+    level: Level,
+    condition: str,  # "standard" or "hard"
+) -> str:  # SHA-256 over pictures, joints, visibility and labels of all clips that the level reads
     "A fingerprint of the data that a run saw."
     digest = hashlib.sha256()
     for part in PARTS:
-        for key in ("frames", "keypoints", "visible", "action"): digest.update(np.ascontiguousarray(read_basketball400(part, condition, first=level.first).arrays[key]).tobytes())
+        for key in ("frames", "keypoints", "visible", "action"):
+            digest.update(
+                np.ascontiguousarray(read_basketball400(part, condition, first=level.first).arrays[key]).tobytes()
+            )
     return digest.hexdigest()
 
 # %% ../../nbs/70_experiments.runs.ipynb #db015fcc
 @torch.inference_mode()
 def predict(
-    model, # an estimator, with `model(frames, frame_mask=...)`
-    windows:Windows,
+    model,  # an estimator, with `model(frames, frame_mask=...)`
+    windows: Windows,
     *,
-    batch:int=8, # windows at a time
-)->dict: # keypoints (n, t, k, 2) in [0, 1] of the view, probability (n, a) where actions are named, and the clips' own reference, visible, action
+    batch: int = 8,  # windows at a time
+) -> dict:  # keypoints (n, t, k, 2) in [0, 1] of the view, probability (n, a) where actions are named, and the clips' own reference, visible, action
     "Joints and action of every clip."
     model.eval()
     device = next(model.parameters()).device
-    views,at = [],[]
+    views, at = [], []
     for i in range(len(windows)):
-        for start in windows.starts(i): at.append((i, int(np.floor(start+.5))))
+        for start in windows.starts(i):
+            at.append((i, int(np.floor(start + 0.5))))
         views += windows.all(i)
     outs = []
     for j in range(0, len(views), batch):
-        some = views[j:j+batch]
+        some = views[j : j + batch]
         stack = lambda key, some=some: torch.from_numpy(np.stack([s[key] for s in some])).to(device)
-        out = model(stack("frames").float()/255, frame_mask=stack("frame_mask"))
-        outs.append((out["keypoints"].float().cpu().numpy(), out["action_logits"].float().softmax(-1).cpu().numpy() if "action_logits" in out else None))
-    n,t = len(windows),len(windows.clips[0]["frames"])
-    joints,count = np.zeros((n, t, *outs[0][0].shape[2:])),np.zeros((n, t, 1, 1))
+        out = model(stack("frames").float() / 255, frame_mask=stack("frame_mask"))
+        outs.append(
+            (
+                out["keypoints"].float().cpu().numpy(),
+                out["action_logits"].float().softmax(-1).cpu().numpy() if "action_logits" in out else None,
+            )
+        )
+    n, t = len(windows), len(windows.clips[0]["frames"])
+    joints, count = np.zeros((n, t, *outs[0][0].shape[2:])), np.zeros((n, t, 1, 1))
     probability = None if outs[0][1] is None else np.zeros((n, outs[0][1].shape[1]))
-    for (i,start),k,p in zip(at, (k for o in outs for k in o[0]), (p for o in outs for p in (o[1] if o[1] is not None else [None]*len(o[0])))):
-        stop = min(start+windows.frames, t)
-        joints[i, start:stop] += k[:stop-start]; count[i, start:stop] += 1
-        if p is not None: probability[i] += p/len(windows.starts(i))
-    if not count.all(): raise AssertionError("a frame was in no window")
+    for (i, start), k, p in zip(
+        at,
+        (k for o in outs for k in o[0]),
+        (p for o in outs for p in (o[1] if o[1] is not None else [None] * len(o[0]))),
+    ):
+        stop = min(start + windows.frames, t)
+        joints[i, start:stop] += k[: stop - start]
+        count[i, start:stop] += 1
+        if p is not None:
+            probability[i] += p / len(windows.starts(i))
+    if not count.all():
+        raise AssertionError("a frame was in no window")
     plain = [look(windows.clips[i], windows.size) for i in range(n)]
-    return dict(keypoints=joints/count, reference=np.stack([s["keypoints"] for s in plain]), visible=np.stack([s["visible"] for s in plain]),
-        action=np.array([s["action"] for s in plain]))|({} if probability is None else dict(probability=probability))
+    return dict(
+        keypoints=joints / count,
+        reference=np.stack([s["keypoints"] for s in plain]),
+        visible=np.stack([s["visible"] for s in plain]),
+        action=np.array([s["action"] for s in plain]),
+    ) | ({} if probability is None else dict(probability=probability))
 
 # %% ../../nbs/70_experiments.runs.ipynb #3cbee663
-VIEW = dict(rotation=15, scale=.2, shift=.08) # of `augment`
+VIEW = dict(rotation=15, scale=0.2, shift=0.08)  # of `augment`
 
 
 class Eye:
     "The random views of a training, as `fit` asks for them."
-    def __init__(self, size): self.size = size
-    def __call__(self, sample, rng): return augment(sample, rng, self.size, **VIEW)
+
+    def __init__(self, size):
+        self.size = size
+
+    def __call__(self, sample, rng):
+        return augment(sample, rng, self.size, **VIEW)
 
 
 @cache
-def code_hash()->str: # SHA-256 of what an experiment runs on
+def code_hash() -> str:  # SHA-256 of what an experiment runs on
     "A fingerprint of the package's code."
     package = Path(inspect.getfile(fit)).parents[1]
-    return hashlib.sha256(b"".join(f.read_bytes() for part in ("core", "data", "layers", "models", "train", "experiments") for f in sorted((package/part).glob("*.py")))).hexdigest()
+    return hashlib.sha256(
+        b"".join(
+            f.read_bytes()
+            for part in ("core", "data", "layers", "models", "train", "experiments")
+            for f in sorted((package / part).glob("*.py"))
+        )
+    ).hexdigest()
 
 
 def settings_of(system, level, condition, seed):
     "All that decides what a run says; a smoke run, which takes seconds, is made again when any code changed"
-    own = dict(system=asdict(system), level={k: v for k,v in asdict(level).items() if k != "seeds"}, condition=condition, seed=seed, view=VIEW, data=data_hash(level, condition))
-    if system.poses: own["eye"] = asdict(SYSTEMS["HICNN-PSTA"])
-    if level.epochs < 10: own["code"] = code_hash()
+    own = dict(
+        system=asdict(system),
+        level={k: v for k, v in asdict(level).items() if k != "seeds"},
+        condition=condition,
+        seed=seed,
+        view=VIEW,
+        data=data_hash(level, condition),
+    )
+    if system.poses:
+        own["eye"] = asdict(SYSTEMS["HICNN-PSTA"])
+    if level.epochs < 10:
+        own["code"] = code_hash()
     return json.loads(json.dumps(own))
 
 
 def run(
-    name:str, # in `SYSTEMS`
-    level:str|Level="quick", # name in `LEVELS`, or one of your own
-    condition:str="standard", # or "hard"
-    seed:int=0,
+    name: str,  # in `SYSTEMS`
+    level: str | Level = "quick",  # name in `LEVELS`, or one of your own
+    condition: str = "standard",  # or "hard"
+    seed: int = 0,
     *,
-    progress:bool=False, # show bars
-)->dict: # predictions of each part ("test keypoints", ...), `seconds` of training, `curves` and `weights` (paths), and `made` (settings and provenance)
+    progress: bool = False,  # show bars
+) -> dict:  # predictions of each part ("test keypoints", ...), `seconds` of training, `curves` and `weights` (paths), and `made` (settings and provenance)
     "Train a system on the benchmark's training part, choose on its validation part, and keep what it says."
-    if name not in SYSTEMS: raise ValueError(f"no system {name!r}; there are {', '.join(SYSTEMS)}")
-    system,level = SYSTEMS[name],LEVELS[level] if isinstance(level, str) else level
+    if name not in SYSTEMS:
+        raise ValueError(f"no system {name!r}; there are {', '.join(SYSTEMS)}")
+    system, level = SYSTEMS[name], LEVELS[level] if isinstance(level, str) else level
     settings = settings_of(system, level, condition, seed)
-    folder = cache_folder()/"experiments"/hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-    if not (folder/"predictions.npz").exists():
-        made = dict(settings, **provenance())   # before the training: the code may change while it runs
+    folder = (
+        cache_folder() / "experiments" / hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+    )
+    if not (folder / "predictions.npz").exists():
+        made = dict(settings, **provenance())  # before the training: the code may change while it runs
         said = (train_poses if system.poses else train_frames)(name, system, level, condition, seed, folder, progress)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **said)
-        write_atomic(folder/"settings.json", json.dumps(made, indent=1).encode())
-        write_atomic(folder/"predictions.npz", buffer.getvalue())
-    with np.load(folder/"predictions.npz") as file: said = {k: file[k] for k in file.files}
-    seconds = float(pd.read_csv(folder/"curves.csv")["seconds"].iloc[-1])   # over all sittings, where it was interrupted
-    return said|dict(seconds=seconds, curves=folder/"curves.csv", weights=folder/"best.safetensors", made=json.loads((folder/"settings.json").read_text()))
+        write_atomic(folder / "settings.json", json.dumps(made, indent=1).encode())
+        write_atomic(folder / "predictions.npz", buffer.getvalue())
+    with np.load(folder / "predictions.npz") as file:
+        said = {k: file[k] for k in file.files}
+    seconds = float(
+        pd.read_csv(folder / "curves.csv")["seconds"].iloc[-1]
+    )  # over all sittings, where it was interrupted
+    return said | dict(
+        seconds=seconds,
+        curves=folder / "curves.csv",
+        weights=folder / "best.safetensors",
+        made=json.loads((folder / "settings.json").read_text()),
+    )
 
 
 def train_frames(name, system, level, condition, seed, folder, progress):
     data = benchmark(level, condition)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = create_model(f"{system.model}_{level.preset}", **(system.config or {})|(dict(n_actions=len(ACTIONS)) if system.model == "hicnn_psta" else {}))
-    task = task_for(model, **dict(classes=ACTIONS)|(system.task or {}))
-    fit(model, task, data["train"], data["validation"], preset=level.training, epochs=level.epochs, lr=level.lr, batch=level.batch, augment=Eye(level.size), seed=seed,
-        out=folder, resume=True, valid_every=None if level.epochs < 10 else 5*round(len(data["train"])/level.batch), progress=progress)
-    best = load_checkpoint(folder/"best")
-    return {f"{part} {k}": v for part,windows in data.items() for k,v in predict(best, windows).items()}
+        model = create_model(
+            f"{system.model}_{level.preset}",
+            **(system.config or {}) | (dict(n_actions=len(ACTIONS)) if system.model == "hicnn_psta" else {}),
+        )
+    task = task_for(model, **dict(classes=ACTIONS) | (system.task or {}))
+    fit(
+        model,
+        task,
+        data["train"],
+        data["validation"],
+        preset=level.training,
+        epochs=level.epochs,
+        lr=level.lr,
+        batch=level.batch,
+        augment=Eye(level.size),
+        seed=seed,
+        out=folder,
+        resume=True,
+        valid_every=None if level.epochs < 10 else 5 * round(len(data["train"]) / level.batch),
+        progress=progress,
+    )
+    best = load_checkpoint(folder / "best")
+    return {f"{part} {k}": v for part, windows in data.items() for k, v in predict(best, windows).items()}
 
 # %% ../../nbs/70_experiments.runs.ipynb #8537d0bc
 def train_poses(name, system, level, condition, seed, folder, progress):
     source = run("HICNN-PSTA", level, condition, seed, progress=progress)
+
     def samples(part):
-        joints,reference,visible,action = (source[f"{part} {k}"] for k in ("keypoints", "reference", "visible", "action"))
-        n,t = joints.shape[:2]
-        position,seen = (reference, visible) if system.poses == "reference" else (joints, np.ones(joints.shape[:-1], bool))
-        return Rows(dict(position=(position*level.size).astype(np.float32), visible=seen, frame_mask=np.ones((n, t), bool), action=action), "basketball400-v1")
+        joints, reference, visible, action = (
+            source[f"{part} {k}"] for k in ("keypoints", "reference", "visible", "action")
+        )
+        n, t = joints.shape[:2]
+        position, seen = (
+            (reference, visible) if system.poses == "reference" else (joints, np.ones(joints.shape[:-1], bool))
+        )
+        return Rows(
+            dict(
+                position=(position * level.size).astype(np.float32),
+                visible=seen,
+                frame_mask=np.ones((n, t), bool),
+                action=action,
+            ),
+            "basketball400-v1",
+        )
+
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = create_model(f"{system.model}_{level.preset}", n_actions=len(ACTIONS), **(system.config or {}))
     data = {part: samples(part) for part in PARTS}
     task = task_for(model, classes=ACTIONS)
-    fit(model, task, data["train"], data["validation"], preset=level.training, epochs=level.epochs, lr=level.lr, batch=level.batch, augment=augment_poses, seed=seed,
-        out=folder, resume=True, valid_every=None if level.epochs < 10 else 5*round(len(data["train"])/level.batch), progress=progress)
-    best,said = load_checkpoint(folder/"best"),{}
-    for part,rows in data.items():
-        batch = {k: torch.from_numpy(v) for k,v in task.batch(list(rows)).items()}
-        with torch.inference_mode(): said[f"{part} probability"] = best(batch["position"], visible=batch["visible"], frame_mask=batch["frame_mask"])["action_logits"].softmax(-1).numpy()
+    fit(
+        model,
+        task,
+        data["train"],
+        data["validation"],
+        preset=level.training,
+        epochs=level.epochs,
+        lr=level.lr,
+        batch=level.batch,
+        augment=augment_poses,
+        seed=seed,
+        out=folder,
+        resume=True,
+        valid_every=None if level.epochs < 10 else 5 * round(len(data["train"]) / level.batch),
+        progress=progress,
+    )
+    best, said = load_checkpoint(folder / "best"), {}
+    for part, rows in data.items():
+        batch = {k: torch.from_numpy(v) for k, v in task.batch(list(rows)).items()}
+        with torch.inference_mode():
+            said[f"{part} probability"] = (
+                best(batch["position"], visible=batch["visible"], frame_mask=batch["frame_mask"])["action_logits"]
+                .softmax(-1)
+                .numpy()
+            )
         said[f"{part} action"] = rows.arrays["action"]
     return said
 
 # %% ../../nbs/70_experiments.runs.ipynb #01b1a7f1
 def over_seeds(
-    values, # one figure per seed; None where it is not defined
-)->dict: # mean, spread, values
+    values,  # one figure per seed; None where it is not defined
+) -> dict:  # mean, spread, values
     "Mean and spread of a figure."
     values = [None if v is None or v != v else round(float(v), 4) for v in values]
     known = [v for v in values if v is not None]
-    return dict(mean=round(float(np.mean(known)), 4) if known else None, spread=round(float(np.std(known, ddof=1)), 4) if len(known) > 1 else None, values=values)
+    return dict(
+        mean=round(float(np.mean(known)), 4) if known else None,
+        spread=round(float(np.std(known, ddof=1)), 4) if len(known) > 1 else None,
+        values=values,
+    )
 
 
 def runs_of(
-    names, # of `SYSTEMS`
-    level:str, # name in `LEVELS`
-    condition:str="standard",
-    progress:bool=False,
-)->dict: # name -> its predictions, one for each seed of the level
+    names,  # of `SYSTEMS`
+    level: str,  # name in `LEVELS`
+    condition: str = "standard",
+    progress: bool = False,
+) -> dict:  # name -> its predictions, one for each seed of the level
     "The runs that a table needs, made where they are missing."
-    if level not in LEVELS: raise ValueError(f"no level {level!r}; there are {', '.join(LEVELS)}")
-    return {name: [run(name, level, condition, seed, progress=progress) for seed in LEVELS[level].seeds] for name in names}
+    if level not in LEVELS:
+        raise ValueError(f"no level {level!r}; there are {', '.join(LEVELS)}")
+    return {
+        name: [run(name, level, condition, seed, progress=progress) for seed in LEVELS[level].seeds] for name in names
+    }
 
 
 def text(
-    cell:dict, # of `over_seeds`
-    digits:int=1,
-)->str:
+    cell: dict,  # of `over_seeds`
+    digits: int = 1,
+) -> str:
     "A cell as people read it: mean, and the spread where there is one."
-    if cell["mean"] is None: return ""
+    if cell["mean"] is None:
+        return ""
     return f"{cell['mean']:.{digits}f}" + (f" ± {cell['spread']:.{digits}f}" if cell["spread"] is not None else "")
 
 # %% ../../nbs/70_experiments.runs.ipynb #e1e012a9
 def result(
-    table:str, # such as "table2"
-    level:str,
-    condition:str,
-    runs:dict, # of `runs_of`
-    rows, # what the table says
-    **more, # what else belongs in the file
-)->dict: # ready for JSON
+    table: str,  # such as "table2"
+    level: str,
+    condition: str,
+    runs: dict,  # of `runs_of`
+    rows,  # what the table says
+    **more,  # what else belongs in the file
+) -> dict:  # ready for JSON
     "A table with its provenance."
-    return dict(table=table, data="basketball400-v1 (synthetic)", condition=condition, level=level, smoke_run=level == "quick", settings=asdict(LEVELS[level]),
-        data_hash=data_hash(LEVELS[level], condition), seeds=list(LEVELS[level].seeds), seconds={name: [round(r["seconds"], 1) for r in own] for name,own in runs.items()},
-        trained={name: [{k: r["made"][k] for k in ("commit", "date", "hardware", "versions")} for r in own] for name,own in runs.items()}, rows=rows)|more|provenance()
+    return (
+        dict(
+            table=table,
+            data="basketball400-v1 (synthetic)",
+            condition=condition,
+            level=level,
+            smoke_run=level == "quick",
+            settings=asdict(LEVELS[level]),
+            data_hash=data_hash(LEVELS[level], condition),
+            seeds=list(LEVELS[level].seeds),
+            seconds={name: [round(r["seconds"], 1) for r in own] for name, own in runs.items()},
+            trained={
+                name: [{k: r["made"][k] for k in ("commit", "date", "hardware", "versions")} for r in own]
+                for name, own in runs.items()
+            },
+            rows=rows,
+        )
+        | more
+        | provenance()
+    )
 
 
 def save_result(
-    result, # of `result`, or a figure of matplotlib, whose picture gets its provenance as a comment
-    path:str|Path, # JSON; of a figure, JPEG
+    result,  # of `result`, or a figure of matplotlib, whose picture gets its provenance as a comment
+    path: str | Path,  # JSON; of a figure, JPEG
 ):
     "Write a result whole or not at all."
-    if isinstance(result, dict): data = (json.dumps(result, indent=1)+"\n").encode()
+    if isinstance(result, dict):
+        data = (json.dumps(result, indent=1) + "\n").encode()
     else:
         buffer = io.BytesIO()
-        result.savefig(buffer, format="jpeg", dpi=100, pil_kwargs=dict(quality=85, comment=json.dumps(provenance()).encode()))
+        result.savefig(
+            buffer, format="jpeg", dpi=100, pil_kwargs=dict(quality=85, comment=json.dumps(provenance()).encode())
+        )
         data = buffer.getvalue()
     write_atomic(path, data)

@@ -13,67 +13,122 @@ import numpy as np
 import pandas as pd
 
 from ..core.metrics import mpjpe
-from ..data.recordings import BALLPLAY_SESSIONS,read_ballplay
-from .forecast_runs import BUDGETS,FORECASTERS,HISTORY,course,naive_runs,run_forecaster,sessions
+from ..data.recordings import BALLPLAY_SESSIONS, read_ballplay
+from sports_nb.experiments.forecast_runs import (
+    BUDGETS,
+    FORECASTERS,
+    HISTORY,
+    course,
+    naive_runs,
+    run_forecaster,
+    sessions,
+)
 from .prediction import score_forecasts
-from .runs import over_seeds,text
+from .runs import over_seeds, text
 from ..train.recipes import provenance
 
 # %% ../../nbs/72c_experiments.table5.ipynb #80539943
-SEED_TABLE5 = { # seed paper (its own data): skill -> ms -> TP-RNN, Traj-GCN, MS-GCN
-    "dribbling": {80: (.34, .32, .33), 160: (.61, .50, .42), 320: (1.25, 1.19, .88)},
-    "shooting": {80: (.56, .45, .41), 160: (1.48, .86, .78), 320: (1.97, 1.28, 1.01)},
-    "passing": {80: (.66, .59, .47), 160: (1.01, 1.13, .92), 320: (1.68, 1.45, 1.47)},
-    "dunk": {80: (.30, .38, .28), 160: (.75, .49, .50), 320: (1.32, 1.06, .92)}}
-LEADS5 = {8: {80: 2, 160: 4, 320: 8}, 25: {80: 2, 160: 4, 320: 8, 560: 14, 1000: 25}} # poses of the horizon -> ms -> which of them
-FIGURES5 = dict(norm="angle error, norm over 12 limbs, rad", limb="angle error, mean per limb, rad", pck="PCK@0.05 of the box, %", distance="distance, % of the box", mm="distance, mm")
+SEED_TABLE5 = {  # seed paper (its own data): skill -> ms -> TP-RNN, Traj-GCN, MS-GCN
+    "dribbling": {80: (0.34, 0.32, 0.33), 160: (0.61, 0.50, 0.42), 320: (1.25, 1.19, 0.88)},
+    "shooting": {80: (0.56, 0.45, 0.41), 160: (1.48, 0.86, 0.78), 320: (1.97, 1.28, 1.01)},
+    "passing": {80: (0.66, 0.59, 0.47), 160: (1.01, 1.13, 0.92), 320: (1.68, 1.45, 1.47)},
+    "dunk": {80: (0.30, 0.38, 0.28), 160: (0.75, 0.49, 0.50), 320: (1.32, 1.06, 0.92)},
+}
+LEADS5 = {
+    8: {80: 2, 160: 4, 320: 8},
+    25: {80: 2, 160: 4, 320: 8, 560: 14, 1000: 25},
+}  # poses of the horizon -> ms -> which of them
+FIGURES5 = dict(
+    norm="angle error, norm over 12 limbs, rad",
+    limb="angle error, mean per limb, rad",
+    pck="PCK@0.05 of the box, %",
+    distance="distance, % of the box",
+    mm="distance, mm",
+)
 
 
 def figures(
-    said, # (n, t, k, d) in boxes; NaN where nothing could be forecast
-    windows:dict, # of `experiments.forecast_runs.plain_windows`
-    which=None, # (n,) bool, windows that count
-)->dict: # ms -> figures of `score_forecasts`; in space, distance in mm
+    said,  # (n, t, k, d) in boxes; NaN where nothing could be forecast
+    windows: dict,  # of `experiments.forecast_runs.plain_windows`
+    which=None,  # (n,) bool, windows that count
+) -> dict:  # ms -> figures of `score_forecasts`; in space, distance in mm
     "What forecasts are worth."
-    some = np.isfinite(said).all((1, 2, 3))&(True if which is None else which)
+    some = np.isfinite(said).all((1, 2, 3)) & (True if which is None else which)
     w = {k: windows[k][some] for k in ("position", "visible", "scale", "centre")}
-    said,leads = said[some],LEADS5[said.shape[1]]
-    if said.shape[-1] == 2: return score_forecasts(said, w, leads=leads)
-    unit = 1000*w["scale"][:, None, None]
-    return {ms: dict(mm=mpjpe(said[:, f-1]*unit, w["position"][:, HISTORY+f-1]*unit, w["visible"][:, HISTORY+f-1]), windows=int(some.sum())) for ms,f in leads.items()}
+    said, leads = said[some], LEADS5[said.shape[1]]
+    if said.shape[-1] == 2:
+        return score_forecasts(said, w, leads=leads)
+    unit = 1000 * w["scale"][:, None, None]
+    return {
+        ms: dict(
+            mm=mpjpe(said[:, f - 1] * unit, w["position"][:, HISTORY + f - 1] * unit, w["visible"][:, HISTORY + f - 1]),
+            windows=int(some.sum()),
+        )
+        for ms, f in leads.items()
+    }
 
 # %% ../../nbs/72c_experiments.table5.ipynb #e9626a79
-KINDS = dict(test="reference", filmed="reference, filmed", estimated="estimated") # what a run holds -> what its history is
+KINDS = dict(
+    test="reference", filmed="reference, filmed", estimated="estimated"
+)  # what a run holds -> what its history is
+
 
 def _rows(said, windows, skills, unseen):
     "Rows of one system: for each kind of history and each skill what every seed reached; `said` and `windows` by kind"
     rows = []
-    for kind,seeds in said.items():
+    for kind, seeds in said.items():
         w = windows["test" if kind == "test" else "filmed"]
-        for skill in ("all", *(["all, sessions new to the estimator"] if kind == "estimated" and unseen else []), *skills):
-            which = np.ones(len(w["label"]), bool) if skill == "all" else np.isin(w["group"], unseen) if skill.startswith("all,") else w["label"] == skill
-            if not which.any(): continue
+        for skill in (
+            "all",
+            *(["all, sessions new to the estimator"] if kind == "estimated" and unseen else []),
+            *skills,
+        ):
+            which = (
+                np.ones(len(w["label"]), bool)
+                if skill == "all"
+                else np.isin(w["group"], unseen)
+                if skill.startswith("all,")
+                else w["label"] == skill
+            )
+            if not which.any():
+                continue
             each = [figures(s, w, which) for s in seeds]
-            rows.append(dict(history=KINDS[kind], skill=skill, windows=next(iter(each[0].values()))["windows"],
-                **{str(ms): {k: over_seeds([e[ms][k] for e in each]) for k in each[0][ms] if k != "windows"} for ms in each[0]}))
+            rows.append(
+                dict(
+                    history=KINDS[kind],
+                    skill=skill,
+                    windows=next(iter(each[0].values()))["windows"],
+                    **{
+                        str(ms): {k: over_seeds([e[ms][k] for e in each]) for k in each[0][ms] if k != "windows"}
+                        for ms in each[0]
+                    },
+                )
+            )
     return rows
 
 
 def _by_session(said, windows, days):
     "What one system reached in each session, mean over seeds: kind of history -> ms -> figure -> list in the order of `days`, None where nothing was forecast"
     out = {}
-    for kind,seeds in said.items():
+    for kind, seeds in said.items():
         w = windows["test" if kind == "test" else "filmed"]
-        for n,day in enumerate(days):
-            which = (w["group"] == day)&np.isfinite(seeds[0]).all((1, 2, 3))
-            if not which.any(): continue
+        for n, day in enumerate(days):
+            which = (w["group"] == day) & np.isfinite(seeds[0]).all((1, 2, 3))
+            if not which.any():
+                continue
             each = [figures(s, w, which) for s in seeds]
             for ms in each[0]:
-                for k in [k for k in each[0][ms] if k != "windows"]: out.setdefault(KINDS[kind], {}).setdefault(str(ms), {}).setdefault(k, [None]*len(days))[n] = over_seeds([e[ms][k] for e in each])["mean"]
+                for k in [k for k in each[0][ms] if k != "windows"]:
+                    out.setdefault(KINDS[kind], {}).setdefault(str(ms), {}).setdefault(k, [None] * len(days))[n] = (
+                        over_seeds([e[ms][k] for e in each])["mean"]
+                    )
     return out
 
 
-def _joined(parts): return {k: np.concatenate([p[k] for p in parts]) for k in ("position", "visible", "scale", "centre", "label", "group")}
+def _joined(parts):
+    return {
+        k: np.concatenate([p[k] for p in parts]) for k in ("position", "visible", "scale", "centre", "label", "group")
+    }
 
 
 def _table(on, level, systems, folds, progress):
@@ -82,102 +137,179 @@ def _table(on, level, systems, folds, progress):
     kinds = [k for k in ("test", "filmed") if k in parts[0]]
     windows = {k: _joined([p[k] for p in parts]) for k in kinds}
     skills = list(dict.fromkeys(windows["test"]["label"].tolist()))
-    same = kinds == ["test", "filmed"] and parts[0]["test"] is parts[0]["filmed"]   # then one of the two says it
-    unseen = [] if folds == [None] else [*BALLPLAY_SESSIONS["val"],*BALLPLAY_SESSIONS["test"]]
-    rows,trained,by_session = [],{},{}
+    same = kinds == ["test", "filmed"] and parts[0]["test"] is parts[0]["filmed"]  # then one of the two says it
+    unseen = [] if folds == [None] else [*BALLPLAY_SESSIONS["val"], *BALLPLAY_SESSIONS["test"]]
+    rows, trained, by_session = [], {}, {}
+
     def add(name, said):
-        rows.extend(dict(system=name)|r for r in _rows(said, windows, skills, unseen))
-        if folds != [None]: by_session[name] = _by_session(said, windows, folds)
+        rows.extend(dict(system=name) | r for r in _rows(said, windows, skills, unseen))
+        if folds != [None]:
+            by_session[name] = _by_session(said, windows, folds)
+
     for name in systems:
-        runs = [[run_forecaster(name, on, budget, fold=fold, seed=seed, progress=progress) for fold in folds] for seed in (budget.seeds if folds == [None] else budget.fold_seeds)]
-        add(name, {k: [np.concatenate([r[k] for r in own]) for own in runs] for k in KINDS if k in runs[0][0] and not (same and k == "filmed")})
-        trained[name] = dict(seconds=[round(sum(r["seconds"] for r in own), 1) for own in runs], commits=sorted({r["made"]["commit"] for own in runs for r in own}))
+        runs = [
+            [run_forecaster(name, on, budget, fold=fold, seed=seed, progress=progress) for fold in folds]
+            for seed in (budget.seeds if folds == [None] else budget.fold_seeds)
+        ]
+        add(
+            name,
+            {
+                k: [np.concatenate([r[k] for r in own]) for own in runs]
+                for k in KINDS
+                if k in runs[0][0] and not (same and k == "filmed")
+            },
+        )
+        trained[name] = dict(
+            seconds=[round(sum(r["seconds"] for r in own), 1) for own in runs],
+            commits=sorted({r["made"]["commit"] for own in runs for r in own}),
+        )
     plain = [naive_runs(on, p) for p in parts]
     for name in plain[0]:
-        add(name, {k: [np.concatenate([p[name][k] for p in plain])] for k in plain[0][name] if not (same and k == "filmed")})
-    return rows,trained,by_session
+        add(
+            name,
+            {k: [np.concatenate([p[name][k] for p in plain])] for k in plain[0][name] if not (same and k == "filmed")},
+        )
+    return rows, trained, by_session
 
 
 def table5(
-    level:str="quick",
-    condition:str="standard", # or "hard"
-    progress:bool=False,
-)->dict: # a result
+    level: str = "quick",
+    condition: str = "standard",  # or "hard"
+    progress: bool = False,
+) -> dict:  # a result
     "Table V on the synthetic benchmark."
-    rows,trained,_ = _table(f"basketball400 {condition}", level, list(FORECASTERS), [None], progress)
-    return dict(table="table5", data="basketball400-v1 (synthetic)", condition=condition, level=level, smoke_run=level == "quick", budget=asdict(BUDGETS[level]), history=HISTORY, figures=FIGURES5,
-        rows=rows, trained=trained, seeds=list(BUDGETS[level].seeds), seed_paper=dict(note="seed paper (its own data), mean angle error: TP-RNN, Traj-GCN, MS-GCN", values=SEED_TABLE5))|provenance()
+    rows, trained, _ = _table(f"basketball400 {condition}", level, list(FORECASTERS), [None], progress)
+    return (
+        dict(
+            table="table5",
+            data="basketball400-v1 (synthetic)",
+            condition=condition,
+            level=level,
+            smoke_run=level == "quick",
+            budget=asdict(BUDGETS[level]),
+            history=HISTORY,
+            figures=FIGURES5,
+            rows=rows,
+            trained=trained,
+            seeds=list(BUDGETS[level].seeds),
+            seed_paper=dict(
+                note="seed paper (its own data), mean angle error: TP-RNN, Traj-GCN, MS-GCN", values=SEED_TABLE5
+            ),
+        )
+        | provenance()
+    )
 
 
-REAL_SYSTEMS = { # what is trained on BallPlay-M; nothing is estimated in space
+REAL_SYSTEMS = {  # what is trained on BallPlay-M; nothing is estimated in space
     "ballplay": ("MS-GCN", "MS-GCN, with noise", "Traj-GCN", "TP-RNN", "siMLPe"),
-    "ballplay 3D": ("MS-GCN", "Traj-GCN", "TP-RNN", "siMLPe")}
+    "ballplay 3D": ("MS-GCN", "Traj-GCN", "TP-RNN", "siMLPe"),
+}
+
 
 def table5_real(
-    level:str="quick",
-    progress:bool=False,
-)->dict: # a result
+    level: str = "quick",
+    progress: bool = False,
+) -> dict:  # a result
     "Table V on BallPlay-M, each session left out in turn: in the plane, and in space."
-    days,out = sessions(BUDGETS[level]),{}
-    for on,systems in REAL_SYSTEMS.items():
+    days, out = sessions(BUDGETS[level]), {}
+    for on, systems in REAL_SYSTEMS.items():
         out[on] = dict(zip(("rows", "trained", "by_session"), _table(on, level, systems, days, progress)))
     with_it = {}
-    for row in read_ballplay().index: with_it.setdefault(row["coarse"], set()).add(row["session"])
-    unseen = [skill for skill,own in with_it.items() if len(own) == 1]
-    return dict(table="table5", data="BallPlay-M, 25 poses a second, each session left out in turn", condition="real", level=level, smoke_run=level == "quick", budget=asdict(BUDGETS[level]), history=HISTORY, figures=FIGURES5, sessions=days,
-        estimator=dict(note="HICNN-PSTA was trained on films of BallPlay-M's other sessions; where it says so, rows hold these alone", sessions=[*BALLPLAY_SESSIONS["val"],*BALLPLAY_SESSIONS["test"]]),
-        unseen_skill=dict(note="only one session has it, so it was never trained on", skills=unseen), rows=out["ballplay"]["rows"], space=out["ballplay 3D"]["rows"],
-        by_session=out["ballplay"]["by_session"], space_by_session=out["ballplay 3D"]["by_session"], trained={k: v["trained"] for k,v in out.items()},
-        seeds=list(BUDGETS[level].fold_seeds), seed_paper=dict(note="seed paper (its own data), mean angle error: TP-RNN, Traj-GCN, MS-GCN", values=SEED_TABLE5))|provenance()
-
+    for row in read_ballplay().index:
+        with_it.setdefault(row["coarse"], set()).add(row["session"])
+    unseen = [skill for skill, own in with_it.items() if len(own) == 1]
+    return (
+        dict(
+            table="table5",
+            data="BallPlay-M, 25 poses a second, each session left out in turn",
+            condition="real",
+            level=level,
+            smoke_run=level == "quick",
+            budget=asdict(BUDGETS[level]),
+            history=HISTORY,
+            figures=FIGURES5,
+            sessions=days,
+            estimator=dict(
+                note="HICNN-PSTA was trained on films of BallPlay-M's other sessions; where it says so, rows hold these alone",
+                sessions=[*BALLPLAY_SESSIONS["val"], *BALLPLAY_SESSIONS["test"]],
+            ),
+            unseen_skill=dict(note="only one session has it, so it was never trained on", skills=unseen),
+            rows=out["ballplay"]["rows"],
+            space=out["ballplay 3D"]["rows"],
+            by_session=out["ballplay"]["by_session"],
+            space_by_session=out["ballplay 3D"]["by_session"],
+            trained={k: v["trained"] for k, v in out.items()},
+            seeds=list(BUDGETS[level].fold_seeds),
+            seed_paper=dict(
+                note="seed paper (its own data), mean angle error: TP-RNN, Traj-GCN, MS-GCN", values=SEED_TABLE5
+            ),
+        )
+        | provenance()
+    )
 
 # %% ../../nbs/72c_experiments.table5.ipynb #025090c5
-SAME_SKILL = {"dribble": "dribbling", "shoot": "shooting", "pass": "passing"} # BallPlay-M's name -> the seed paper's
+SAME_SKILL = {"dribble": "dribbling", "shoot": "shooting", "pass": "passing"}  # BallPlay-M's name -> the seed paper's
+
 
 def show_table5(
-    result:dict, # of `table5` or `table5_real`
-    figure:str="norm", # in `FIGURES5`
-    rows:str="rows", # or "space", of `table5_real`
-)->pd.DataFrame:
+    result: dict,  # of `table5` or `table5_real`
+    figure: str = "norm",  # in `FIGURES5`
+    rows: str = "rows",  # or "space", of `table5_real`
+) -> pd.DataFrame:
     "One figure of Table V, to read."
-    digits,cells = {"norm": 2, "limb": 3, "mm": 1}.get(figure, 1),{}
+    digits, cells = {"norm": 2, "limb": 3, "mm": 1}.get(figure, 1), {}
     unseen = result.get("unseen_skill", {}).get("skills", [])
-    leads,named = [k for k in result[rows][0] if k.isdigit()],{}
+    leads, named = [k for k in result[rows][0] if k.isdigit()], {}
     for r in result[rows]:
-        skill = named.setdefault(r["skill"], r["skill"]+(" (unseen skill)" if r["skill"] in unseen else "")+f", {r['windows']:,} windows")
-        for ms in leads: cells.setdefault((r["system"], r["history"]), {})[skill, f"{ms} ms"] = text(r[ms][figure], digits)
+        skill = named.setdefault(
+            r["skill"], r["skill"] + (" (unseen skill)" if r["skill"] in unseen else "") + f", {r['windows']:,} windows"
+        )
+        for ms in leads:
+            cells.setdefault((r["system"], r["history"]), {})[skill, f"{ms} ms"] = text(r[ms][figure], digits)
     if figure == "norm":
-        known = {SAME_SKILL.get(skill, skill): column for skill,column in named.items()}
-        for i,name in enumerate(("TP-RNN", "Traj-GCN", "MS-GCN")):
-            cells[f"{name}, seed paper (its own data)", "not named"] = {(known[s], f"{ms} ms"): f"{v[i]:.2f}" for s,vs in SEED_TABLE5.items() if s in known for ms,v in vs.items()}
-    title = f"{FIGURES5[figure]}; {result['data']}, {result['condition']}, {result['level']}"+(" (a smoke run)" if result["smoke_run"] else "")
+        known = {SAME_SKILL.get(skill, skill): column for skill, column in named.items()}
+        for i, name in enumerate(("TP-RNN", "Traj-GCN", "MS-GCN")):
+            cells[f"{name}, seed paper (its own data)", "not named"] = {
+                (known[s], f"{ms} ms"): f"{v[i]:.2f}"
+                for s, vs in SEED_TABLE5.items()
+                if s in known
+                for ms, v in vs.items()
+            }
+    title = f"{FIGURES5[figure]}; {result['data']}, {result['condition']}, {result['level']}" + (
+        " (a smoke run)" if result["smoke_run"] else ""
+    )
     return pd.DataFrame(cells).T.fillna("").rename_axis([title, "history"])
 
 
-def show_table5_whole(result:dict)->pd.DataFrame:
+def show_table5_whole(result: dict) -> pd.DataFrame:
     "Angle norm, angle per limb and PCK of Table V, one under the other."
     parts = {figure: show_table5(result, figure) for figure in ("norm", "limb", "pck")}
-    if "space" in result: parts["mm"] = show_table5(result, "mm", "space")
-    return pd.concat({FIGURES5[k]: v for k,v in parts.items()})
+    if "space" in result:
+        parts["mm"] = show_table5(result, "mm", "space")
+    return pd.concat({FIGURES5[k]: v for k, v in parts.items()})
 
 # %% ../../nbs/72c_experiments.table5.ipynb #d6374b3c
 def show_sessions(
-    result:dict, # of `table5_real`
-    figure:str="norm", # in `FIGURES5`
-    by:str="by_session", # or "space_by_session"
-    history:str="reference", # of `KINDS`
-    system:str="MS-GCN",
-)->pd.DataFrame: # positive: better than the system of the row
+    result: dict,  # of `table5_real`
+    figure: str = "norm",  # in `FIGURES5`
+    by: str = "by_session",  # or "space_by_session"
+    history: str = "reference",  # of `KINDS`
+    system: str = "MS-GCN",
+) -> pd.DataFrame:  # positive: better than the system of the row
     "Session by session: what a system gains over each other one."
-    own,rng,rows = result[by],np.random.default_rng(0),{}
-    if history not in own[system]: raise ValueError(f"no history {history!r} in {by}; there are {', '.join(own[system])}")
+    own, rng, rows = result[by], np.random.default_rng(0), {}
+    if history not in own[system]:
+        raise ValueError(f"no history {history!r} in {by}; there are {', '.join(own[system])}")
     for other in [o for o in own if o != system]:
         rows[other] = {}
         for ms in own[system][history]:
-            a,b = (np.array(own[n][history][ms][figure], float) for n in (system, other))
-            gain = (a-b)*(1 if figure == "pck" else -1)
+            a, b = (np.array(own[n][history][ms][figure], float) for n in (system, other))
+            gain = (a - b) * (1 if figure == "pck" else -1)
             gain = gain[np.isfinite(gain)]
-            if not len(gain): continue
-            low,high = np.quantile(rng.choice(gain, (10_000, len(gain))).mean(1), (.025, .975))
+            if not len(gain):
+                continue
+            low, high = np.quantile(rng.choice(gain, (10_000, len(gain))).mean(1), (0.025, 0.975))
             rows[other][f"{ms} ms"] = f"{gain.mean():+.3g} [{low:.3g}, {high:.3g}], {(gain > 0).sum()} of {len(gain)}"
-    return pd.DataFrame(rows).T.rename_axis(f"what {system} gains: {FIGURES5[figure]}; mean over sessions, interval, sessions won")
+    return pd.DataFrame(rows).T.rename_axis(
+        f"what {system} gains: {FIGURES5[figure]}; mean over sessions, interval, sessions won"
+    )

@@ -13,170 +13,217 @@ from torch import nn
 
 # %% ../../nbs/21_layers.attention.ipynb #0d0fff42
 def msa(
-    q, k, v, # queries, keys, values, ... n d
-    scale:float=None, # factor on q k^T; 1/sqrt(d) if None
-    mask=None, # True where a query (row) may look at a key (column), broadcastable to ... n n
-): # ... n d
+    q,
+    k,
+    v,  # queries, keys, values, ... n d
+    scale: float = None,  # factor on q k^T; 1/sqrt(d) if None
+    mask=None,  # True where a query (row) may look at a key (column), broadcastable to ... n n
+):  # ... n d
     "Attention of eq. (4): softmax(q k^T scale) v"
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
 
 # %% ../../nbs/21_layers.attention.ipynb #46439215
 def time_mask(
-    times, # b t, seconds of each frame
+    times,  # b t, seconds of each frame
     *,
-    causal:bool=False, # frame i sees only frames j <= i
-    span:float=None, # seconds that a frame sees around it; None: all
-    frame_mask=None, # b t, True where a frame is real, False where it pads a short clip
-    past=None, # b s, seconds of remembered frames, which come before all others
-): # b 1 1 t s+t
+    causal: bool = False,  # frame i sees only frames j <= i
+    span: float = None,  # seconds that a frame sees around it; None: all
+    frame_mask=None,  # b t, True where a frame is real, False where it pads a short clip
+    past=None,  # b s, seconds of remembered frames, which come before all others
+):  # b 1 1 t s+t
     "Which frame may look at which; every frame sees itself, so no row is empty"
     t, seen = times.shape[1], times if past is None else torch.cat([past, times], 1)
     mask = torch.ones(len(times), t, seen.shape[1], dtype=torch.bool, device=times.device)
-    if causal: mask[..., -t:] = mask[..., -t:].tril()
-    if span is not None: mask &= (times[:, :, None] - seen[:, None]).abs() <= span + 1e-4
-    if frame_mask is not None: mask[..., -t:] &= frame_mask[:, None] | torch.eye(t, dtype=torch.bool, device=times.device)
+    if causal:
+        mask[..., -t:] = mask[..., -t:].tril()
+    if span is not None:
+        mask &= (times[:, :, None] - seen[:, None]).abs() <= span + 1e-4
+    if frame_mask is not None:
+        mask[..., -t:] &= frame_mask[:, None] | torch.eye(t, dtype=torch.bool, device=times.device)
     return mask[:, None, None]
 
 # %% ../../nbs/21_layers.attention.ipynb #d99053bb
-FRAME = .04 # seconds between frames where nobody says how many
-FADE = .05, .2 # seconds in which the influence of a frame could fade
+FRAME = 0.04  # seconds between frames where nobody says how many
+FADE = 0.05, 0.2  # seconds in which the influence of a frame could fade
 
 
 def lag_features(
-    times, # b t, seconds of the frames that look
-    seen, # b s, seconds of the frames that are looked at
-): # b t s 4
+    times,  # b t, seconds of the frames that look
+    seen,  # b s, seconds of the frames that are looked at
+):  # b t s 4
     "How far apart frames are: the lag in seconds, its size, and how much is left of it at two rates of fading"
     lag = times[:, :, None] - seen[:, None]
-    return torch.stack([lag, lag.abs(), *((-lag.abs()/f).exp() for f in FADE)], -1)
+    return torch.stack([lag, lag.abs(), *((-lag.abs() / f).exp() for f in FADE)], -1)
 
 
 def place_waves(
-    h:int, w:int, # cells of the token grid
-    device=None, # where they are needed
-): # h*w 16
+    h: int,
+    w: int,  # cells of the token grid
+    device=None,  # where they are needed
+):  # h*w 16
     "Where in the crop each token of a grid lies: sines and cosines of x and y at four wavelengths, the same at every size of the grid"
-    x, y = ((torch.arange(n, device=device) + .5)/n for n in (w, h))
-    angle = torch.stack([x.expand(h, w), y[:, None].expand(h, w)], -1)[..., None]*torch.pi*2**torch.arange(4, device=device)
+    x, y = ((torch.arange(n, device=device) + 0.5) / n for n in (w, h))
+    angle = (
+        torch.stack([x.expand(h, w), y[:, None].expand(h, w)], -1)[..., None]
+        * torch.pi
+        * 2 ** torch.arange(4, device=device)
+    )
     return torch.cat([angle.sin(), angle.cos()], -1).flatten(2).flatten(0, 1)
 
 # %% ../../nbs/21_layers.attention.ipynb #b3e9a998
 class TimeMemory:
     "Keys and values of past frames: what the time path of one layer remembers of one stream"
-    def __init__(self,
-        span:float=.6, # seconds that are remembered
-        step:float=.03, # seconds between remembered frames, so that fast film costs no more than slow
+
+    def __init__(
+        self,
+        span: float = 0.6,  # seconds that are remembered
+        step: float = 0.03,  # seconds between remembered frames, so that fast film costs no more than slow
     ):
         self.span, self.step, self.k, self.v, self.times = span, step, None, None, None
 
-    def join(self,
-        k, v, # keys and values of new frames, b n h t d
-        times, # b t, seconds
-    ): # keys and values of old and new frames, b n h s+t d, and seconds of the old ones, b s or None
+    def join(
+        self,
+        k,
+        v,  # keys and values of new frames, b n h t d
+        times,  # b t, seconds
+    ):  # keys and values of old and new frames, b n h s+t d, and seconds of the old ones, b s or None
         "What the new frames may look at; they are remembered for those that come after them"
         past = self.times
-        if past is not None: k, v = torch.cat([self.k, k], 3), torch.cat([self.v, v], 3)
+        if past is not None:
+            k, v = torch.cat([self.k, k], 3), torch.cat([self.v, v], 3)
         seen = times if past is None else torch.cat([past, times], 1)
         keep, clock = [], seen[0].tolist()
         for i, time in enumerate(clock):
-            if time > clock[-1] - self.span - 1e-4 and (not keep or time - clock[keep[-1]] >= self.step - 1e-4): keep.append(i)
+            if time > clock[-1] - self.span - 1e-4 and (not keep or time - clock[keep[-1]] >= self.step - 1e-4):
+                keep.append(i)
         self.k, self.v, self.times = k[:, :, :, keep], v[:, :, :, keep], seen[:, keep]
         return k, v, past
 
 # %% ../../nbs/21_layers.attention.ipynb #f2a0d565
 class PSTA(nn.Module):
     "Parallel spatial-temporal attention, eq. (5): H = [attention over time, attention over space], each on its half of the channels"
-    def __init__(self, *,
-        channels:int, # C of the tokens
-        heads:int=8, # heads in each path
-        paths:str="ts", # "ts" both, "t" or "s" alone (the ablation), which then has all the channels
-        scale:str="head", # 1/sqrt of "head" (d), "group" (C/2) or "paper" (C, eq. 4)
-        causal:bool=False, # time attention looks back only
-        position:bool=True, # tokens of a grid know their place and their neighbours
-        span:float=.6, # seconds that the time path sees around a frame
+
+    def __init__(
+        self,
+        *,
+        channels: int,  # C of the tokens
+        heads: int = 8,  # heads in each path
+        paths: str = "ts",  # "ts" both, "t" or "s" alone (the ablation), which then has all the channels
+        scale: str = "head",  # 1/sqrt of "head" (d), "group" (C/2) or "paper" (C, eq. 4)
+        causal: bool = False,  # time attention looks back only
+        position: bool = True,  # tokens of a grid know their place and their neighbours
+        span: float = 0.6,  # seconds that the time path sees around a frame
     ):
         super().__init__()
-        if paths not in ("ts", "t", "s"): raise ValueError(f"paths is 'ts', 't' or 's'; got {paths!r}")
-        width = channels//len(paths)
-        if channels % len(paths) or width % heads: raise ValueError(f"{channels} channels do not split into {len(paths)} paths of {heads} heads")
-        if scale not in ("head", "group", "paper"): raise ValueError(f"scale is 'head', 'group' or 'paper'; got {scale!r}")
+        if paths not in ("ts", "t", "s"):
+            raise ValueError(f"paths is 'ts', 't' or 's'; got {paths!r}")
+        width = channels // len(paths)
+        if channels % len(paths) or width % heads:
+            raise ValueError(f"{channels} channels do not split into {len(paths)} paths of {heads} heads")
+        if scale not in ("head", "group", "paper"):
+            raise ValueError(f"scale is 'head', 'group' or 'paper'; got {scale!r}")
         self.heads, self.paths, self.causal, self.width, self.span = heads, paths, causal, width, span
-        self.scale = dict(head=width//heads, group=width, paper=channels)[scale]**-.5
-        self.qkv, self.out = nn.Linear(channels, 3*channels), nn.Linear(channels, channels)
+        self.scale = dict(head=width // heads, group=width, paper=channels)[scale] ** -0.5
+        self.qkv, self.out = nn.Linear(channels, 3 * channels), nn.Linear(channels, channels)
         self.lag = nn.Linear(4, heads, bias=False) if "t" in paths else None
         self.place = nn.Linear(16, channels, bias=False) if position else None
         self.grid = nn.Conv2d(channels, channels, 3, padding=1, groups=channels) if position else None
         # no preference at first
         for term in (self.lag, self.place):
-            if term is not None: nn.init.zeros_(term.weight)
+            if term is not None:
+                nn.init.zeros_(term.weight)
 
-    def start(self): # the memory of one stream
+    def start(self):  # the memory of one stream
         "A memory with nothing in it, to be handed to `forward` with each new frame; None where no path looks back"
         return TimeMemory(self.span) if "t" in self.paths and self.causal else None
 
     def qkv_paths(self, e, grid=None, frame_mask=None, times=None, memory=None):
         "What each path compares: its letter, the axes of its parts, queries, keys, values, bias; and all values, b t n c"
         b, t = e.shape[:2]
-        if times is None: times = (torch.arange(t, device=e.device)*FRAME).expand(b, t)
-        if self.place is not None and grid is not None: e = e + self.place(place_waves(*grid, e.device))
+        if times is None:
+            times = (torch.arange(t, device=e.device) * FRAME).expand(b, t)
+        if self.place is not None and grid is not None:
+            e = e + self.place(place_waves(*grid, e.device))
         q, k, v = self.qkv(e).chunk(3, -1)
         parts = []
         for path, *own in zip(self.paths, *(x.split(self.width, -1) for x in (q, k, v))):
-            axes, bias = 'b n h t d' if path == "t" else 'b t h n d', None
-            qp, kp, vp = (rearrange(x, f'b t n (h d) -> {axes}', h=self.heads) for x in own)
+            axes, bias = "b n h t d" if path == "t" else "b t h n d", None
+            qp, kp, vp = (rearrange(x, f"b t n (h d) -> {axes}", h=self.heads) for x in own)
             if path == "t":
                 past = None
-                if memory is not None: kp, vp, past = memory.join(kp, vp, times)
+                if memory is not None:
+                    kp, vp, past = memory.join(kp, vp, times)
                 if kp.shape[3] > 1:
-                    bias = rearrange(self.lag(lag_features(times, times if past is None else torch.cat([past, times], 1))), 'b t s h -> b 1 h t s')
-                    bias = bias.masked_fill(~time_mask(times, causal=self.causal, span=self.span, frame_mask=frame_mask, past=past), -torch.inf).to(qp.dtype)
+                    bias = rearrange(
+                        self.lag(lag_features(times, times if past is None else torch.cat([past, times], 1))),
+                        "b t s h -> b 1 h t s",
+                    )
+                    bias = bias.masked_fill(
+                        ~time_mask(times, causal=self.causal, span=self.span, frame_mask=frame_mask, past=past),
+                        -torch.inf,
+                    ).to(qp.dtype)
             parts.append((path, axes, qp, kp, vp, bias))
         return parts, v
 
-    def weights(self,
-        e, # tokens, b t n c
-        grid=None, # as in `forward`
-        frame_mask=None, # as in `forward`
-        times=None, # as in `forward`
-    ): # dict of path: "t" b n h t t, "s" b t h n n; rows sum to 1
+    def weights(
+        self,
+        e,  # tokens, b t n c
+        grid=None,  # as in `forward`
+        frame_mask=None,  # as in `forward`
+        times=None,  # as in `forward`
+    ):  # dict of path: "t" b n h t t, "s" b t h n n; rows sum to 1
         "Where each token looks: the softmax of eq. (4), head by head, which `forward` never writes down"
-        return {path: (q @ k.mT*self.scale + (0 if bias is None else bias)).softmax(-1) for path, _, q, k, _, bias in self.qkv_paths(e, grid, frame_mask, times)[0]}
+        return {
+            path: (q @ k.mT * self.scale + (0 if bias is None else bias)).softmax(-1)
+            for path, _, q, k, _, bias in self.qkv_paths(e, grid, frame_mask, times)[0]
+        }
 
-    def forward(self,
-        e, # tokens, b t n c
-        grid=None, # (h, w) with h*w = n, where the tokens are the pixels of a map; None where they are joints
-        frame_mask=None, # b t, False for frames that pad a short clip
-        times=None, # b t, seconds of the frames; None: `FRAME` apart
-        memory=None, # what `start` gave and earlier frames filled: these are the next frames of that stream
-    ): # b t n c
+    def forward(
+        self,
+        e,  # tokens, b t n c
+        grid=None,  # (h, w) with h*w = n, where the tokens are the pixels of a map; None where they are joints
+        frame_mask=None,  # b t, False for frames that pad a short clip
+        times=None,  # b t, seconds of the frames; None: `FRAME` apart
+        memory=None,  # what `start` gave and earlier frames filled: these are the next frames of that stream
+    ):  # b t n c
         parts, v = self.qkv_paths(e, grid, frame_mask, times, memory)
         b = len(v)
         # one frame alone takes home its own values
         look = lambda q, k, v, bias: v if bias is None and k.shape[3] == 1 else msa(q, k, v, self.scale, bias)
-        h = torch.cat([rearrange(look(*part), f'{axes} -> b t n (h d)') for _, axes, *part in parts], -1)
+        h = torch.cat([rearrange(look(*part), f"{axes} -> b t n (h d)") for _, axes, *part in parts], -1)
         if self.grid is not None and grid is not None:
-            v = rearrange(v, 'b t (h w) c -> (b t) c h w', h=grid[0])
-            h = h + rearrange(self.grid(v), '(b t) c h w -> b t (h w) c', b=b)
+            v = rearrange(v, "b t (h w) c -> (b t) c h w", h=grid[0])
+            h = h + rearrange(self.grid(v), "(b t) c h w -> b t (h w) c", b=b)
         return self.out(h)
 
 # %% ../../nbs/21_layers.attention.ipynb #e809c5b8
 class PSTABlock(nn.Module):
     "A transformer block around PSTA: x + PSTA(LN(x)), then x + MLP(LN(x))"
-    def __init__(self, *,
-        channels:int, # C of the tokens
-        mlp:float=2., # hidden width of the MLP as a multiple of C
-        paths:str="ts", # as in `PSTA`; "" leaves attention out, and each token to its MLP
-        **kwargs, # of `PSTA`
+
+    def __init__(
+        self,
+        *,
+        channels: int,  # C of the tokens
+        mlp: float = 2.0,  # hidden width of the MLP as a multiple of C
+        paths: str = "ts",  # as in `PSTA`; "" leaves attention out, and each token to its MLP
+        **kwargs,  # of `PSTA`
     ):
         super().__init__()
-        self.norm1, self.psta = (nn.LayerNorm(channels), PSTA(channels=channels, paths=paths, **kwargs)) if paths else (None, None)
+        self.norm1, self.psta = (
+            (nn.LayerNorm(channels), PSTA(channels=channels, paths=paths, **kwargs)) if paths else (None, None)
+        )
         self.norm2 = nn.LayerNorm(channels)
-        hidden = int(channels*mlp)
+        hidden = int(channels * mlp)
         self.mlp = nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, channels))
 
-    def forward(self,
-        x, # tokens, b t n c
-        grid=None, frame_mask=None, times=None, memory=None, # as in `PSTA.forward`
-    ): # b t n c
-        if self.psta is not None: x = x + self.psta(self.norm1(x), grid, frame_mask, times, memory)
+    def forward(
+        self,
+        x,  # tokens, b t n c
+        grid=None,
+        frame_mask=None,
+        times=None,
+        memory=None,  # as in `PSTA.forward`
+    ):  # b t n c
+        if self.psta is not None:
+            x = x + self.psta(self.norm1(x), grid, frame_mask, times, memory)
         return x + self.mlp(self.norm2(x))

@@ -12,33 +12,36 @@ import torch
 
 # %% ../../nbs/26_layers.dct.ipynb #0eb60a3c
 def dct_matrix(
-    n:int, # frames
-    keep:int=None, # slowest waves to keep; None for all n
-    **like, # dtype and device
-): # (keep, n), rows orthonormal
+    n: int,  # frames
+    keep: int = None,  # slowest waves to keep; None for all n
+    **like,  # dtype and device
+):  # (keep, n), rows orthonormal
     "Matrix of the discrete cosine transform, type II, orthonormal"
     keep = n if keep is None else keep
-    if not 1 <= keep <= n: raise ValueError(f"keep must lie in 1..{n} (the number of frames); got {keep}")
+    if not 1 <= keep <= n:
+        raise ValueError(f"keep must lie in 1..{n} (the number of frames); got {keep}")
     i, k = torch.arange(n, dtype=torch.float64), torch.arange(keep, dtype=torch.float64)[:, None]
-    c = torch.cos(math.pi*(i + 0.5)*k/n)*math.sqrt(2/n)
+    c = torch.cos(math.pi * (i + 0.5) * k / n) * math.sqrt(2 / n)
     c[0] /= math.sqrt(2)
     return c.to(**{"dtype": torch.get_default_dtype(), **like})
 
 # %% ../../nbs/26_layers.dct.ipynb #59ecff70
 def dct(
-    x, # tracks, b t ...
-    keep:int=None, # slowest waves to keep; None for all
-): # coefficients, b keep ...
+    x,  # tracks, b t ...
+    keep: int = None,  # slowest waves to keep; None for all
+):  # coefficients, b keep ...
     "Discrete cosine transform along time (dim 1)"
-    if x.ndim < 2: raise ValueError(f"tracks are (b, t, ...); got shape {tuple(x.shape)}")
+    if x.ndim < 2:
+        raise ValueError(f"tracks are (b, t, ...); got shape {tuple(x.shape)}")
     return torch.einsum("kt,bt...->bk...", dct_matrix(x.shape[1], keep, dtype=x.dtype, device=x.device), x)
 
 # %% ../../nbs/26_layers.dct.ipynb #f96f24f0
 def idct(
-    y, # coefficients, b keep ...
-    n:int=None, # frames of the track; None for as many as coefficients
-): # tracks, b n ...
+    y,  # coefficients, b keep ...
+    n: int = None,  # frames of the track; None for as many as coefficients
+):  # tracks, b n ...
     "Inverse of `dct`; waves that were dropped count as zero"
-    if y.ndim < 2: raise ValueError(f"coefficients are (b, keep, ...); got shape {tuple(y.shape)}")
+    if y.ndim < 2:
+        raise ValueError(f"coefficients are (b, keep, ...); got shape {tuple(y.shape)}")
     n = y.shape[1] if n is None else n
     return torch.einsum("kt,bk...->bt...", dct_matrix(n, y.shape[1], dtype=y.dtype, device=y.device), y)

@@ -13,70 +13,90 @@ from torch import nn
 # %% ../../nbs/24_layers.fusion.ipynb #c85c2f4c
 class NodeRelations(nn.Module):
     "Upper part of eq. (9): h_i, what node i is like and how it stands to the other nodes of its scale"
-    def __init__(self,
-        channels:int, # of the features
-        frames:int, # of the features
+
+    def __init__(
+        self,
+        channels: int,  # of the features
+        frames: int,  # of the features
         *,
-        width:int=64, # of h
-        kernel:int=5, # tau, frames that the convolution in time sees
-        stride:int=2, # mu, every how many frames it answers
+        width: int = 64,  # of h
+        kernel: int = 5,  # tau, frames that the convolution in time sees
+        stride: int = 2,  # mu, every how many frames it answers
     ):
         super().__init__()
         self.frames = frames
-        self.time = nn.Conv2d(channels, channels, (kernel, 1), stride=(stride, 1), padding=(kernel//2, 0))
-        size = channels*((frames - 1)//stride + 1)
-        self.f_own, self.f_other, self.f_out = nn.Linear(size, width), nn.Linear(size, width, bias=False), nn.Linear(width, width)
+        self.time = nn.Conv2d(channels, channels, (kernel, 1), stride=(stride, 1), padding=(kernel // 2, 0))
+        size = channels * ((frames - 1) // stride + 1)
+        self.f_own, self.f_other, self.f_out = (
+            nn.Linear(size, width),
+            nn.Linear(size, width, bias=False),
+            nn.Linear(width, width),
+        )
         self.g = nn.Sequential(nn.Linear(size + width, width), nn.LeakyReLU(), nn.Linear(width, width))
         self.activation = nn.LeakyReLU()
 
-    def vectors(self,
-        x, # features, b t k c
-    ): # b k n
+    def vectors(
+        self,
+        x,  # features, b t k c
+    ):  # b k n
         "v_i = vec(conv(x_i)): the track of one node as one vector"
-        if x.shape[1] != self.frames: raise ValueError(f"these relations were made for {self.frames} frames, the features (b, t, k, c) have {x.shape[1]}")
-        if self.frames == 1: return F.linear(x[:, 0], self.time.weight[:, :, self.time.kernel_size[0]//2, 0], self.time.bias)   # the same, faster: of one frame a convolution sees its middle alone
+        if x.shape[1] != self.frames:
+            raise ValueError(
+                f"these relations were made for {self.frames} frames, the features (b, t, k, c) have {x.shape[1]}"
+            )
+        if self.frames == 1:
+            return F.linear(
+                x[:, 0], self.time.weight[:, :, self.time.kernel_size[0] // 2, 0], self.time.bias
+            )  # the same, faster: of one frame a convolution sees its middle alone
         return self.time(x.permute(0, 3, 1, 2)).permute(0, 3, 2, 1).flatten(2)
 
-    def forward(self,
-        x, # features, b t k c
-    ): # b k width
+    def forward(
+        self,
+        x,  # features, b t k c
+    ):  # b k width
         v = self.vectors(x)
         own, other = self.f_own(v), self.f_other(v)
-        pairs = self.activation((own - other)[:, :, None] + other[:, None])   # b i j width
+        pairs = self.activation((own - other)[:, :, None] + other[:, None])  # b i j width
         k = v.shape[1]
         # the others of i: all pairs less (i, i), where v_j - v_i = 0
-        rest = (pairs.sum(2) - self.activation(own))/max(k - 1, 1)
+        rest = (pairs.sum(2) - self.activation(own)) / max(k - 1, 1)
         return self.g(torch.cat([v, self.f_out(rest)], -1))
 
 # %% ../../nbs/24_layers.fusion.ipynb #4aa3c2c7
 class CrossScaleFusion(nn.Module):
     "Eq. (9): a bipartite graph, inferred anew for every window, carries features from each of two scales to the other"
-    def __init__(self,
-        channels:int, # of the features of both scales
-        frames:int, # of the features
+
+    def __init__(
+        self,
+        channels: int,  # of the features of both scales
+        frames: int,  # of the features
         *,
-        width:int=64, # of the relation vectors h
-        kernel:int=5, # tau, frames that the convolution in time sees
-        share:float=0.3, # how much of the other scale is added
+        width: int = 64,  # of the relation vectors h
+        kernel: int = 5,  # tau, frames that the convolution in time sees
+        share: float = 0.3,  # how much of the other scale is added
     ):
         super().__init__()
         self.relations = nn.ModuleList(NodeRelations(channels, frames, width=width, kernel=kernel) for _ in range(2))
-        self.scale, self.share = width**-.5, share
+        self.scale, self.share = width**-0.5, share
 
-    def weights(self,
-        x1, # features of scale 1, b t k1 c
-        x2, # features of scale 2, b t k2 c
-    ): # (b k2 k1, b k1 k2): rows sum to 1
+    def weights(
+        self,
+        x1,  # features of scale 1, b t k1 c
+        x2,  # features of scale 2, b t k2 c
+    ):  # (b k2 k1, b k1 k2): rows sum to 1
         "A_12, what each node of scale 2 takes from scale 1, and A_21, the reverse"
         h1, h2 = (r(x) for r, x in zip(self.relations, (x1, x2)))
-        affinity = h2 @ h1.transpose(1, 2)*self.scale
+        affinity = h2 @ h1.transpose(1, 2) * self.scale
         return affinity.softmax(-1), affinity.transpose(1, 2).softmax(-1)
 
-    def forward(self,
-        x1, # features of scale 1, b t k1 c
-        x2, # features of scale 2, b t k2 c
-    ): # both, updated
+    def forward(
+        self,
+        x1,  # features of scale 1, b t k1 c
+        x2,  # features of scale 2, b t k2 c
+    ):  # both, updated
         if x1.ndim != 4 or x2.ndim != 4 or x1.shape[:2] != x2.shape[:2] or x1.shape[3] != x2.shape[3]:
-            raise ValueError(f"two scales share batch, time and channels of (b, t, k, c); got {tuple(x1.shape)} and {tuple(x2.shape)}")
+            raise ValueError(
+                f"two scales share batch, time and channels of (b, t, k, c); got {tuple(x1.shape)} and {tuple(x2.shape)}"
+            )
         down, up = self.weights(x1, x2)
-        return x1 + self.share*(up[:, None] @ x2), x2 + self.share*(down[:, None] @ x1)
+        return x1 + self.share * (up[:, None] @ x2), x2 + self.share * (down[:, None] @ x1)

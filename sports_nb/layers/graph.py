@@ -11,81 +11,95 @@ from torch import nn
 
 # %% ../../nbs/23_layers.graph.ipynb #15dd07aa
 def normalised_adjacency(
-    adjacency, # (k, k) array of edges: 0 or 1, symmetric
-    self_loops:bool=False, # join every node to itself as well
-): # (k, k) float32 tensor whose rows sum to 1 (0 for a node without neighbours)
+    adjacency,  # (k, k) array of edges: 0 or 1, symmetric
+    self_loops: bool = False,  # join every node to itself as well
+):  # (k, k) float32 tensor whose rows sum to 1 (0 for a node without neighbours)
     "D^-1 A: row i averages over the neighbours of node i"
     a = torch.as_tensor(adjacency, dtype=torch.float32).clone()
-    if a.ndim != 2 or a.shape[0] != a.shape[1]: raise ValueError(f"an adjacency matrix is square (nodes, nodes); got {tuple(a.shape)}")
+    if a.ndim != 2 or a.shape[0] != a.shape[1]:
+        raise ValueError(f"an adjacency matrix is square (nodes, nodes); got {tuple(a.shape)}")
     if not torch.isfinite(a).all() or (a < 0).any() or not torch.equal(a, a.T):
         raise ValueError("an adjacency matrix is finite, not negative and symmetric; this one is not")
-    if self_loops: a.fill_diagonal_(1)
-    return a/a.sum(1, keepdim=True).clamp(min=1)
+    if self_loops:
+        a.fill_diagonal_(1)
+    return a / a.sum(1, keepdim=True).clamp(min=1)
 
 # %% ../../nbs/23_layers.graph.ipynb #94e433d6
 class TrainableGraph(nn.Module):
     "The graph A * M + B: M stretches the bones of the skeleton, B adds edges that it lacks; it starts as the skeleton"
-    def __init__(self,
-        adjacency, # (k, k) edges of the skeleton at one scale
-        self_loops:bool=False, # every node is its own neighbour as well
+
+    def __init__(
+        self,
+        adjacency,  # (k, k) edges of the skeleton at one scale
+        self_loops: bool = False,  # every node is its own neighbour as well
     ):
         super().__init__()
         self.register_buffer("skeleton", normalised_adjacency(adjacency, self_loops))
         self.M, self.B = nn.Parameter(torch.ones_like(self.skeleton)), nn.Parameter(torch.zeros_like(self.skeleton))
 
     @property
-    def adjacency(self): # (k, k)
+    def adjacency(self):  # (k, k)
         "The graph as it is now"
-        return self.skeleton*self.M + self.B
+        return self.skeleton * self.M + self.B
 
-    def forward(self,
-        x, # features, ... k c
-    ): # ... k c
+    def forward(
+        self,
+        x,  # features, ... k c
+    ):  # ... k c
         "Every node gathers its neighbours' features"
-        if x.shape[-2] != len(self.skeleton): raise ValueError(f"this graph has {len(self.skeleton)} nodes, the features (... k c) have {x.shape[-2]}")
+        if x.shape[-2] != len(self.skeleton):
+            raise ValueError(f"this graph has {len(self.skeleton)} nodes, the features (... k c) have {x.shape[-2]}")
         return self.adjacency @ x
 
 # %% ../../nbs/23_layers.graph.ipynb #49a00826
 class GraphConv(nn.Module):
     "Graph convolution of eq. (8), before its ReLU: A_s P W_s + P U_s"
-    def __init__(self,
-        c_in:int, # channels in
-        c_out:int, # channels out
-        adjacency, # (k, k) edges of the skeleton at one scale
+
+    def __init__(
+        self,
+        c_in: int,  # channels in
+        c_out: int,  # channels out
+        adjacency,  # (k, k) edges of the skeleton at one scale
     ):
         super().__init__()
         self.graph = TrainableGraph(adjacency)
         self.W, self.U = nn.Linear(c_in, c_out, bias=False), nn.Linear(c_in, c_out)
 
-    def forward(self,
-        x, # features, ... k c_in
-    ): # ... k c_out
+    def forward(
+        self,
+        x,  # features, ... k c_in
+    ):  # ... k c_out
         return self.graph(self.W(x)) + self.U(x)
 
 # %% ../../nbs/23_layers.graph.ipynb #7738c99b
 class STBlock(nn.Module):
     "Single-scale block: eq. (8) in space, then a convolution in time, with a residual"
-    def __init__(self,
-        c_in:int, # channels in
-        c_out:int, # channels out
-        adjacency, # (k, k) edges of the skeleton at one scale
+
+    def __init__(
+        self,
+        c_in: int,  # channels in
+        c_out: int,  # channels out
+        adjacency,  # (k, k) edges of the skeleton at one scale
         *,
-        kernel:int=5, # frames that the convolution in time sees, odd
-        stride:int=1, # every how many frames it answers
-        dropout:float=0., # probability to drop a feature while training
+        kernel: int = 5,  # frames that the convolution in time sees, odd
+        stride: int = 1,  # every how many frames it answers
+        dropout: float = 0.0,  # probability to drop a feature while training
     ):
         super().__init__()
-        if kernel % 2 == 0: raise ValueError(f"the kernel in time must be odd, so that it has a middle; got {kernel}")
+        if kernel % 2 == 0:
+            raise ValueError(f"the kernel in time must be odd, so that it has a middle; got {kernel}")
         self.space = GraphConv(c_in, c_out, adjacency)
-        self.time = nn.Conv2d(c_out, c_out, (kernel, 1), stride=(stride, 1), padding=(kernel//2, 0))
+        self.time = nn.Conv2d(c_out, c_out, (kernel, 1), stride=(stride, 1), padding=(kernel // 2, 0))
         self.norm, self.drop, self.stride = nn.LayerNorm(c_out), nn.Dropout(dropout), stride
         self.skip = nn.Identity() if c_in == c_out else nn.Linear(c_in, c_out)
 
-    def forward(self,
-        x, # features, b t k c_in
-    ): # b ceil(t/stride) k c_out
-        if x.ndim != 4: raise ValueError(f"features are (b, t, k, c); got shape {tuple(x.shape)}")
+    def forward(
+        self,
+        x,  # features, b t k c_in
+    ):  # b ceil(t/stride) k c_out
+        if x.ndim != 4:
+            raise ValueError(f"features are (b, t, k, c); got shape {tuple(x.shape)}")
         y = torch.relu(self.space(x))
         # seen as (b, c, t, k) this is the channels-last layout, which convolutions like best on a CPU
         y = self.time(y.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        return torch.relu(self.drop(self.norm(y)) + self.skip(x[:, ::self.stride]))
+        return torch.relu(self.drop(self.norm(y)) + self.skip(x[:, :: self.stride]))

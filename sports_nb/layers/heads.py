@@ -17,170 +17,207 @@ from .attention import PSTABlock
 
 # %% ../../nbs/22_layers.heads.ipynb #98104031
 def probability_maps(
-    logits, # ... h w
-): # ... h w, each map sums to 1
+    logits,  # ... h w
+):  # ... h w, each map sums to 1
     "Phi of eq. (6): a softmax over the pixels of each map"
     return logits.flatten(-2).softmax(-1).unflatten(-1, logits.shape[-2:])
 
 # %% ../../nbs/22_layers.heads.ipynb #09641755
 def soft_argmax(
-    maps, # probability maps, ... h w
-    radius:int=None, # pixels around the peak that count; all of them if None
-): # ... 2: x, y in [0, 1] of the map
+    maps,  # probability maps, ... h w
+    radius: int = None,  # pixels around the peak that count; all of them if None
+):  # ... 2: x, y in [0, 1] of the map
     "The expected pixel centre under a probability map, a joint position that has a gradient"
     h, w = maps.shape[-2:]
     x, y = torch.arange(w, device=maps.device), torch.arange(h, device=maps.device)
     if radius is not None:
         peak = maps.flatten(-2).argmax(-1)[..., None]
-        near = ((y - peak//w).abs() <= radius)[..., :, None] & ((x - peak % w).abs() <= radius)[..., None, :]
-        maps = maps*near
-        maps = maps/maps.sum((-1, -2), keepdim=True)
-    return torch.stack([(maps.sum(-2)*(x + .5)).sum(-1)/w, (maps.sum(-1)*(y + .5)).sum(-1)/h], -1)
+        near = ((y - peak // w).abs() <= radius)[..., :, None] & ((x - peak % w).abs() <= radius)[..., None, :]
+        maps = maps * near
+        maps = maps / maps.sum((-1, -2), keepdim=True)
+    return torch.stack([(maps.sum(-2) * (x + 0.5)).sum(-1) / w, (maps.sum(-1) * (y + 0.5)).sum(-1) / h], -1)
 
 # %% ../../nbs/22_layers.heads.ipynb #013c0937
 def map_evidence(
-    maps, # probability maps, ... k h w
-    keypoints, # joints that were read from them, ... k 2 in [0, 1] of the map
-    radius:int=2, # pixels around a peak that belong to it
-): # ... k 5
+    maps,  # probability maps, ... k h w
+    keypoints,  # joints that were read from them, ... k 2 in [0, 1] of the map
+    radius: int = 2,  # pixels around a peak that belong to it
+):  # ... k 5
     "What a map says about its joint: logarithms of the mass around its peak, of the peak, and of the highest value elsewhere; entropy; distance to the nearest other joint"
     h, w = maps.shape[-2:]
     y, x = torch.arange(h, device=maps.device)[:, None], torch.arange(w, device=maps.device)
     peak = maps.flatten(-2).argmax(-1)[..., None, None]
-    near = ((y - peak//w).abs() <= radius) & ((x - peak % w).abs() <= radius)
+    near = ((y - peak // w).abs() <= radius) & ((x - peak % w).abs() <= radius)
     log = lambda p: p.clamp(min=1e-6).log()
-    entropy = -(maps*log(maps)).sum((-1, -2))/torch.log(torch.tensor(h*w))
+    entropy = -(maps * log(maps)).sum((-1, -2)) / torch.log(torch.tensor(h * w))
     apart = torch.cdist(keypoints, keypoints) + torch.eye(keypoints.shape[-2], device=maps.device)
-    return torch.stack([log((maps*near).sum((-1, -2))), log(maps.amax((-1, -2))), log((maps*~near).amax((-1, -2))), entropy, log(apart.amin(-1))], -1)
+    return torch.stack(
+        [
+            log((maps * near).sum((-1, -2))),
+            log(maps.amax((-1, -2))),
+            log((maps * ~near).amax((-1, -2))),
+            entropy,
+            log(apart.amin(-1)),
+        ],
+        -1,
+    )
 
 # %% ../../nbs/22_layers.heads.ipynb #4935c7d9
 def second_peak(
-    maps, # probability maps, ... k h w
-    radius:int=2, # pixels around a peak that belong to it
-): # ... k 2 in [0, 1] of the map; mass around it, ... k
+    maps,  # probability maps, ... k h w
+    radius: int = 2,  # pixels around a peak that belong to it
+):  # ... k 2 in [0, 1] of the map; mass around it, ... k
     "The runner-up of each map: the joint that would be read if the first peak were not there"
     h, w = maps.shape[-2:]
     y, x = torch.arange(h, device=maps.device)[:, None], torch.arange(w, device=maps.device)
-    near = lambda peak: ((y - peak//w).abs() <= radius) & ((x - peak % w).abs() <= radius)
+    near = lambda peak: ((y - peak // w).abs() <= radius) & ((x - peak % w).abs() <= radius)
     top = lambda m: m.flatten(-2).argmax(-1)[..., None, None]
     rest = maps.masked_fill(near(top(maps)), 0)
-    own = rest*near(top(rest))
-    return soft_argmax(own/own.sum((-1, -2), keepdim=True).clamp(min=1e-12)), own.sum((-1, -2))
+    own = rest * near(top(rest))
+    return soft_argmax(own / own.sum((-1, -2), keepdim=True).clamp(min=1e-12)), own.sum((-1, -2))
 
 # %% ../../nbs/22_layers.heads.ipynb #dca4efff
 def appearance_features(
-    maps, # probability maps h_t, b t k h w
-    features, # multi-task features delta_t, b t f h w
-): # b t k f
+    maps,  # probability maps h_t, b t k h w
+    features,  # multi-task features delta_t, b t f h w
+):  # b t k f
     "What the features look like at each joint: the product with the probability maps, summed over space (text after eq. 7)"
-    return einsum(maps, features, 'b t k h w, b t f h w -> b t k f')
+    return einsum(maps, features, "b t k h w, b t f h w -> b t k f")
 
 # %% ../../nbs/22_layers.heads.ipynb #993beaf8
 class Trust(nn.Module):
     "How far each joint can be trusted, from its map and its appearance"
-    def __init__(self, *,
-        channels:int, # of the appearance features
-        n_keypoints:int, # joints
-        hidden:int=32, # width of the perceptron
+
+    def __init__(
+        self,
+        *,
+        channels: int,  # of the appearance features
+        n_keypoints: int,  # joints
+        hidden: int = 32,  # width of the perceptron
     ):
         super().__init__()
-        self.norm, self.evidence, self.out = nn.LayerNorm(channels), nn.Linear(channels + 5, hidden), nn.Linear(hidden, 2)
+        self.norm, self.evidence, self.out = (
+            nn.LayerNorm(channels),
+            nn.Linear(channels + 5, hidden),
+            nn.Linear(hidden, 2),
+        )
         self.joint = nn.Parameter(torch.zeros(n_keypoints, hidden))
         # the calibration: what it says first is taken as it is; of an exponential distribution, half lies within log 2 of the mean
-        for name, value in dict(slope=1., offset=0., factor=math.log(2)).items(): self.register_buffer(name, torch.full((n_keypoints,), value))
+        for name, value in dict(slope=1.0, offset=0.0, factor=math.log(2)).items():
+            self.register_buffer(name, torch.full((n_keypoints,), value))
 
-    def forward(self,
-        maps, # probability maps, b t k h w
-        keypoints, # b t k 2 in [0, 1]
-        appearance, # b t k c
-    ): # before calibration: logit of being right, and expected distance from the truth (part of the crop's side); b t k each
+    def forward(
+        self,
+        maps,  # probability maps, b t k h w
+        keypoints,  # b t k 2 in [0, 1]
+        appearance,  # b t k c
+    ):  # before calibration: logit of being right, and expected distance from the truth (part of the crop's side); b t k each
         look = torch.cat([self.norm(appearance.detach().float()), map_evidence(maps.detach(), keypoints.detach())], -1)
         right, distance = self.out(torch.nn.functional.gelu(self.evidence(look) + self.joint)).float().unbind(-1)
         return right, (distance - 3).exp()
 
-    def calibrated(self,
-        right, distance, # what `forward` returned
-    ): # confidence b t k in [0, 1], radius50 b t k (part of the crop's side)
+    def calibrated(
+        self,
+        right,
+        distance,  # what `forward` returned
+    ):  # confidence b t k in [0, 1], radius50 b t k (part of the crop's side)
         "The two answers as they are shown"
-        return (right*self.slope + self.offset).sigmoid(), distance*self.factor
+        return (right * self.slope + self.offset).sigmoid(), distance * self.factor
 
 # %% ../../nbs/22_layers.heads.ipynb #aa5b4616
 class PredictionBlock(nn.Module):
     "One supervised prediction block: probability maps (eq. 6) and joints; its maps are handed on to the next block"
-    radius = 2 # pixels around a map's peak that a joint is read from
 
-    def __init__(self, *,
-        channels:int, # of the multi-task features
-        n_keypoints:int, # joints
-        last:bool=False, # no block follows, so the maps need not go back into the features
+    radius = 2  # pixels around a map's peak that a joint is read from
+
+    def __init__(
+        self,
+        *,
+        channels: int,  # of the multi-task features
+        n_keypoints: int,  # joints
+        last: bool = False,  # no block follows, so the maps need not go back into the features
     ):
         super().__init__()
-        self.refine = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU())
+        self.refine = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()
+        )
         self.maps = nn.Conv2d(channels, n_keypoints, 1)
         self.reinject = None if last else nn.Conv2d(n_keypoints, channels, 1)
 
-    def forward(self,
-        delta, # multi-task features, b t c h w
-    ): # dict(logits, maps: b t k h w; keypoints: b t k 2; appearance: b t k c), features for the next block
+    def forward(
+        self,
+        delta,  # multi-task features, b t c h w
+    ):  # dict(logits, maps: b t k h w; keypoints: b t k 2; appearance: b t k c), features for the next block
         b = delta.shape[0]
-        x = rearrange(delta, 'b t c h w -> (b t) c h w')
+        x = rearrange(delta, "b t c h w -> (b t) c h w")
         f = x + self.refine(x)
-        logits = self.maps(f).float()   # in half precision a map no longer sums to 1
+        logits = self.maps(f).float()  # in half precision a map no longer sums to 1
         maps = probability_maps(logits)
         nxt = f if self.reinject is None else f + self.reinject(logits)
-        split = lambda z: rearrange(z, '(b t) ... -> b t ...', b=b)
+        split = lambda z: rearrange(z, "(b t) ... -> b t ...", b=b)
         logits, maps, f, nxt = split(logits), split(maps), split(f), split(nxt)
-        return dict(logits=logits, maps=maps, keypoints=soft_argmax(maps, self.radius), appearance=appearance_features(maps, f)), nxt
+        return dict(
+            logits=logits, maps=maps, keypoints=soft_argmax(maps, self.radius), appearance=appearance_features(maps, f)
+        ), nxt
 
 # %% ../../nbs/22_layers.heads.ipynb #43f9cf59
 def pose_features(
-    keypoints, # b t k 2 in [0, 1] of the crop
-    confidence, # b t k in [0, 1]
-): # b t k 5
+    keypoints,  # b t k 2 in [0, 1] of the crop
+    confidence,  # b t k in [0, 1]
+):  # b t k 5
     "Joints about the body's centre in units of its size, their velocity a frame, and the confidence"
     w = confidence[..., None]
     total = w.sum((1, 2), keepdim=True).clamp(min=1e-4)
-    centre = (keypoints*w).sum((1, 2), keepdim=True)/total
+    centre = (keypoints * w).sum((1, 2), keepdim=True) / total
     # the square root has no gradient at 0, where all joints coincide
-    size = (((keypoints - centre)**2*w).sum((1, 2, 3), keepdim=True)/total[..., :1] + 1e-4).sqrt()
-    p = (keypoints - centre)/size
+    size = (((keypoints - centre) ** 2 * w).sum((1, 2, 3), keepdim=True) / total[..., :1] + 1e-4).sqrt()
+    p = (keypoints - centre) / size
     v = torch.diff(p, dim=1, prepend=p[:, :1])
     return torch.cat([p, v, confidence[..., None]], -1)
 
 # %% ../../nbs/22_layers.heads.ipynb #ad284c02
 class ActionHead(nn.Module):
     "Names the action from the sequence features: appearance and pose of every joint, and the scene, through PSTA over (time, joints)"
-    def __init__(self, *,
-        n_actions:int, # classes
-        n_keypoints:int, # joints
-        n_appearance:int, # channels of the appearance features
-        n_scene:int, # channels of the pooled scene features
-        channels:int=64, # width of the tokens
-        depth:int=2, # PSTA blocks
-        heads:int=4, # heads in each path
-        paths:str="ts", # attention over time and joints, "t" or "s" alone, or "" for none
-        scale:str="head", # factor of eq. (4)
-        dropout:float=.3, # on the pooled tokens
+
+    def __init__(
+        self,
+        *,
+        n_actions: int,  # classes
+        n_keypoints: int,  # joints
+        n_appearance: int,  # channels of the appearance features
+        n_scene: int,  # channels of the pooled scene features
+        channels: int = 64,  # width of the tokens
+        depth: int = 2,  # PSTA blocks
+        heads: int = 4,  # heads in each path
+        paths: str = "ts",  # attention over time and joints, "t" or "s" alone, or "" for none
+        scale: str = "head",  # factor of eq. (4)
+        dropout: float = 0.3,  # on the pooled tokens
     ):
         super().__init__()
         self.appearance, self.pose = nn.Linear(n_appearance, channels), nn.Linear(5, channels)
         self.scene = nn.Linear(n_scene, channels)
-        self.joint = nn.Parameter(torch.randn(n_keypoints + 1, channels)*.02)
-        self.blocks = nn.ModuleList(PSTABlock(channels=channels, heads=heads, paths=paths, scale=scale, position=False, span=2.) for _ in range(depth))
+        self.joint = nn.Parameter(torch.randn(n_keypoints + 1, channels) * 0.02)
+        self.blocks = nn.ModuleList(
+            PSTABlock(channels=channels, heads=heads, paths=paths, scale=scale, position=False, span=2.0)
+            for _ in range(depth)
+        )
         self.norm, self.drop, self.out = nn.LayerNorm(channels), nn.Dropout(dropout), nn.Linear(channels, n_actions)
 
-    def forward(self,
-        appearance, # b t k f
-        keypoints, # b t k 2
-        confidence, # b t k
-        scene, # b t c
-        frame_mask=None, # b t, False for frames that pad a short clip
-        times=None, # b t, seconds of the frames; None: `attention.FRAME` apart
-    ): # logits, b a
-        if frame_mask is not None: confidence = confidence*frame_mask[..., None]
+    def forward(
+        self,
+        appearance,  # b t k f
+        keypoints,  # b t k 2
+        confidence,  # b t k
+        scene,  # b t c
+        frame_mask=None,  # b t, False for frames that pad a short clip
+        times=None,  # b t, seconds of the frames; None: `attention.FRAME` apart
+    ):  # logits, b a
+        if frame_mask is not None:
+            confidence = confidence * frame_mask[..., None]
         tokens = self.appearance(appearance) + self.pose(pose_features(keypoints, confidence))
         tokens = torch.cat([tokens, self.scene(scene)[:, :, None]], 2) + self.joint
-        for block in self.blocks: tokens = block(tokens, frame_mask=frame_mask, times=times)
+        for block in self.blocks:
+            tokens = block(tokens, frame_mask=frame_mask, times=times)
         x = self.norm(tokens).mean(2)
         m = torch.ones_like(x[..., :1]) if frame_mask is None else frame_mask[..., None].to(x)
-        return self.out(self.drop((x*m).sum(1)/m.sum(1).clamp(min=1)))
+        return self.out(self.drop((x * m).sum(1) / m.sum(1).clamp(min=1)))

@@ -20,89 +20,113 @@ def _taps(kernel_size, stride, dilation, h, w):
     "Each tap (row, column) of the window with the slice of the padded input that it reads for an output of h x w"
     for i in range(kernel_size):
         for j in range(kernel_size):
-            y, x = i*dilation, j*dilation
-            yield i, j, (..., slice(y, y + (h-1)*stride + 1, stride), slice(x, x + (w-1)*stride + 1, stride))
+            y, x = i * dilation, j * dilation
+            yield i, j, (..., slice(y, y + (h - 1) * stride + 1, stride), slice(x, x + (w - 1) * stride + 1, stride))
 
 # %% ../../nbs/20_layers.involution.ipynb #065b88b5
 def _tap_forward(x, weight, stride, dilation):
     "Eq. (3) tap by tap: nothing of size K*K times the input is ever built"
     b, g, k, _, h, w = weight.shape
-    xp = rearrange(F.pad(x, ((k//2)*dilation,)*4), 'b (g c) h w -> b g c h w', g=g)
-    y = x.new_zeros(b, g, x.shape[1]//g, h, w)
-    for i, j, window in _taps(k, stride, dilation, h, w): y.addcmul_(xp[window], weight[:, :, None, i, j])
-    return rearrange(y, 'b g c h w -> b (g c) h w')
+    xp = rearrange(F.pad(x, ((k // 2) * dilation,) * 4), "b (g c) h w -> b g c h w", g=g)
+    y = x.new_zeros(b, g, x.shape[1] // g, h, w)
+    for i, j, window in _taps(k, stride, dilation, h, w):
+        y.addcmul_(xp[window], weight[:, :, None, i, j])
+    return rearrange(y, "b g c h w -> b (g c) h w")
+
 
 def _tap_backward(x, weight, grad, stride, dilation):
     "Both gradients, tap by tap"
     b, g, k, _, h, w = weight.shape
-    p, (hx, wx) = (k//2)*dilation, x.shape[-2:]
-    grad, xp = (rearrange(z, 'b (g c) h w -> b g c h w', g=g) for z in (grad, F.pad(x, (p,)*4)))
+    p, (hx, wx) = (k // 2) * dilation, x.shape[-2:]
+    grad, xp = (rearrange(z, "b (g c) h w -> b g c h w", g=g) for z in (grad, F.pad(x, (p,) * 4)))
     grad_x, grad_w = torch.zeros_like(xp), weight.new_empty(weight.shape)
     for i, j, window in _taps(k, stride, dilation, h, w):
         grad_x[window].addcmul_(grad, weight[:, :, None, i, j])
-        grad_w[:, :, i, j] = (grad*xp[window]).sum(2)
-    return rearrange(grad_x[..., p:p+hx, p:p+wx], 'b g c h w -> b (g c) h w').contiguous(), grad_w
+        grad_w[:, :, i, j] = (grad * xp[window]).sum(2)
+    return rearrange(grad_x[..., p : p + hx, p : p + wx], "b g c h w -> b (g c) h w").contiguous(), grad_w
 
 # %% ../../nbs/20_layers.involution.ipynb #6a13ce54
 @lru_cache
 def _library():
     "The compiled taps; None where no compiler was at hand when the package was installed"
     spec = find_spec("sports_nb.layers._involution")
-    if spec is None: return None
-    library, shape = ctypes.CDLL(spec.origin), [ctypes.c_int64] + [ctypes.c_int]*5
+    if spec is None:
+        return None
+    library, shape = ctypes.CDLL(spec.origin), [ctypes.c_int64] + [ctypes.c_int] * 5
     for kind in ("", "_float32", "_bfloat16"):
         for name, tensors in (("forward", 3), ("backward", 5)):
             f = getattr(library, f"involution_{name}{kind}")
-            f.argtypes, f.restype = [ctypes.c_void_p]*tensors + shape, None
+            f.argtypes, f.restype = [ctypes.c_void_p] * tensors + shape, None
     return library
+
 
 def _compiled(name, tensors, outputs, dilation, last=False):
     "Call a compiled function, of those for channels last if so asked; returns the outputs, which it fills"
     (b, c, h, w), (_, g, k, *_) = tensors[0].shape, tensors[1].shape
     kind = "_" + str(tensors[0].dtype).removeprefix("torch.") if last else ""
-    shape = (b, g, c//g, h, w, k) if last else (b*g, c//g, h, w, k, dilation)
+    shape = (b, g, c // g, h, w, k) if last else (b * g, c // g, h, w, k, dilation)
     getattr(_library(), f"involution_{name}{kind}")(*(t.data_ptr() for t in (*tensors, *outputs)), *shape)
     return outputs
+
 
 def _channels_last(x, weight):
     "Whether the channels of each pixel are neighbours in memory, and the numbers of its kernels too"
     last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
     return last and weight.permute(0, 4, 5, 1, 2, 3).is_contiguous()
 
+
 def _engine(x, weight, stride, dilation=1):
     "The way that computes these tensors: triton, last (compiled, channels last), compiled, taps, single (in float32)"
-    if x.is_cuda: return "triton" if find_spec("triton") and x.dtype != torch.float64 else "taps"   # the kernels sum in single precision
+    if x.is_cuda:
+        return (
+            "triton" if find_spec("triton") and x.dtype != torch.float64 else "taps"
+        )  # the kernels sum in single precision
     cpu = x.device.type == "cpu"
     fast = cpu and x.dtype == weight.dtype and stride == 1 and weight.shape[2] in (3, 5, 7) and _library() is not None
     types = torch.float32, torch.bfloat16
-    if fast and dilation == 1 and x.dtype in types and _channels_last(x, weight): return "last"
-    if cpu and x.dtype in (torch.bfloat16, torch.float16): return "single"
+    if fast and dilation == 1 and x.dtype in types and _channels_last(x, weight):
+        return "last"
+    if cpu and x.dtype in (torch.bfloat16, torch.float16):
+        return "single"
     return "compiled" if fast and x.dtype == torch.float32 else "taps"
 
-def _single(*tensors): return (t.to(torch.float32, memory_format=torch.contiguous_format) for t in tensors)
+
+def _single(*tensors):
+    return (t.to(torch.float32, memory_format=torch.contiguous_format) for t in tensors)
 
 # %% ../../nbs/20_layers.involution.ipynb #55d6326e
 def _forward(x: torch.Tensor, weight: torch.Tensor, stride: int, dilation: int) -> torch.Tensor:
     engine = _engine(x, weight, stride, dilation)
     if engine == "triton":
         from sports_nb.layers.involution_gpu import triton_forward
+
         return triton_forward(x, weight, stride, dilation)
-    if engine == "taps": return _tap_forward(x, weight, stride, dilation)
-    if engine == "single": return _op(*_single(x, weight), stride, dilation).to(x.dtype)
-    if engine == "last": return _compiled("forward", (x, weight), (torch.empty_like(x),), dilation, last=True)[0]
+    if engine == "taps":
+        return _tap_forward(x, weight, stride, dilation)
+    if engine == "single":
+        return _op(*_single(x, weight), stride, dilation).to(x.dtype)
+    if engine == "last":
+        return _compiled("forward", (x, weight), (torch.empty_like(x),), dilation, last=True)[0]
     x, weight = x.contiguous(), weight.contiguous()
     return _compiled("forward", (x, weight), (x.new_empty(x.shape),), dilation)[0]
 
+
 _op = torch.library.custom_op("sports_nb::involution2d", _forward, mutates_args=())
 
+
 @torch.library.custom_op("sports_nb::involution2d_backward", mutates_args=())
-def _op_backward(x: torch.Tensor, weight: torch.Tensor, grad: torch.Tensor, stride: int, dilation: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _op_backward(
+    x: torch.Tensor, weight: torch.Tensor, grad: torch.Tensor, stride: int, dilation: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     engine = _engine(x, weight, stride, dilation)
     if engine == "triton":
         from sports_nb.layers.involution_gpu import triton_backward
+
         return triton_backward(x, weight, grad, stride, dilation)
-    if engine == "taps": return _tap_backward(x, weight, grad, stride, dilation)
-    if engine == "single": return tuple(t.to(x.dtype) for t in _op_backward(*_single(x, weight, grad), stride, dilation))
+    if engine == "taps":
+        return _tap_backward(x, weight, grad, stride, dilation)
+    if engine == "single":
+        return tuple(t.to(x.dtype) for t in _op_backward(*_single(x, weight, grad), stride, dilation))
     if engine == "last":
         grad = grad.contiguous(memory_format=torch.channels_last)
         outputs = torch.empty_like(x), torch.empty_like(weight)
@@ -110,10 +134,12 @@ def _op_backward(x: torch.Tensor, weight: torch.Tensor, grad: torch.Tensor, stri
     x, weight, grad = x.contiguous(), weight.contiguous(), grad.contiguous()
     return _compiled("backward", (x, weight, grad), (torch.empty_like(x), torch.empty_like(weight)), dilation)
 
+
 @_op.register_fake
-def _(x, weight, stride, dilation): # the layout too is what the engine will give
+def _(x, weight, stride, dilation):  # the layout too is what the engine will give
     same = stride == 1 and _engine(x, weight, stride, dilation) in ("triton", "last")
     return torch.empty_like(x) if same else x.new_empty(*x.shape[:2], *weight.shape[-2:])
+
 
 @_op_backward.register_fake
 def _(x, weight, grad, stride, dilation):
@@ -121,42 +147,64 @@ def _(x, weight, grad, stride, dilation):
     grad_x = torch.empty_like(x) if engine in ("triton", "last") else x.new_empty(x.shape)
     return grad_x, torch.empty_like(weight) if engine == "last" else weight.new_empty(weight.shape)
 
+
 def _remember(ctx, inputs, output):
     x, weight, ctx.stride, ctx.dilation = inputs
     ctx.save_for_backward(x, weight)
 
-def _once(ctx, grad): return *_op_backward(*ctx.saved_tensors, grad, ctx.stride, ctx.dilation), None, None
 
-def _twice(ctx, *grads): raise RuntimeError("involution2d has no second derivative; take first derivatives only, or use unfold_involution2d, which is slow")
+def _once(ctx, grad):
+    return *_op_backward(*ctx.saved_tensors, grad, ctx.stride, ctx.dilation), None, None
+
+
+def _twice(ctx, *grads):
+    raise RuntimeError(
+        "involution2d has no second derivative; take first derivatives only, or use unfold_involution2d, which is slow"
+    )
+
 
 _op.register_autograd(_once, setup_context=_remember)
 _op_backward.register_autograd(_twice)
 
 # %% ../../nbs/20_layers.involution.ipynb #7532fc59
 def involution2d(
-    x, # feature map, b c h w
-    weight, # one kernel for each group and output pixel, b g kh kw h' w' (or flat, b g kh*kw h' w')
-    kernel_size:int=None, # K; None: as `weight` says
-    stride:int=1, # step of the window, pixels; h' = ceil(h/stride)
-    dilation:int=1, # distance of neighbouring taps, pixels
-    groups:int=None, # G; None: as `weight` says
-): # b c h' w'
+    x,  # feature map, b c h w
+    weight,  # one kernel for each group and output pixel, b g kh kw h' w' (or flat, b g kh*kw h' w')
+    kernel_size: int = None,  # K; None: as `weight` says
+    stride: int = 1,  # step of the window, pixels; h' = ceil(h/stride)
+    dilation: int = 1,  # distance of neighbouring taps, pixels
+    groups: int = None,  # G; None: as `weight` says
+):  # b c h' w'
     "Involution, eq. (3): the channels of group g share the kernel `weight[:, g, :, :, i, j]` at pixel (i, j)"
     if weight.ndim == 5:
-        k = round(weight.shape[2]**.5)
-        if k*k != weight.shape[2]: raise ValueError(f"a flat involution kernel holds K*K taps; {weight.shape[2]} is no square")
+        k = round(weight.shape[2] ** 0.5)
+        if k * k != weight.shape[2]:
+            raise ValueError(f"a flat involution kernel holds K*K taps; {weight.shape[2]} is no square")
         weight = weight.unflatten(2, (k, k))
-    if weight.ndim != 6 or x.ndim != 4: raise ValueError(f"x is b c h w and weight b g kh kw h w (or b g kh*kw h w); got shapes {tuple(x.shape)} and {tuple(weight.shape)}")
+    if weight.ndim != 6 or x.ndim != 4:
+        raise ValueError(
+            f"x is b c h w and weight b g kh kw h w (or b g kh*kw h w); got shapes {tuple(x.shape)} and {tuple(weight.shape)}"
+        )
     (b, c, h, w), (bw, g, kh, kw, ho, wo) = x.shape, weight.shape
-    if kh != kw or kh % 2 == 0: raise ValueError(f"the kernel must be square and odd; got {kh}x{kw}")
-    if (kernel_size or kh) != kh or (groups or g) != g: raise ValueError(f"weight has kernels of {kh}x{kh} for {g} groups, but kernel_size={kernel_size} and groups={groups} were asked for")
-    if b != bw: raise ValueError(f"x holds {b} maps but weight {bw}: each map needs its kernels")
-    if c % g: raise ValueError(f"{c} channels cannot be shared out over {g} groups: use a divisor of {c}")
-    if (ho, wo) != (-(-h//stride), -(-w//stride)):
-        raise ValueError(f"a {h}x{w} map at stride {stride} has {-(-h//stride)}x{-(-w//stride)} output pixels; weight has kernels for {ho}x{wo}")
+    if kh != kw or kh % 2 == 0:
+        raise ValueError(f"the kernel must be square and odd; got {kh}x{kw}")
+    if (kernel_size or kh) != kh or (groups or g) != g:
+        raise ValueError(
+            f"weight has kernels of {kh}x{kh} for {g} groups, but kernel_size={kernel_size} and groups={groups} were asked for"
+        )
+    if b != bw:
+        raise ValueError(f"x holds {b} maps but weight {bw}: each map needs its kernels")
+    if c % g:
+        raise ValueError(f"{c} channels cannot be shared out over {g} groups: use a divisor of {c}")
+    if (ho, wo) != (-(-h // stride), -(-w // stride)):
+        raise ValueError(
+            f"a {h}x{w} map at stride {stride} has {-(-h // stride)}x{-(-w // stride)} output pixels; weight has kernels for {ho}x{wo}"
+        )
     dtype = torch.promote_types(x.dtype, weight.dtype)
     x, weight = x.to(dtype), weight.to(dtype)
-    if torch.compiler.is_exporting() or torch.jit.is_tracing():   # an exported graph (ONNX) may hold nothing but the usual operations
+    if (
+        torch.compiler.is_exporting() or torch.jit.is_tracing()
+    ):  # an exported graph (ONNX) may hold nothing but the usual operations
         inner = torch.float32 if x.device.type == "cpu" and dtype in (torch.bfloat16, torch.float16) else dtype
         return plain_involution2d(x.to(inner), weight.to(inner), stride, dilation).to(dtype)
     # who asks for neither gradient nor graph needs no operation of torch's
@@ -167,39 +215,48 @@ def involution2d(
 def plain_involution2d(x, weight, stride=1, dilation=1):
     "The taps as a sum of products, for graphs that are exported: no buffer is written in place"
     b, g, k, _, h, w = weight.shape
-    xp = F.pad(x, ((k//2)*dilation,)*4).unflatten(1, (g, -1))
-    return sum(xp[window]*weight[:, :, None, i, j] for i, j, window in _taps(k, stride, dilation, h, w)).flatten(1, 2)
+    xp = F.pad(x, ((k // 2) * dilation,) * 4).unflatten(1, (g, -1))
+    return sum(xp[window] * weight[:, :, None, i, j] for i, j, window in _taps(k, stride, dilation, h, w)).flatten(1, 2)
 
 # %% ../../nbs/20_layers.involution.ipynb #475082cf
 def unfold_involution2d(x, weight, stride=1, dilation=1):
     "The textbook form of eq. (3), which copies the input K*K times: the oracle for tests"
     b, g, k, _, h, w = weight.shape
-    cols = F.unfold(x, k, dilation=dilation, padding=(k//2)*dilation, stride=stride)
-    cols = rearrange(cols, 'b (g c k) (h w) -> b g c k h w', g=g, k=k*k, h=h)
-    return rearrange((cols*weight.flatten(2, 3)[:, :, None]).sum(3), 'b g c h w -> b (g c) h w')
+    cols = F.unfold(x, k, dilation=dilation, padding=(k // 2) * dilation, stride=stride)
+    cols = rearrange(cols, "b (g c k) (h w) -> b g c k h w", g=g, k=k * k, h=h)
+    return rearrange((cols * weight.flatten(2, 3)[:, :, None]).sum(3), "b g c h w -> b (g c) h w")
 
 # %% ../../nbs/20_layers.involution.ipynb #8279950a
 class Involution2d(nn.Module):
     "Involution with the kernel generation of RedNet (Li et al., CVPR 2021): average-pool, 1x1 reduce, BN, ReLU, 1x1 span"
-    def __init__(self, *,
-        channels:int, # C of the input and of the output
-        kernel_size:int=7, # K, odd
-        stride:int=1, # step of the window, pixels
-        dilation:int=1, # distance of neighbouring taps, pixels
-        group_channels:int=16, # channels that share a kernel
-        reduction:int=4, # the kernel is generated from C/reduction features
+
+    def __init__(
+        self,
+        *,
+        channels: int,  # C of the input and of the output
+        kernel_size: int = 7,  # K, odd
+        stride: int = 1,  # step of the window, pixels
+        dilation: int = 1,  # distance of neighbouring taps, pixels
+        group_channels: int = 16,  # channels that share a kernel
+        reduction: int = 4,  # the kernel is generated from C/reduction features
     ):
         super().__init__()
-        if channels % group_channels: raise ValueError(f"{channels} channels do not split into groups of {group_channels}")
-        self.stride, self.dilation, self.k, self.groups = stride, dilation, kernel_size, channels//group_channels
-        self.reduce = nn.Sequential(nn.Conv2d(channels, channels//reduction, 1, bias=False),
-                                    nn.BatchNorm2d(channels//reduction), nn.ReLU(inplace=True))
-        self.span = nn.Conv2d(channels//reduction, kernel_size**2*self.groups, 1)
+        if channels % group_channels:
+            raise ValueError(f"{channels} channels do not split into groups of {group_channels}")
+        self.stride, self.dilation, self.k, self.groups = stride, dilation, kernel_size, channels // group_channels
+        self.reduce = nn.Sequential(
+            nn.Conv2d(channels, channels // reduction, 1, bias=False),
+            nn.BatchNorm2d(channels // reduction),
+            nn.ReLU(inplace=True),
+        )
+        self.span = nn.Conv2d(channels // reduction, kernel_size**2 * self.groups, 1)
 
     def kernels(self, x):
         "The kernels Psi that x generates for itself, b g kh kw h' w'"
         # ceil_mode: the window visits ceil(h/stride) rows, so an odd map needs a kernel for its last row too
-        if self.stride > 1: x = F.avg_pool2d(x, self.stride, ceil_mode=True)
-        return rearrange(self.span(self.reduce(x)), 'b (g i j) h w -> b g i j h w', i=self.k, j=self.k)
+        if self.stride > 1:
+            x = F.avg_pool2d(x, self.stride, ceil_mode=True)
+        return rearrange(self.span(self.reduce(x)), "b (g i j) h w -> b g i j h w", i=self.k, j=self.k)
 
-    def forward(self, x): return involution2d(x, self.kernels(x), self.k, self.stride, self.dilation, self.groups)
+    def forward(self, x):
+        return involution2d(x, self.kernels(x), self.k, self.stride, self.dilation, self.groups)

@@ -14,102 +14,231 @@ import triton.language as tl
 
 # %% ../../nbs/20a_layers.involution_gpu.ipynb #e1c95b86
 @triton.jit
-def _forward(x, weight, y, G, C, H, W, Ho, Wo, xb, xc, xh, xw, yb, yc, yh, yw, stride, dilation, K: tl.constexpr, CP: tl.constexpr, BLOCK: tl.constexpr):
+def _forward(
+    x,
+    weight,
+    y,
+    G,
+    C,
+    H,
+    W,
+    Ho,
+    Wo,
+    xb,
+    xc,
+    xh,
+    xw,
+    yb,
+    yc,
+    yh,
+    yw,
+    stride,
+    dilation,
+    K: tl.constexpr,
+    CP: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     bg = tl.program_id(0)
-    b,g = (bg//G).to(tl.int64),bg%G
-    pixel = tl.program_id(1)*BLOCK+tl.arange(0, BLOCK)
-    real = pixel < Ho*Wo
-    h,w,c = pixel//Wo,pixel%Wo,tl.arange(0, CP)
+    b, g = (bg // G).to(tl.int64), bg % G
+    pixel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    real = pixel < Ho * Wo
+    h, w, c = pixel // Wo, pixel % Wo, tl.arange(0, CP)
     own = c < C
-    x_base,w_base = x+b*xb+(g*C+c)[:, None]*xc,weight+bg.to(tl.int64)*K*K*Ho*Wo+pixel
+    x_base, w_base = x + b * xb + (g * C + c)[:, None] * xc, weight + bg.to(tl.int64) * K * K * Ho * Wo + pixel
     total = tl.zeros((CP, BLOCK), tl.float32)
     for i in range(K):
-        row = h*stride+(i-K//2)*dilation
+        row = h * stride + (i - K // 2) * dilation
         for j in range(K):
-            col = w*stride+(j-K//2)*dilation
+            col = w * stride + (j - K // 2) * dilation
             inside = real & (row >= 0) & (row < H) & (col >= 0) & (col < W)
-            k = tl.load(w_base+(i*K+j)*Ho*Wo, mask=inside, other=0.).to(tl.float32)
-            v = tl.load(x_base+(row*xh+col*xw)[None], mask=own[:, None] & inside[None], other=0.).to(tl.float32)
-            total += v*k[None]
-    tl.store(y+b*yb+(g*C+c)[:, None]*yc+(h*yh+w*yw)[None], total.to(y.dtype.element_ty), mask=own[:, None] & real[None])
+            k = tl.load(w_base + (i * K + j) * Ho * Wo, mask=inside, other=0.0).to(tl.float32)
+            v = tl.load(x_base + (row * xh + col * xw)[None], mask=own[:, None] & inside[None], other=0.0).to(
+                tl.float32
+            )
+            total += v * k[None]
+    tl.store(
+        y + b * yb + (g * C + c)[:, None] * yc + (h * yh + w * yw)[None],
+        total.to(y.dtype.element_ty),
+        mask=own[:, None] & real[None],
+    )
 
 
 @triton.jit
-def _input_gradient(grad, weight, grad_x, G, C, H, W, Ho, Wo, gb, gc, gh, gw, xb, xc, xh, xw, stride, dilation, K: tl.constexpr, CP: tl.constexpr, BLOCK: tl.constexpr):
+def _input_gradient(
+    grad,
+    weight,
+    grad_x,
+    G,
+    C,
+    H,
+    W,
+    Ho,
+    Wo,
+    gb,
+    gc,
+    gh,
+    gw,
+    xb,
+    xc,
+    xh,
+    xw,
+    stride,
+    dilation,
+    K: tl.constexpr,
+    CP: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     bg = tl.program_id(0)
-    b,g = (bg//G).to(tl.int64),bg%G
-    pixel = tl.program_id(1)*BLOCK+tl.arange(0, BLOCK)
-    real = pixel < H*W
-    h,w,c = pixel//W,pixel%W,tl.arange(0, CP)
+    b, g = (bg // G).to(tl.int64), bg % G
+    pixel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    real = pixel < H * W
+    h, w, c = pixel // W, pixel % W, tl.arange(0, CP)
     own = c < C
-    g_base,w_base = grad+b*gb+(g*C+c)[:, None]*gc,weight+bg.to(tl.int64)*K*K*Ho*Wo
+    g_base, w_base = grad + b * gb + (g * C + c)[:, None] * gc, weight + bg.to(tl.int64) * K * K * Ho * Wo
     total = tl.zeros((CP, BLOCK), tl.float32)
     for i in range(K):
-        up = h-(i-K//2)*dilation   # the output row that looked here through tap i, times the stride
+        up = h - (i - K // 2) * dilation  # the output row that looked here through tap i, times the stride
         for j in range(K):
-            left = w-(j-K//2)*dilation
-            row,col = up//stride,left//stride
-            inside = real & (up >= 0) & (left >= 0) & (row*stride == up) & (col*stride == left) & (row < Ho) & (col < Wo)
-            k = tl.load(w_base+(i*K+j)*Ho*Wo+row*Wo+col, mask=inside, other=0.).to(tl.float32)
-            v = tl.load(g_base+(row*gh+col*gw)[None], mask=own[:, None] & inside[None], other=0.).to(tl.float32)
-            total += v*k[None]
-    tl.store(grad_x+b*xb+(g*C+c)[:, None]*xc+(h*xh+w*xw)[None], total.to(grad_x.dtype.element_ty), mask=own[:, None] & real[None])
+            left = w - (j - K // 2) * dilation
+            row, col = up // stride, left // stride
+            inside = (
+                real & (up >= 0) & (left >= 0) & (row * stride == up) & (col * stride == left) & (row < Ho) & (col < Wo)
+            )
+            k = tl.load(w_base + (i * K + j) * Ho * Wo + row * Wo + col, mask=inside, other=0.0).to(tl.float32)
+            v = tl.load(g_base + (row * gh + col * gw)[None], mask=own[:, None] & inside[None], other=0.0).to(
+                tl.float32
+            )
+            total += v * k[None]
+    tl.store(
+        grad_x + b * xb + (g * C + c)[:, None] * xc + (h * xh + w * xw)[None],
+        total.to(grad_x.dtype.element_ty),
+        mask=own[:, None] & real[None],
+    )
 
 
 @triton.jit
-def _kernel_gradient(x, grad, grad_w, G, C, H, W, Ho, Wo, xb, xc, xh, xw, gb, gc, gh, gw, stride, dilation, K: tl.constexpr, CP: tl.constexpr, BLOCK: tl.constexpr):
+def _kernel_gradient(
+    x,
+    grad,
+    grad_w,
+    G,
+    C,
+    H,
+    W,
+    Ho,
+    Wo,
+    xb,
+    xc,
+    xh,
+    xw,
+    gb,
+    gc,
+    gh,
+    gw,
+    stride,
+    dilation,
+    K: tl.constexpr,
+    CP: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     bg = tl.program_id(0)
-    b,g = (bg//G).to(tl.int64),bg%G
-    pixel = tl.program_id(1)*BLOCK+tl.arange(0, BLOCK)
-    real = pixel < Ho*Wo
-    h,w,c = pixel//Wo,pixel%Wo,tl.arange(0, CP)
+    b, g = (bg // G).to(tl.int64), bg % G
+    pixel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    real = pixel < Ho * Wo
+    h, w, c = pixel // Wo, pixel % Wo, tl.arange(0, CP)
     own = c < C
-    x_base = x+b*xb+(g*C+c)[:, None]*xc
-    told = tl.load(grad+b*gb+(g*C+c)[:, None]*gc+(h*gh+w*gw)[None], mask=own[:, None] & real[None], other=0.).to(tl.float32)
-    out = grad_w+bg.to(tl.int64)*K*K*Ho*Wo+pixel
+    x_base = x + b * xb + (g * C + c)[:, None] * xc
+    told = tl.load(
+        grad + b * gb + (g * C + c)[:, None] * gc + (h * gh + w * gw)[None], mask=own[:, None] & real[None], other=0.0
+    ).to(tl.float32)
+    out = grad_w + bg.to(tl.int64) * K * K * Ho * Wo + pixel
     for i in range(K):
-        row = h*stride+(i-K//2)*dilation
+        row = h * stride + (i - K // 2) * dilation
         for j in range(K):
-            col = w*stride+(j-K//2)*dilation
+            col = w * stride + (j - K // 2) * dilation
             inside = real & (row >= 0) & (row < H) & (col >= 0) & (col < W)
-            v = tl.load(x_base+(row*xh+col*xw)[None], mask=own[:, None] & inside[None], other=0.).to(tl.float32)
-            tl.store(out+(i*K+j)*Ho*Wo, tl.sum(told*v, 0).to(grad_w.dtype.element_ty), mask=real)
+            v = tl.load(x_base + (row * xh + col * xw)[None], mask=own[:, None] & inside[None], other=0.0).to(
+                tl.float32
+            )
+            tl.store(out + (i * K + j) * Ho * Wo, tl.sum(told * v, 0).to(grad_w.dtype.element_ty), mask=real)
 
 # %% ../../nbs/20a_layers.involution_gpu.ipynb #5f731a1d
-BLOCK = 128 # pixels of a program
+BLOCK = 128  # pixels of a program
 
 
 def _launch(kernel, tensors, strides, x_shape, weight, pixels, stride, dilation):
-    (b, c, h, w),(_, g, k, _, ho, wo) = x_shape,weight.shape
-    if not b*pixels: return
+    (b, c, h, w), (_, g, k, _, ho, wo) = x_shape, weight.shape
+    if not b * pixels:
+        return
     # images and groups on the first axis, the only one that may be longer than 65,535
     with torch.cuda.device(weight.device) if weight.is_cuda else nullcontext():
-        kernel[b*g, triton.cdiv(pixels, BLOCK)](*tensors, g, c//g, h, w, ho, wo, *strides, stride, dilation, K=k, CP=triton.next_power_of_2(c//g), BLOCK=BLOCK)
+        kernel[b * g, triton.cdiv(pixels, BLOCK)](
+            *tensors,
+            g,
+            c // g,
+            h,
+            w,
+            ho,
+            wo,
+            *strides,
+            stride,
+            dilation,
+            K=k,
+            CP=triton.next_power_of_2(c // g),
+            BLOCK=BLOCK,
+        )
 
 
 def triton_forward(
-    x, # b c h w, any memory layout
-    weight, # b g k k h' w'
-    stride:int,
-    dilation:int,
-): # b c h' w', in the layout of x where the stride is 1
+    x,  # b c h w, any memory layout
+    weight,  # b g k k h' w'
+    stride: int,
+    dilation: int,
+):  # b c h' w', in the layout of x where the stride is 1
     "Involution, eq. (3)"
     weight = weight.contiguous()
     y = torch.empty_like(x) if stride == 1 else x.new_empty(*x.shape[:2], *weight.shape[-2:])
-    _launch(_forward, (x, weight, y), (*x.stride(), *y.stride()), x.shape, weight, weight.shape[-2]*weight.shape[-1], stride, dilation)
+    _launch(
+        _forward,
+        (x, weight, y),
+        (*x.stride(), *y.stride()),
+        x.shape,
+        weight,
+        weight.shape[-2] * weight.shape[-1],
+        stride,
+        dilation,
+    )
     return y
 
 
 def triton_backward(
-    x, # b c h w
-    weight, # b g k k h' w'
-    grad, # b c h' w'
-    stride:int,
-    dilation:int,
-): # gradients of x and of weight
+    x,  # b c h w
+    weight,  # b g k k h' w'
+    grad,  # b c h' w'
+    stride: int,
+    dilation: int,
+):  # gradients of x and of weight
     "Both gradients of involution"
     weight = weight.contiguous()
-    grad_x,grad_w = torch.empty_like(x),weight.new_empty(weight.shape)
-    _launch(_input_gradient, (grad, weight, grad_x), (*grad.stride(), *grad_x.stride()), x.shape, weight, x.shape[-2]*x.shape[-1], stride, dilation)
-    _launch(_kernel_gradient, (x, grad, grad_w), (*x.stride(), *grad.stride()), x.shape, weight, weight.shape[-2]*weight.shape[-1], stride, dilation)
-    return grad_x,grad_w
+    grad_x, grad_w = torch.empty_like(x), weight.new_empty(weight.shape)
+    _launch(
+        _input_gradient,
+        (grad, weight, grad_x),
+        (*grad.stride(), *grad_x.stride()),
+        x.shape,
+        weight,
+        x.shape[-2] * x.shape[-1],
+        stride,
+        dilation,
+    )
+    _launch(
+        _kernel_gradient,
+        (x, grad, grad_w),
+        (*x.stride(), *grad.stride()),
+        x.shape,
+        weight,
+        weight.shape[-2] * weight.shape[-1],
+        stride,
+        dilation,
+    )
+    return grad_x, grad_w

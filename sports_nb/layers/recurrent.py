@@ -14,26 +14,31 @@ from .graph import TrainableGraph
 # %% ../../nbs/25_layers.recurrent.ipynb #33f06d3b
 class GraphGRU(nn.Module):
     "Gated recurrent cell of eq. (10): the gates read the hidden state through a graph that starts as the skeleton"
-    def __init__(self,
-        c_in:int, # channels of the input at each node
-        hidden:int, # channels of the state at each node
-        adjacency, # (k, k) edges of the skeleton
+
+    def __init__(
+        self,
+        c_in: int,  # channels of the input at each node
+        hidden: int,  # channels of the state at each node
+        adjacency,  # (k, k) edges of the skeleton
     ):
         super().__init__()
         self.hidden = hidden
         self.graph = TrainableGraph(adjacency, self_loops=True)
         self.W_H = nn.Linear(hidden, hidden, bias=False)
         # r, u and c side by side: one product instead of three
-        self.inp, self.hid = nn.Linear(c_in, 3*hidden), nn.Linear(hidden, 3*hidden)
+        self.inp, self.hid = nn.Linear(c_in, 3 * hidden), nn.Linear(hidden, 3 * hidden)
 
-    def forward(self,
-        x, # input, b k c_in
-        state, # H, b k hidden
-    ): # next H, b k hidden
+    def forward(
+        self,
+        x,  # input, b k c_in
+        state,  # H, b k hidden
+    ):  # next H, b k hidden
         if x.shape[:-1] != state.shape[:-1] or state.shape[-1] != self.hidden:
-            raise ValueError(f"input (b, k, c_in) and state (b, k, {self.hidden}) must fit; got {tuple(x.shape)} and {tuple(state.shape)}")
+            raise ValueError(
+                f"input (b, k, c_in) and state (b, k, {self.hidden}) must fit; got {tuple(x.shape)} and {tuple(state.shape)}"
+            )
         r_in, u_in, c_in = self.inp(x).chunk(3, -1)
         r_hid, u_hid, c_hid = self.hid(self.graph(self.W_H(state))).chunk(3, -1)
         r, u = torch.sigmoid(r_in + r_hid), torch.sigmoid(u_in + u_hid)
-        c = torch.tanh(c_in + r*c_hid)
-        return u*state + (1 - u)*c
+        c = torch.tanh(c_in + r * c_hid)
+        return u * state + (1 - u) * c

@@ -14,157 +14,208 @@ from torch import nn
 
 from ..core.skeleton import get_skeleton
 from ..layers.graph import TrainableGraph
-from .forecaster import fill_missing,frame_of_reference
+from .forecaster import fill_missing, frame_of_reference
 from .registry import register_model
 
 # %% ../../nbs/34_models.agc_lstm.ipynb #ee7537ec
 class AGCLSTM(nn.Module):
     "One layer: an LSTM over a graph, with attention on its nodes"
-    def __init__(self, *,
-        c_in:int, # channels of the input at each node
-        hidden:int, # channels of the state at each node
-        adjacency, # (k, k) edges
+
+    def __init__(
+        self,
+        *,
+        c_in: int,  # channels of the input at each node
+        hidden: int,  # channels of the state at each node
+        adjacency,  # (k, k) edges
     ):
         super().__init__()
         self.graph = TrainableGraph(adjacency)
         # W and U of all four gates side by side: one product for each step
-        self.inp,self.hid = nn.Linear(c_in, 8*hidden),nn.Linear(hidden, 8*hidden, bias=False)
+        self.inp, self.hid = nn.Linear(c_in, 8 * hidden), nn.Linear(hidden, 8 * hidden, bias=False)
         self.ask = nn.Linear(hidden, hidden)
-        self.W_h,self.W_q,self.U_s = nn.Linear(hidden, hidden, bias=False),nn.Linear(hidden, hidden),nn.Linear(hidden, 1)
-        with torch.no_grad(): self.inp.bias.view(2, 4, hidden)[1, 1] = 1.   # remember, to begin with
+        self.W_h, self.W_q, self.U_s = (
+            nn.Linear(hidden, hidden, bias=False),
+            nn.Linear(hidden, hidden),
+            nn.Linear(hidden, 1),
+        )
+        with torch.no_grad():
+            self.inp.bias.view(2, 4, hidden)[1, 1] = 1.0  # remember, to begin with
 
-    def _conv(self, x): # A x W + x U, from the product with [W, U]
-        w,u = x.chunk(2, -1)
-        return self.graph(w)+u
+    def _conv(self, x):  # A x W + x U, from the product with [W, U]
+        w, u = x.chunk(2, -1)
+        return self.graph(w) + u
 
-    def forward(self,
-        x, # b t k c_in
-    ): # H hat (b t k hidden), attention (b t k)
-        b,t,k,_ = x.shape
+    def forward(
+        self,
+        x,  # b t k c_in
+    ):  # H hat (b t k hidden), attention (b t k)
+        b, t, k, _ = x.shape
         given = self._conv(self.inp(x)).unbind(1)
         h = c = given[0].new_zeros(b, k, self.hid.in_features)
-        hats,weights = [],[]
+        hats, weights = [], []
         for g in given:
-            i,f,o,u = (g+self._conv(self.hid(h))).chunk(4, -1)
-            c = torch.sigmoid(f)*c + torch.sigmoid(i)*torch.tanh(u)
-            hat = torch.sigmoid(o)*torch.tanh(c)
+            i, f, o, u = (g + self._conv(self.hid(h))).chunk(4, -1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(u)
+            hat = torch.sigmoid(o) * torch.tanh(c)
             query = torch.relu(self.ask(hat.sum(1)))
-            alpha = torch.sigmoid(self.U_s(torch.tanh(self.W_h(hat)+self.W_q(query)[:, None])))
-            h = (1+alpha)*hat
-            hats.append(hat); weights.append(alpha[..., 0])
-        return torch.stack(hats, 1),torch.stack(weights, 1)
+            alpha = torch.sigmoid(self.U_s(torch.tanh(self.W_h(hat) + self.W_q(query)[:, None])))
+            h = (1 + alpha) * hat
+            hats.append(hat)
+            weights.append(alpha[..., 0])
+        return torch.stack(hats, 1), torch.stack(weights, 1)
 
 # %% ../../nbs/34_models.agc_lstm.ipynb #3839950a
 @dataclass
 class AGCLSTMConfig:
     "AGC-LSTM of two streams"
-    n_actions:int = 15 # classes
-    skeleton:str = "body13" # a name that core.skeleton knows
-    dims:int = 2 # coordinates of a joint
-    streams:tuple = ("joint", "part") # one or both
-    embedding:int = 64 # channels of a node's embedded position, and of its change
-    hidden:int = 128 # channels of a node's state
-    dropout:float = .5 # on the features that name the action
+
+    n_actions: int = 15  # classes
+    skeleton: str = "body13"  # a name that core.skeleton knows
+    dims: int = 2  # coordinates of a joint
+    streams: tuple = ("joint", "part")  # one or both
+    embedding: int = 64  # channels of a node's embedded position, and of its change
+    hidden: int = 128  # channels of a node's state
+    dropout: float = 0.5  # on the features that name the action
 
 
 class Stream(nn.Module):
     "Names the action from the nodes of one scale, in every frame"
-    def __init__(self, cfg:AGCLSTMConfig, kind:str):
+
+    def __init__(self, cfg: AGCLSTMConfig, kind: str):
         super().__init__()
         skeleton = get_skeleton(cfg.skeleton)
-        if kind == "joint": members,adjacency = [(i,) for i in range(skeleton.n)],skeleton.adjacency("joint")
-        elif kind == "part": members,adjacency = list(skeleton.parts.values()),skeleton.adjacency("part")
-        else: raise ValueError(f"a stream is 'joint' or 'part'; got {kind!r}")
+        if kind == "joint":
+            members, adjacency = [(i,) for i in range(skeleton.n)], skeleton.adjacency("joint")
+        elif kind == "part":
+            members, adjacency = list(skeleton.parts.values()), skeleton.adjacency("part")
+        else:
+            raise ValueError(f"a stream is 'joint' or 'part'; got {kind!r}")
         most = max(map(len, members))
         # a part with fewer joints than the largest has empty places
-        self.register_buffer("members", torch.tensor([[*m, *[0]*(most-len(m))] for m in members]), persistent=False)
-        self.register_buffer("filled", torch.tensor([[1.]*len(m)+[0.]*(most-len(m)) for m in members])[..., None], persistent=False)
-        width = most*(cfg.dims+1)
-        self.embed,self.scale = nn.Linear(width, cfg.embedding),nn.BatchNorm1d(2*cfg.embedding)
-        self.shared = nn.LSTM(2*cfg.embedding, cfg.hidden, batch_first=True)
+        self.register_buffer("members", torch.tensor([[*m, *[0] * (most - len(m))] for m in members]), persistent=False)
+        self.register_buffer(
+            "filled",
+            torch.tensor([[1.0] * len(m) + [0.0] * (most - len(m)) for m in members])[..., None],
+            persistent=False,
+        )
+        width = most * (cfg.dims + 1)
+        self.embed, self.scale = nn.Linear(width, cfg.embedding), nn.BatchNorm1d(2 * cfg.embedding)
+        self.shared = nn.LSTM(2 * cfg.embedding, cfg.hidden, batch_first=True)
         self.layers = nn.ModuleList(AGCLSTM(c_in=cfg.hidden, hidden=cfg.hidden, adjacency=adjacency) for _ in range(3))
         self.drop = nn.Dropout(cfg.dropout)
-        self.whole,self.focus = nn.Linear(cfg.hidden, cfg.n_actions),nn.Linear(cfg.hidden, cfg.n_actions)
+        self.whole, self.focus = nn.Linear(cfg.hidden, cfg.n_actions), nn.Linear(cfg.hidden, cfg.n_actions)
 
-    def forward(self,
-        x, # positions and visibility, b t k d+1
-        mask, # b t, True where a frame is real
-    ): # dict(whole, focus: logits b t' a; attention: three pairs of b t'' nodes and their mask b t''; mask: b t')
-        e = self.embed((x[:, :, self.members]*self.filled).flatten(-2))
+    def forward(
+        self,
+        x,  # positions and visibility, b t k d+1
+        mask,  # b t, True where a frame is real
+    ):  # dict(whole, focus: logits b t' a; attention: three pairs of b t'' nodes and their mask b t''; mask: b t')
+        e = self.embed((x[:, :, self.members] * self.filled).flatten(-2))
         e = torch.cat([e, torch.diff(e, dim=1, prepend=e[:, :1])], -1)
-        b,t,n,c = e.shape
+        b, t, n, c = e.shape
         e = self.scale(e.flatten(0, 2)).view(b, t, n, c)
-        h = self.shared(e.transpose(1, 2).reshape(b*n, t, c))[0].view(b, n, t, -1).transpose(1, 2)
+        h = self.shared(e.transpose(1, 2).reshape(b * n, t, c))[0].view(b, n, t, -1).transpose(1, 2)
         attention = []
-        for i,layer in enumerate(self.layers):
-            if i: h,mask = self._halve(h, mask)
-            h,alpha = layer(h)
+        for i, layer in enumerate(self.layers):
+            if i:
+                h, mask = self._halve(h, mask)
+            h, alpha = layer(h)
             attention.append((alpha, mask))
-        return dict(whole=self.whole(self.drop(h.sum(2))), focus=self.focus(self.drop((alpha[..., None]*h).sum(2))), attention=attention, mask=mask)
+        return dict(
+            whole=self.whole(self.drop(h.sum(2))),
+            focus=self.focus(self.drop((alpha[..., None] * h).sum(2))),
+            attention=attention,
+            mask=mask,
+        )
 
     @staticmethod
     def _halve(h, mask):
         "Mean over pairs of frames, those that are real; an odd last frame stands alone"
-        if h.shape[1]%2: h,mask = F.pad(h, (0, 0, 0, 0, 0, 1)),F.pad(mask, (0, 1))
-        pair,own = h.unflatten(1, (-1, 2)),mask.unflatten(1, (-1, 2))[..., None, None].to(h)
-        return (pair*own).sum(2)/own.sum(2).clamp(min=1),mask.unflatten(1, (-1, 2)).any(2)
+        if h.shape[1] % 2:
+            h, mask = F.pad(h, (0, 0, 0, 0, 0, 1)), F.pad(mask, (0, 1))
+        pair, own = h.unflatten(1, (-1, 2)), mask.unflatten(1, (-1, 2))[..., None, None].to(h)
+        return (pair * own).sum(2) / own.sum(2).clamp(min=1), mask.unflatten(1, (-1, 2)).any(2)
 
 # %% ../../nbs/34_models.agc_lstm.ipynb #fbeb4092
 def stream_loss(
-    out:dict, # of `Stream`
-    action, # (b,) class of each clip
+    out: dict,  # of `Stream`
+    action,  # (b,) class of each clip
     *,
-    forget:float=.01, # lambda
-    spread:float=.001, # beta
-    smoothing:float=0., # of the labels
-): # scalar
+    forget: float = 0.01,  # lambda
+    spread: float = 0.001,  # beta
+    smoothing: float = 0.0,  # of the labels
+):  # scalar
     "Cross-entropy of every frame's two answers, and the two penalties on attention."
-    b,t,_ = out["whole"].shape
+    b, t, _ = out["whole"].shape
     w = out["mask"].to(out["whole"])
     target = action[:, None].expand(b, t).flatten()
-    each = sum(F.cross_entropy(out[k].flatten(0, 1), target, reduction="none", label_smoothing=smoothing).view(b, t) for k in ("whole", "focus"))
-    loss = ((each*w).sum(1)/w.sum(1).clamp(min=1)).mean()
-    for alpha,real in out["attention"]:
+    each = sum(
+        F.cross_entropy(out[k].flatten(0, 1), target, reduction="none", label_smoothing=smoothing).view(b, t)
+        for k in ("whole", "focus")
+    )
+    loss = ((each * w).sum(1) / w.sum(1).clamp(min=1)).mean()
+    for alpha, real in out["attention"]:
         real = real.to(alpha)
         n = real.sum(1).clamp(min=1)
-        loss = loss+forget*((1-(alpha*real[..., None]).sum(1)/n[:, None])**2).sum(1).mean()+spread*((alpha.sum(2)**2*real).sum(1)/n).mean()
+        loss = (
+            loss
+            + forget * ((1 - (alpha * real[..., None]).sum(1) / n[:, None]) ** 2).sum(1).mean()
+            + spread * ((alpha.sum(2) ** 2 * real).sum(1) / n).mean()
+        )
     return loss
 
 # %% ../../nbs/34_models.agc_lstm.ipynb #c8eb1d6e
 class TwoStream(nn.Module):
     "AGC-LSTM: an action from poses"
+
     task = "recognise"
 
-    def __init__(self, cfg:AGCLSTMConfig):
+    def __init__(self, cfg: AGCLSTMConfig):
         super().__init__()
         self.config = cfg
-        if not cfg.streams: raise ValueError("AGC-LSTM needs at least one stream: 'joint', 'part', or both")
+        if not cfg.streams:
+            raise ValueError("AGC-LSTM needs at least one stream: 'joint', 'part', or both")
         self.streams = nn.ModuleDict({kind: Stream(cfg, kind) for kind in cfg.streams})
 
-    def forward(self,
-        position, # poses, b t k d, any unit
-        visible=None, # b t k; None: every joint in every frame
-        frame_mask=None, # b t, False for frames that pad a short clip
-    ): # dict(action_logits: b a, log of the streams' mean probability; streams: name -> output of `Stream`)
+    def forward(
+        self,
+        position,  # poses, b t k d, any unit
+        visible=None,  # b t k; None: every joint in every frame
+        frame_mask=None,  # b t, False for frames that pad a short clip
+    ):  # dict(action_logits: b a, log of the streams' mean probability; streams: name -> output of `Stream`)
         n = get_skeleton(self.config.skeleton).n
         if position.ndim != 4 or position.shape[2:] != (n, self.config.dims):
-            raise ValueError(f"poses are (b, t, {n}, {self.config.dims}) for {self.config.skeleton}; got {tuple(position.shape)}")
-        if not position.shape[1]: raise ValueError("a clip of 0 frames: give at least one pose")
-        visible = torch.ones(position.shape[:3], dtype=torch.bool, device=position.device) if visible is None else visible.bool()
-        frame_mask = torch.ones(position.shape[:2], dtype=torch.bool, device=position.device) if frame_mask is None else frame_mask
+            raise ValueError(
+                f"poses are (b, t, {n}, {self.config.dims}) for {self.config.skeleton}; got {tuple(position.shape)}"
+            )
+        if not position.shape[1]:
+            raise ValueError("a clip of 0 frames: give at least one pose")
+        visible = (
+            torch.ones(position.shape[:3], dtype=torch.bool, device=position.device)
+            if visible is None
+            else visible.bool()
+        )
+        frame_mask = (
+            torch.ones(position.shape[:2], dtype=torch.bool, device=position.device)
+            if frame_mask is None
+            else frame_mask
+        )
         visible = visible & frame_mask[..., None]
         filled = fill_missing(position, visible)
-        centre,size = frame_of_reference(filled, visible)
-        x = torch.cat([(filled-centre)/size, visible[..., None].to(position)], -1)
-        streams = {kind: stream(x, frame_mask) for kind,stream in self.streams.items()}
-        return dict(action_logits=torch.stack([self.answer(s) for s in streams.values()]).mean(0).log(), streams=streams)
+        centre, size = frame_of_reference(filled, visible)
+        x = torch.cat([(filled - centre) / size, visible[..., None].to(position)], -1)
+        streams = {kind: stream(x, frame_mask) for kind, stream in self.streams.items()}
+        return dict(
+            action_logits=torch.stack([self.answer(s) for s in streams.values()]).mean(0).log(), streams=streams
+        )
 
     @staticmethod
-    def answer(out): # probability of each action in the last real frame, mean of the whole and the focused answer
-        last = (out["mask"]*torch.arange(1, out["mask"].shape[1]+1, device=out["mask"].device)).amax(1)-1
-        return sum(out[k][torch.arange(len(last)), last.clamp(min=0)].softmax(-1) for k in ("whole", "focus"))/2
+    def answer(out):  # probability of each action in the last real frame, mean of the whole and the focused answer
+        last = (out["mask"] * torch.arange(1, out["mask"].shape[1] + 1, device=out["mask"].device)).amax(1) - 1
+        return sum(out[k][torch.arange(len(last)), last.clamp(min=0)].softmax(-1) for k in ("whole", "focus")) / 2
 
-    def loss(self, out, action, **settings): return sum(stream_loss(s, action, **settings) for s in out["streams"].values())
+    def loss(self, out, action, **settings):
+        return sum(stream_loss(s, action, **settings) for s in out["streams"].values())
 
 
 @register_model

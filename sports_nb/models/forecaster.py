@@ -16,183 +16,243 @@ from ..core.skeleton import get_skeleton
 
 # %% ../../nbs/30a_models.forecaster.ipynb #0cc34637
 def fill_missing(
-    position, # poses, b t k d; anything where not visible
-    visible, # b t k, bool
-): # b t k d, finite
+    position,  # poses, b t k d; anything where not visible
+    visible,  # b t k, bool
+):  # b t k d, finite
     "A joint that is missing lies on the line between its neighbours in time, or stays where it was seen last (first); never seen: the middle of the last pose"
     t = torch.arange(position.shape[1], device=position.device)
-    seen = visible[:, None]                                                 # b 1 t' k: seen in frame t'
-    back, ahead = t <= t[:, None], t >= t[:, None]                          # t t'
-    last = torch.where(seen & back[..., None], t[:, None], -1).amax(2)      # b t k: frame in which it was seen last
+    seen = visible[:, None]  # b 1 t' k: seen in frame t'
+    back, ahead = t <= t[:, None], t >= t[:, None]  # t t'
+    last = torch.where(seen & back[..., None], t[:, None], -1).amax(2)  # b t k: frame in which it was seen last
     following = torch.where(seen & ahead[..., None], t[:, None], len(t)).amin(2)
     a = torch.where(last < 0, following, last).clamp(max=len(t) - 1)
     b = torch.where(following == len(t), last, following).clamp(min=0)
-    known = position.masked_fill(~visible[..., None], 0.)
+    known = position.masked_fill(~visible[..., None], 0.0)
     from_, to = (known.gather(1, i[..., None].expand_as(known)) for i in (a, b))
-    filled = from_ + ((t[:, None] - a)/(b - a).clamp(min=1))[..., None].to(position.dtype)*(to - from_)
+    filled = from_ + ((t[:, None] - a) / (b - a).clamp(min=1))[..., None].to(position.dtype) * (to - from_)
     ever = visible.any(1, keepdim=True)[..., None]
-    middle = (filled[:, -1:]*ever).sum(2, keepdim=True)/ever.sum(2, keepdim=True).clamp(min=1)
+    middle = (filled[:, -1:] * ever).sum(2, keepdim=True) / ever.sum(2, keepdim=True).clamp(min=1)
     return torch.where(ever, filled, middle)
 
 # %% ../../nbs/30a_models.forecaster.ipynb #e5ec7858
 def frame_of_reference(
-    position, # filled poses, b t k d
-    visible, # b t k, bool
-): # centre (b 1 1 d) and size (b 1 1 1), in the unit of position
+    position,  # filled poses, b t k d
+    visible,  # b t k, bool
+):  # centre (b 1 1 d) and size (b 1 1 1), in the unit of position
     "The middle of the last pose, and the longest side of the largest box around a pose (in space: the diameter of the smallest ball around that middle), over the joints that were seen at all"
     ever = visible.any(1, keepdim=True)[..., None]
-    centre = (position[:, -1:]*ever).sum(2, keepdim=True)/ever.sum(2, keepdim=True).clamp(min=1)
+    centre = (position[:, -1:] * ever).sum(2, keepdim=True) / ever.sum(2, keepdim=True).clamp(min=1)
     # a box would change its sides as the body turns
-    if position.shape[-1] == 3: return centre, 2*((position - centre)*ever).norm(dim=-1).amax((1, 2))[:, None, None, None].clamp(min=1e-6)
+    if position.shape[-1] == 3:
+        return centre, 2 * ((position - centre) * ever).norm(dim=-1).amax((1, 2))[:, None, None, None].clamp(min=1e-6)
     inf = torch.tensor(torch.inf, dtype=position.dtype, device=position.device)
     box = torch.where(ever, position, -inf).amax(2) - torch.where(ever, position, inf).amin(2)
     return centre, box.amax((1, 2))[:, None, None, None].clamp(min=1e-6)
 
 # %% ../../nbs/30a_models.forecaster.ipynb #3277022d
 def facing(
-    pose, # b k 3
-    pairs, # (left, right) places of the joints that come in two
-    up:int, # axis that points up (or down): 1 in CMU's files, 2 in BallPlay-M
-): # b 3 3, turns about that axis: `pose @ turn` has its left side along the first of the other axes
+    pose,  # b k 3
+    pairs,  # (left, right) places of the joints that come in two
+    up: int,  # axis that points up (or down): 1 in CMU's files, 2 in BallPlay-M
+):  # b 3 3, turns about that axis: `pose @ turn` has its left side along the first of the other axes
     "The turn that makes bodies face one way"
     left, right = (torch.as_tensor(side, device=pose.device) for side in zip(*pairs))
     line = (pose.index_select(1, left) - pose.index_select(1, right)).sum(1)
     a, b = (i for i in range(3) if i != up)
     # a body that lies edge-on has no line to speak of: it is left as it is
     size = line[:, [a, b]].norm(dim=-1)
-    cos = torch.where(size > 1e-6, line[:, a]/size.clamp(min=1e-6), 1.); sin = torch.where(size > 1e-6, line[:, b]/size.clamp(min=1e-6), 0.)
+    cos = torch.where(size > 1e-6, line[:, a] / size.clamp(min=1e-6), 1.0)
+    sin = torch.where(size > 1e-6, line[:, b] / size.clamp(min=1e-6), 0.0)
     rows = {a: {a: cos, b: -sin}, b: {a: sin, b: cos}, up: {up: torch.ones_like(cos)}}
-    return torch.stack([torch.stack([rows[i].get(j, torch.zeros_like(cos)) for j in range(3)], -1) for i in range(3)], -2)
+    return torch.stack(
+        [torch.stack([rows[i].get(j, torch.zeros_like(cos)) for j in range(3)], -1) for i in range(3)], -2
+    )
 
 # %% ../../nbs/30a_models.forecaster.ipynb #b9b9f9c8
-SEEN = 4 # joints that tell a body's size; windows with fewer are not trained on
+SEEN = 4  # joints that tell a body's size; windows with fewer are not trained on
+
 
 def check_horizon(
-    horizon, # poses to forecast, or None
-    config, # with horizon
-)->int:
+    horizon,  # poses to forecast, or None
+    config,  # with horizon
+) -> int:
     "How many poses to forecast"
-    if horizon is None: return config.horizon
-    if isinstance(horizon, bool) or not isinstance(horizon, Integral) or horizon < 1: raise ValueError(f"horizon is a number of poses, 1 or more; got {horizon!r}")
+    if horizon is None:
+        return config.horizon
+    if isinstance(horizon, bool) or not isinstance(horizon, Integral) or horizon < 1:
+        raise ValueError(f"horizon is a number of poses, 1 or more; got {horizon!r}")
     return int(horizon)
 
+
 def check_history(
-    history, # poses, b t k d
-    visible, # b t k bool, or None
-    config, # with skeleton, dims and history
-): # the last `config.history` poses, and which of their joints can be used (b t k, bool)
+    history,  # poses, b t k d
+    visible,  # b t k bool, or None
+    config,  # with skeleton, dims and history
+):  # the last `config.history` poses, and which of their joints can be used (b t k, bool)
     "Raise one clear error for a window that no forecast can be made from"
     k = get_skeleton(config.skeleton).n
-    if not isinstance(history, torch.Tensor) or not history.is_floating_point(): raise ValueError(f"a history is a tensor of floating-point numbers, got {getattr(history, 'dtype', type(history).__name__)}: torch.as_tensor(poses, dtype=torch.float32)")
+    if not isinstance(history, torch.Tensor) or not history.is_floating_point():
+        raise ValueError(
+            f"a history is a tensor of floating-point numbers, got {getattr(history, 'dtype', type(history).__name__)}: torch.as_tensor(poses, dtype=torch.float32)"
+        )
     if history.ndim != 4 or tuple(history.shape[2:]) != (k, config.dims):
-        raise ValueError(f"a history is (b, t, {k}, {config.dims}) for skeleton {config.skeleton!r}; got {tuple(history.shape)}: convert it with core.skeleton.convert")
+        raise ValueError(
+            f"a history is (b, t, {k}, {config.dims}) for skeleton {config.skeleton!r}; got {tuple(history.shape)}: convert it with core.skeleton.convert"
+        )
     if history.shape[1] < config.history:
-        raise ValueError(f"this model forecasts from {config.history} poses, got {history.shape[1]}: give a longer window, with visible=False where nothing is known")
+        raise ValueError(
+            f"this model forecasts from {config.history} poses, got {history.shape[1]}: give a longer window, with visible=False where nothing is known"
+        )
     if visible is not None and visible.shape != history.shape[:3]:
-        raise ValueError(f"visible is (b, t, k) like the history; got {tuple(visible.shape)} for {tuple(history.shape)}")
-    history = history[:, -config.history:]
+        raise ValueError(
+            f"visible is (b, t, k) like the history; got {tuple(visible.shape)} for {tuple(history.shape)}"
+        )
+    history = history[:, -config.history :]
     usable = torch.isfinite(history).all(-1)
-    if visible is not None: usable = usable & visible[:, -config.history:].bool()
+    if visible is not None:
+        usable = usable & visible[:, -config.history :].bool()
     if not torch.compiler.is_compiling() and (empty := ~usable.any(2).any(1)).any():
-        raise ValueError(f"no joint is visible in window(s) {empty.nonzero().flatten().tolist()}: leave them out, nothing can be forecast from nothing")
+        raise ValueError(
+            f"no joint is visible in window(s) {empty.nonzero().flatten().tolist()}: leave them out, nothing can be forecast from nothing"
+        )
     return history, usable
 
 # %% ../../nbs/30a_models.forecaster.ipynb #50484e9c
-PROBABILITIES = tuple(round(.05*i, 2) for i in range(1, 20)) # at which the spread is calibrated
+PROBABILITIES = tuple(round(0.05 * i, 2) for i in range(1, 20))  # at which the spread is calibrated
+
 
 class Forecaster(nn.Module):
     "What stands around a network that forecasts poses; a subclass says in `predict` how it does"
+
     task = "forecast"
 
-    def __init__(self,
-        config, # with skeleton, dims, history and horizon
+    def __init__(
+        self,
+        config,  # with skeleton, dims, history and horizon
     ):
         super().__init__()
         self.config = config
         for name in ("history", "horizon"):
-            if not isinstance(getattr(config, name), int) or getattr(config, name) < 1: raise ValueError(f"{name} is a number of poses, 1 or more; got {getattr(config, name)!r}")
-        if tuple(getattr(config, "scales", ("joint",)))[:1] != ("joint",): raise ValueError(f"the first scale is 'joint', the finest, since joints are forecast; got {config.scales}")
+            if not isinstance(getattr(config, name), int) or getattr(config, name) < 1:
+                raise ValueError(f"{name} is a number of poses, 1 or more; got {getattr(config, name)!r}")
+        if tuple(getattr(config, "scales", ("joint",)))[:1] != ("joint",):
+            raise ValueError(f"the first scale is 'joint', the finest, since joints are forecast; got {config.scales}")
         up = getattr(config, "up", None)
-        if up is not None and (config.dims != 3 or up not in range(3)): raise ValueError(f"`up` is an axis of three-dimensional poses, 0 to 2; got up={up} with dims={config.dims}")
+        if up is not None and (config.dims != 3 or up not in range(3)):
+            raise ValueError(f"`up` is an axis of three-dimensional poses, 0 to 2; got up={up} with dims={config.dims}")
         # where nothing was calibrated: distances scatter like those of a Gaussian in the plane around their mean
         if getattr(config, "spread", False):
             p = torch.tensor(PROBABILITIES)
-            self.register_buffer("quantiles", (-2*torch.log1p(-p)).sqrt().div(torch.pi**.5/2**.5).repeat(config.horizon, 1))
+            self.register_buffer(
+                "quantiles", (-2 * torch.log1p(-p)).sqrt().div(torch.pi**0.5 / 2**0.5).repeat(config.horizon, 1)
+            )
 
-    def predict(self,
-        x, # normalised poses without gaps, b t k d
-        visible, # b t k, which of them were seen
-        **kw, # what else the model takes, such as the action
-    ): # normalised poses b t' k d; with a spread, a pair of them and the expected distance b t' k
+    def predict(
+        self,
+        x,  # normalised poses without gaps, b t k d
+        visible,  # b t k, which of them were seen
+        **kw,  # what else the model takes, such as the action
+    ):  # normalised poses b t' k d; with a spread, a pair of them and the expected distance b t' k
         "Forecast in the frame of reference of the window"
         raise NotImplementedError
 
     def _roll(self, history, visible, horizon, kw):
         history, visible = check_history(history, visible, self.config)
         weight = next(self.parameters(), None)
-        if weight is not None: history = history.to(weight.dtype)
+        if weight is not None:
+            history = history.to(weight.dtype)
         position = fill_missing(history, visible)
         centre, size = frame_of_reference(position, visible)
         seen = visible.any(1).sum(1)[:, None, None]
-        x, poses, spreads = (position - centre)/size, [], []
+        x, poses, spreads = (position - centre) / size, [], []
         horizon, done = check_horizon(horizon, self.config), 0
         while done < horizon:
             up = getattr(self.config, "up", None)
             turn = None if up is None else facing(x[:, -1], get_skeleton(self.config.skeleton).pairs, up)[:, None]
             out = self.predict(x if turn is None else x @ turn, visible, **kw)
             out, spread = out if isinstance(out, tuple) else (out, None)
-            if turn is not None: out = out @ turn.transpose(2, 3)
-            poses.append(out); spreads.append(spread); done += out.shape[1]
+            if turn is not None:
+                out = out @ turn.transpose(2, 3)
+            poses.append(out)
+            spreads.append(spread)
+            done += out.shape[1]
             if done < horizon:
-                x = torch.cat([x, out], 1)[:, -self.config.history:]
-                visible = torch.cat([visible, visible.any(1, keepdim=True).expand(-1, out.shape[1], -1)], 1)[:, -self.config.history:]
+                x = torch.cat([x, out], 1)[:, -self.config.history :]
+                visible = torch.cat([visible, visible.any(1, keepdim=True).expand(-1, out.shape[1], -1)], 1)[
+                    :, -self.config.history :
+                ]
                 # the body has moved on: its middle is the centre again
                 middle = x[:, -1:].mean(2, keepdim=True)
-                x, centre = x - middle, centre + middle*size
+                x, centre = x - middle, centre + middle * size
                 poses = [p - middle for p in poses]
-        pose = torch.cat(poses, 1)[:, :horizon]*size + centre
+        pose = torch.cat(poses, 1)[:, :horizon] * size + centre
         # compiled or exported, a network cannot refuse a window in which nobody is seen: it says that it does not know
-        if torch.compiler.is_compiling(): pose = torch.where(seen[..., None] > 0, pose, torch.nan)
-        if spreads[0] is None: return pose, None
+        if torch.compiler.is_compiling():
+            pose = torch.where(seen[..., None] > 0, pose, torch.nan)
+        if spreads[0] is None:
+            return pose, None
         # what was uncertain stays uncertain: a stretch that starts from a forecast adds to the spread of its start
         total = [spreads[0]]
-        for s in spreads[1:]: total.append(total[-1][:, -1:] + s)
-        return pose, torch.where(seen >= min(SEEN, x.shape[2]), torch.cat(total, 1)[:, :horizon]*size[..., 0], torch.nan)
+        for s in spreads[1:]:
+            total.append(total[-1][:, -1:] + s)
+        return pose, torch.where(
+            seen >= min(SEEN, x.shape[2]), torch.cat(total, 1)[:, :horizon] * size[..., 0], torch.nan
+        )
 
-    def forward(self,
-        history, # poses, b t k d, any unit; the last `config.history` are used
-        visible=None, # b t k bool; None where all is visible
-        horizon:int=None, # poses to forecast; None for `config.horizon`
-        spread:bool=False, # also say how far from there each joint is expected to be
-        **kw, # what else the model takes, such as the action
-    ): # poses, b horizon k d, same unit; with `spread` a pair of them and of expected distances, b horizon k
+    def forward(
+        self,
+        history,  # poses, b t k d, any unit; the last `config.history` are used
+        visible=None,  # b t k bool; None where all is visible
+        horizon: int = None,  # poses to forecast; None for `config.horizon`
+        spread: bool = False,  # also say how far from there each joint is expected to be
+        **kw,  # what else the model takes, such as the action
+    ):  # poses, b horizon k d, same unit; with `spread` a pair of them and of expected distances, b horizon k
         "Where every joint will be"
         pose, expected = self._roll(history, visible, horizon, kw)
-        if not spread: return pose
-        if expected is None: raise ValueError(f"{getattr(self, 'name', type(self).__name__)} says nothing about its spread: create it with spread=True, and train it")
+        if not spread:
+            return pose
+        if expected is None:
+            raise ValueError(
+                f"{getattr(self, 'name', type(self).__name__)} says nothing about its spread: create it with spread=True, and train it"
+            )
         return pose, expected
 
-    def radius(self,
-        spread, # expected distance, b t k, of `forward` with spread
-        probability:float=.5, # 0.05 to 0.95
-    ): # b t k, same unit
+    def radius(
+        self,
+        spread,  # expected distance, b t k, of `forward` with spread
+        probability: float = 0.5,  # 0.05 to 0.95
+    ):  # b t k, same unit
         "Radius around the forecast in which the joint lies with this probability"
-        if not PROBABILITIES[0] <= probability <= PROBABILITIES[-1]: raise ValueError(f"probability lies between {PROBABILITIES[0]} and {PROBABILITIES[-1]}; got {probability}")
-        at = (probability - PROBABILITIES[0])/.05
+        if not PROBABILITIES[0] <= probability <= PROBABILITIES[-1]:
+            raise ValueError(f"probability lies between {PROBABILITIES[0]} and {PROBABILITIES[-1]}; got {probability}")
+        at = (probability - PROBABILITIES[0]) / 0.05
         i = min(int(at + 1e-6), len(PROBABILITIES) - 2)
-        q = self.quantiles[:, i] + (at - i)*(self.quantiles[:, i + 1] - self.quantiles[:, i])
-        t = torch.arange(spread.shape[1], device=spread.device).clamp(max=len(q) - 1)   # beyond its horizon: as at its end
-        return spread*q.to(spread)[t][:, None]
+        q = self.quantiles[:, i] + (at - i) * (self.quantiles[:, i + 1] - self.quantiles[:, i])
+        t = torch.arange(spread.shape[1], device=spread.device).clamp(
+            max=len(q) - 1
+        )  # beyond its horizon: as at its end
+        return spread * q.to(spread)[t][:, None]
 
     @torch.no_grad()
-    def calibrate(self,
-        distance, # n t k, of forecasts from the truth, validation data
-        spread, # n t k, what was expected
-        visible, # n t k bool, joints that count
+    def calibrate(
+        self,
+        distance,  # n t k, of forecasts from the truth, validation data
+        spread,  # n t k, what was expected
+        visible,  # n t k bool, joints that count
     ):
         "Count how distances scatter around what was expected; t is the model's horizon"
-        if distance.shape[1] != self.config.horizon: raise ValueError(f"calibration needs all {self.config.horizon} poses of the horizon, got {distance.shape[1]}")
-        ratio = torch.where(visible, distance/spread.clamp(min=1e-9), torch.nan)
-        if (few := visible.sum((0, 2))).min() < 100: raise ValueError(f"only {int(few.min())} joints are visible at lead {int(few.argmin()) + 1}: calibration needs 100 or more at each")
+        if distance.shape[1] != self.config.horizon:
+            raise ValueError(
+                f"calibration needs all {self.config.horizon} poses of the horizon, got {distance.shape[1]}"
+            )
+        ratio = torch.where(visible, distance / spread.clamp(min=1e-9), torch.nan)
+        if (few := visible.sum((0, 2))).min() < 100:
+            raise ValueError(
+                f"only {int(few.min())} joints are visible at lead {int(few.argmin()) + 1}: calibration needs 100 or more at each"
+            )
         p = torch.tensor(PROBABILITIES, dtype=ratio.dtype)
-        self.quantiles.copy_(torch.stack([torch.nanquantile(r.flatten()[:: -(-r.numel()//4_000_000)], p) for r in ratio.transpose(0, 1)]))
+        self.quantiles.copy_(
+            torch.stack(
+                [torch.nanquantile(r.flatten()[:: -(-r.numel() // 4_000_000)], p) for r in ratio.transpose(0, 1)]
+            )
+        )

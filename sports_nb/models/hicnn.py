@@ -17,45 +17,57 @@ from ..layers.involution import Involution2d
 @dataclass
 class HICNNConfig:
     "HICNN: a stem to stride 4, then one stage for each width at strides 4, 8, 16, ..."
-    widths:tuple = (64, 128, 256) # channels of each stage
-    depths:tuple = (2, 4, 6) # blocks of each stage
-    pattern:str = "ci" # operators that the blocks of a stage take in turn: c convolution, i involution ("c" = ResNet, "i" = RedNet)
-    stem:int = 32 # channels after the first convolution
-    kernel_size:int = 7 # of the involutions
-    group_channels:int = 16 # channels that share an involution kernel
-    expansion:int = 2 # a block works on width/expansion channels
+
+    widths: tuple = (64, 128, 256)  # channels of each stage
+    depths: tuple = (2, 4, 6)  # blocks of each stage
+    pattern: str = "ci"  # operators that the blocks of a stage take in turn: c convolution, i involution ("c" = ResNet, "i" = RedNet)
+    stem: int = 32  # channels after the first convolution
+    kernel_size: int = 7  # of the involutions
+    group_channels: int = 16  # channels that share an involution kernel
+    expansion: int = 2  # a block works on width/expansion channels
 
 # %% ../../nbs/31_models.hicnn.ipynb #ef495443
 def conv_norm(c_in, c_out, kernel_size=1, stride=1, act=True):
     "Convolution and batch normalisation, with a ReLU unless `act` is False"
-    layers = [nn.Conv2d(c_in, c_out, kernel_size, stride, kernel_size//2, bias=False), nn.BatchNorm2d(c_out)]
+    layers = [nn.Conv2d(c_in, c_out, kernel_size, stride, kernel_size // 2, bias=False), nn.BatchNorm2d(c_out)]
     return nn.Sequential(*layers, *([nn.ReLU(inplace=True)] if act else []))
 
 # %% ../../nbs/31_models.hicnn.ipynb #fc62e01f
 class Bottleneck(nn.Module):
     "1x1 reduce, convolution or involution, 1x1 expand, and a shortcut"
+
     def __init__(self, c_in, c_out, op, stride, cfg):
         super().__init__()
-        mid = c_out//cfg.expansion
-        if op == "c": middle = conv_norm(mid, mid, 3, stride)
+        mid = c_out // cfg.expansion
+        if op == "c":
+            middle = conv_norm(mid, mid, 3, stride)
         else:
-            middle = nn.Sequential(Involution2d(channels=mid, kernel_size=cfg.kernel_size, stride=stride, group_channels=cfg.group_channels),
-                                   nn.BatchNorm2d(mid), nn.ReLU(inplace=True))
+            middle = nn.Sequential(
+                Involution2d(
+                    channels=mid, kernel_size=cfg.kernel_size, stride=stride, group_channels=cfg.group_channels
+                ),
+                nn.BatchNorm2d(mid),
+                nn.ReLU(inplace=True),
+            )
         self.body = nn.Sequential(conv_norm(c_in, mid), middle, conv_norm(mid, c_out, act=False))
         # the block starts as its shortcut (zero-initialised last normalisation), as in RedNet
         nn.init.zeros_(self.body[-1][-1].weight)
         self.shortcut = nn.Identity() if stride == 1 and c_in == c_out else conv_norm(c_in, c_out, 1, stride, act=False)
         self.relu = nn.ReLU(inplace=True)
 
-    def forward(self, x): return self.relu(self.body(x) + self.shortcut(x))
+    def forward(self, x):
+        return self.relu(self.body(x) + self.shortcut(x))
 
 # %% ../../nbs/31_models.hicnn.ipynb #666d72d9
 class HICNN(nn.Module):
     "Hybrid involution and convolution network: images in, one feature map for each stage out"
-    def __init__(self, cfg:HICNNConfig=HICNNConfig()):
+
+    def __init__(self, cfg: HICNNConfig = HICNNConfig()):
         super().__init__()
-        if set(cfg.pattern) - set("ci") or not cfg.pattern: raise ValueError(f"pattern is made of 'c' and 'i'; got {cfg.pattern!r}")
-        if len(cfg.widths) != len(cfg.depths): raise ValueError(f"{len(cfg.widths)} widths but {len(cfg.depths)} depths: give one of each for a stage")
+        if set(cfg.pattern) - set("ci") or not cfg.pattern:
+            raise ValueError(f"pattern is made of 'c' and 'i'; got {cfg.pattern!r}")
+        if len(cfg.widths) != len(cfg.depths):
+            raise ValueError(f"{len(cfg.widths)} widths but {len(cfg.depths)} depths: give one of each for a stage")
         self.config = cfg
         self.stem = nn.Sequential(conv_norm(3, cfg.stem, 3, 2), conv_norm(cfg.stem, cfg.widths[0], 3, 2))
         stages, c_in = [], cfg.widths[0]
@@ -68,30 +80,37 @@ class HICNN(nn.Module):
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.ModuleList(stages)
         for m in self.modules():
-            if isinstance(m, nn.Conv2d): nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
+            if isinstance(m, nn.Conv2d):
+                nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self,
-        x, # images, b 3 h w
-    ): # list of maps, b c h/4 w/4, b c h/8 w/8, ...
+    def forward(
+        self,
+        x,  # images, b 3 h w
+    ):  # list of maps, b c h/4 w/4, b c h/8 w/8, ...
         maps, x = [], self.stem(x)
-        for stage in self.stages: maps.append(x := stage(x))
+        for stage in self.stages:
+            maps.append(x := stage(x))
         return maps
 
 # %% ../../nbs/31_models.hicnn.ipynb #b5968195
 def top_down_layers(
-    widths, # channels of the maps, finest first
-    features:int, # channels of the sum
-): # the maps' laterals, and the convolutions that smooth the sums between the coarsest and the finest
-    return nn.ModuleList(conv_norm(w, features, act=False) for w in widths),nn.ModuleList(conv_norm(features, features, 3) for _ in widths[1:-1])
+    widths,  # channels of the maps, finest first
+    features: int,  # channels of the sum
+):  # the maps' laterals, and the convolutions that smooth the sums between the coarsest and the finest
+    return nn.ModuleList(conv_norm(w, features, act=False) for w in widths), nn.ModuleList(
+        conv_norm(features, features, 3) for _ in widths[1:-1]
+    )
 
 
 def top_down(
-    maps, # finest first, b c h w, each half the size of the one before
-    lateral, fuse, # of `top_down_layers`
-): # b features h w, of the finest map's size
+    maps,  # finest first, b c h w, each half the size of the one before
+    lateral,
+    fuse,  # of `top_down_layers`
+):  # b features h w, of the finest map's size
     "The sum of all maps at the finest stride"
     d = lateral[-1](maps[-1])
     for i in range(len(maps) - 2, -1, -1):
         d = F.interpolate(d, scale_factor=2, mode="bilinear", align_corners=False) + lateral[i](maps[i])
-        if i: d = fuse[i-1](d)
+        if i:
+            d = fuse[i - 1](d)
     return d

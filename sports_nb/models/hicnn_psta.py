@@ -21,94 +21,128 @@ from .registry import register_model
 @dataclass
 class HICNNPSTAConfig:
     "HICNN-PSTA; every switch of the ablation is a field"
-    n_keypoints:int = 13 # joints (body13)
-    n_actions:int = 5 # classes of the action head
-    backbone:HICNNConfig = field(default_factory=HICNNConfig)
-    attention:bool = True # False leaves HICNN alone (Table III)
-    paths:str = "ts" # attention over time and space, or "t", "s" alone
-    scale:str = "head" # factor of eq. (4): "head", "group" or "paper"
-    causal:bool = True # frame t sees only frames up to t, as a forecast from t needs it
-    position:bool = True # the attention knows where in the crop its tokens lie
-    heads:int = 8 # in each path
-    depth:int = 4 # PSTA blocks
-    features:int = 64 # channels of the multi-task features
-    n_blocks:int = 2 # prediction blocks, supervised one by one
-    action_channels:int = 64 # width of the action head's tokens
+
+    n_keypoints: int = 13  # joints (body13)
+    n_actions: int = 5  # classes of the action head
+    backbone: HICNNConfig = field(default_factory=HICNNConfig)
+    attention: bool = True  # False leaves HICNN alone (Table III)
+    paths: str = "ts"  # attention over time and space, or "t", "s" alone
+    scale: str = "head"  # factor of eq. (4): "head", "group" or "paper"
+    causal: bool = True  # frame t sees only frames up to t, as a forecast from t needs it
+    position: bool = True  # the attention knows where in the crop its tokens lie
+    heads: int = 8  # in each path
+    depth: int = 4  # PSTA blocks
+    features: int = 64  # channels of the multi-task features
+    n_blocks: int = 2  # prediction blocks, supervised one by one
+    action_channels: int = 64  # width of the action head's tokens
 
     def __post_init__(self):
         # a config that went through JSON holds a dictionary and lists
-        if isinstance(self.backbone, dict): self.backbone = HICNNConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in self.backbone.items()})
+        if isinstance(self.backbone, dict):
+            self.backbone = HICNNConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in self.backbone.items()})
 
 # %% ../../nbs/32_models.hicnn_psta.ipynb #a34d9540
 class HICNNPSTA(nn.Module):
     "HICNN features, PSTA at the coarsest stride, multi-task features at stride 4, prediction blocks, action head (Fig. 1)"
+
     task = "recognise_and_estimate"
 
-    def __init__(self, cfg:HICNNPSTAConfig=HICNNPSTAConfig()):
+    def __init__(self, cfg: HICNNPSTAConfig = HICNNPSTAConfig()):
         super().__init__()
         self.config, widths, f = cfg, cfg.backbone.widths, cfg.features
         self.backbone = HICNN(cfg.backbone)
-        self.attention = nn.ModuleList(PSTABlock(channels=widths[-1], heads=cfg.heads, paths=cfg.paths, scale=cfg.scale, causal=cfg.causal,
-                                                 position=cfg.position) for _ in range(cfg.depth if cfg.attention else 0))
+        self.attention = nn.ModuleList(
+            PSTABlock(
+                channels=widths[-1],
+                heads=cfg.heads,
+                paths=cfg.paths,
+                scale=cfg.scale,
+                causal=cfg.causal,
+                position=cfg.position,
+            )
+            for _ in range(cfg.depth if cfg.attention else 0)
+        )
         # a block starts as its shortcut, so that attention adds to the backbone's features rather than drown them
         for block in self.attention:
-            for last in (block.psta.out, block.mlp[-1]): nn.init.zeros_(last.weight); nn.init.zeros_(last.bias)
+            for last in (block.psta.out, block.mlp[-1]):
+                nn.init.zeros_(last.weight)
+                nn.init.zeros_(last.bias)
         self.norm = nn.LayerNorm(widths[-1])
         self.lateral, self.fuse = top_down_layers(widths, f)
-        self.blocks = nn.ModuleList(PredictionBlock(channels=f, n_keypoints=cfg.n_keypoints, last=i == cfg.n_blocks - 1) for i in range(cfg.n_blocks))
+        self.blocks = nn.ModuleList(
+            PredictionBlock(channels=f, n_keypoints=cfg.n_keypoints, last=i == cfg.n_blocks - 1)
+            for i in range(cfg.n_blocks)
+        )
         self.trust, self.presence = Trust(channels=f, n_keypoints=cfg.n_keypoints), nn.Linear(widths[-1], 1)
-        self.action = ActionHead(n_actions=cfg.n_actions, n_keypoints=cfg.n_keypoints, n_appearance=f, n_scene=widths[-1], channels=cfg.action_channels,
-                                 paths=cfg.paths if cfg.attention else "", scale=cfg.scale)
-        self.register_buffer("mean", torch.tensor([.485, .456, .406]).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor([.229, .224, .225]).view(3, 1, 1), persistent=False)
+        self.action = ActionHead(
+            n_actions=cfg.n_actions,
+            n_keypoints=cfg.n_keypoints,
+            n_appearance=f,
+            n_scene=widths[-1],
+            channels=cfg.action_channels,
+            paths=cfg.paths if cfg.attention else "",
+            scale=cfg.scale,
+        )
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1), persistent=False)
 
-    def start(self): # one memory for each PSTA block
+    def start(self):  # one memory for each PSTA block
         "The memory of one athlete's stream, to be handed to `estimate` with each new frame"
         return [block.psta.start() for block in self.attention]
 
-    def encode(self,
-        frames, # b t 3 h w in [0, 1]; h and w multiples of the coarsest stride
-    ): # single-frame maps chi, finest first, (b t) c h w each
+    def encode(
+        self,
+        frames,  # b t 3 h w in [0, 1]; h and w multiples of the coarsest stride
+    ):  # single-frame maps chi, finest first, (b t) c h w each
         "What the backbone sees in each frame for itself"
         t, _, h, w = frames.shape[1:]
-        if not t: raise ValueError("a clip of 0 frames: give at least one")
-        stride = 4*2**(len(self.config.backbone.widths) - 1)
-        if h % stride or w % stride or not h*w: raise ValueError(f"frames of {h}x{w}: height and width must be multiples of {stride}; resize or pad them")
-        return self.backbone(rearrange((frames - self.mean)/self.std, 'b t c h w -> (b t) c h w'))
+        if not t:
+            raise ValueError("a clip of 0 frames: give at least one")
+        stride = 4 * 2 ** (len(self.config.backbone.widths) - 1)
+        if h % stride or w % stride or not h * w:
+            raise ValueError(f"frames of {h}x{w}: height and width must be multiples of {stride}; resize or pad them")
+        return self.backbone(rearrange((frames - self.mean) / self.std, "b t c h w -> (b t) c h w"))
 
-    def attend(self,
-        coarsest, # maps of the frames at the coarsest stride, b t c h w
-        frame_mask=None, times=None, memory=None, # as in `features`
-    ): # the maps after PSTA, b t c h w; scene features, b t c
+    def attend(
+        self,
+        coarsest,  # maps of the frames at the coarsest stride, b t c h w
+        frame_mask=None,
+        times=None,
+        memory=None,  # as in `features`
+    ):  # the maps after PSTA, b t c h w; scene features, b t c
         "PSTA: the one part of the network in which frames look at each other"
         hw = coarsest.shape[-2:]
-        x = rearrange(coarsest, 'b t c h w -> b t (h w) c')
-        for block, own in zip(self.attention, memory or [None]*len(self.attention)): x = block(x, tuple(hw), frame_mask, times, own)
+        x = rearrange(coarsest, "b t c h w -> b t (h w) c")
+        for block, own in zip(self.attention, memory or [None] * len(self.attention)):
+            x = block(x, tuple(hw), frame_mask, times, own)
         x = self.norm(x)
-        return rearrange(x, 'b t (h w) c -> b t c h w', h=hw[0]), x.mean(2)
+        return rearrange(x, "b t (h w) c -> b t c h w", h=hw[0]), x.mean(2)
 
-    def decode(self,
-        chi, # of `encode`
-        top, # of `attend`
-    ): # multi-task features delta, b t f h/4 w/4
+    def decode(
+        self,
+        chi,  # of `encode`
+        top,  # of `attend`
+    ):  # multi-task features delta, b t f h/4 w/4
         "From coarse to fine, frame by frame"
         d = top_down([*chi[:-1], top.flatten(0, 1)], self.lateral, self.fuse)
         return d.unflatten(0, top.shape[:2])
 
-    def features(self,
-        frames, # b t 3 h w in [0, 1]; h and w multiples of the coarsest stride
-        frame_mask=None, # b t, False for frames that pad a short clip
-        times=None, # b t, seconds of the frames; None: `attention.FRAME` apart
-        memory=None, # what `start` gave and earlier frames filled: these are the next frames of that stream
-    ): # single-frame maps chi (finest first), multi-task features delta (b t f h/4 w/4), scene features (b t c)
+    def features(
+        self,
+        frames,  # b t 3 h w in [0, 1]; h and w multiples of the coarsest stride
+        frame_mask=None,  # b t, False for frames that pad a short clip
+        times=None,  # b t, seconds of the frames; None: `attention.FRAME` apart
+        memory=None,  # what `start` gave and earlier frames filled: these are the next frames of that stream
+    ):  # single-frame maps chi (finest first), multi-task features delta (b t f h/4 w/4), scene features (b t c)
         "The three outputs of the multi-task block, before any prediction"
         chi = self.encode(frames)
         top, scene = self.attend(chi[-1].unflatten(0, frames.shape[:2]), frame_mask, times, memory)
         return chi, self.decode(chi, top), scene
 
-    def joints(self,
-        delta, # multi-task features, b t f h w
-    ): # keypoints, confidence, radius50, maps and appearance of the last prediction block, what each block says, and trust before calibration
+    def joints(
+        self,
+        delta,  # multi-task features, b t f h w
+    ):  # keypoints, confidence, radius50, maps and appearance of the last prediction block, what each block says, and trust before calibration
         "Joints of every frame, and how far to trust them"
         blocks = []
         for block in self.blocks:
@@ -117,7 +151,15 @@ class HICNNPSTA(nn.Module):
         last = blocks[-1]
         trust = self.trust(last["maps"], last["keypoints"], last["appearance"])
         confidence, radius50 = self.trust.calibrated(*trust)
-        return dict(keypoints=last["keypoints"], confidence=confidence, radius50=radius50, maps=last["maps"], appearance=last["appearance"], blocks=blocks, trust=trust)
+        return dict(
+            keypoints=last["keypoints"],
+            confidence=confidence,
+            radius50=radius50,
+            maps=last["maps"],
+            appearance=last["appearance"],
+            blocks=blocks,
+            trust=trust,
+        )
 
     def estimate(self, frames, frame_mask=None, times=None, memory=None):
         "Joints, their confidence and radius, the presence of an athlete (a logit, b t), and sequence features of every frame, without naming the action"
@@ -128,32 +170,43 @@ class HICNNPSTA(nn.Module):
         "What `estimate` returns, from the features"
         return dict(self.joints(delta), scene=scene, presence=self.presence(scene)[..., 0].float())
 
-    def recognise(self,
-        features, # what `estimate` returned, or windows cut from it: appearance, keypoints, confidence, scene
-        frame_mask=None, # b t
-        times=None, # b t, seconds
-    ): # logits, b a
+    def recognise(
+        self,
+        features,  # what `estimate` returned, or windows cut from it: appearance, keypoints, confidence, scene
+        frame_mask=None,  # b t
+        times=None,  # b t, seconds
+    ):  # logits, b a
         "The action of each window of frames, from its sequence features"
-        return self.action(features["appearance"], features["keypoints"], features["confidence"], features["scene"], frame_mask, times)
+        return self.action(
+            features["appearance"], features["keypoints"], features["confidence"], features["scene"], frame_mask, times
+        )
 
     def forward(self, frames, frame_mask=None, times=None):
         out = self.estimate(frames, frame_mask, times)
         return dict(out, action_logits=self.recognise(out, frame_mask, times))
 
-    def adapt(self,
-        tensors, # weights of an earlier version or a smaller network, by name
-    ): # weights by this network's names; parts that were not there keep what they start with
+    def adapt(
+        self,
+        tensors,  # weights of an earlier version or a smaller network, by name
+    ):  # weights by this network's names; parts that were not there keep what they start with
         "Take over weights that know less than this network"
         tensors = dict(tensors)
         for name in [n for n in tensors if n.endswith("psta.time")]:
             # 0.1 added a vector to the tokens of each frame; of single pictures the first alone was trained, and it moves into the bias
             time, start = tensors.pop(name).float(), name.removesuffix("time")
             used = time[time.abs().sum(1) > 0]
-            if len(used): tensors[f"{start}qkv.bias"] = tensors[f"{start}qkv.bias"].float() + tensors[f"{start}qkv.weight"].float() @ used.mean(0)
+            if len(used):
+                tensors[f"{start}qkv.bias"] = tensors[f"{start}qkv.bias"].float() + tensors[
+                    f"{start}qkv.weight"
+                ].float() @ used.mean(0)
         # 0.1 had a confidence in each block that meant visibility
         tensors = {n: x for n, x in tensors.items() if ".confidence." not in n}
         fresh = ("trust.", "presence.", *(f"attention.{i}." for i in range(self.config.depth)))
-        own = {n: x for n, x in self.state_dict().items() if n not in tensors and (n.startswith(fresh) or n.endswith(("psta.lag.weight", "psta.place.weight")))}
+        own = {
+            n: x
+            for n, x in self.state_dict().items()
+            if n not in tensors and (n.startswith(fresh) or n.endswith(("psta.lag.weight", "psta.place.weight")))
+        }
         return tensors | own
 
 # %% ../../nbs/32_models.hicnn_psta.ipynb #7d72247b
@@ -167,7 +220,16 @@ def _hicnn_psta(**kwargs):
 @register_model
 def hicnn_psta_nano(**kwargs):
     "For tests and lessons"
-    return _hicnn_psta(**dict(backbone=HICNNConfig(widths=(32, 32, 64), depths=(1, 2, 2), stem=16), heads=2, depth=1, features=32, action_channels=32) | kwargs)
+    return _hicnn_psta(
+        **dict(
+            backbone=HICNNConfig(widths=(32, 32, 64), depths=(1, 2, 2), stem=16),
+            heads=2,
+            depth=1,
+            features=32,
+            action_channels=32,
+        )
+        | kwargs
+    )
 
 # %% ../../nbs/32_models.hicnn_psta.ipynb #3099a8d6
 @register_model
@@ -179,4 +241,12 @@ def hicnn_psta_small(**kwargs):
 @register_model
 def hicnn_psta_base(**kwargs):
     "For a GPU"
-    return _hicnn_psta(**dict(backbone=HICNNConfig(widths=(128, 256, 512), depths=(3, 6, 8), stem=64), features=128, depth=3, action_channels=128) | kwargs)
+    return _hicnn_psta(
+        **dict(
+            backbone=HICNNConfig(widths=(128, 256, 512), depths=(3, 6, 8), stem=64),
+            features=128,
+            depth=3,
+            action_channels=128,
+        )
+        | kwargs
+    )

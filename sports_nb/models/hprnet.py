@@ -6,7 +6,7 @@
 __all__ = ['HEADS', 'bumps', 'focal_loss', 'HPRNetConfig', 'HPRNet', 'read', 'loss', 'people', 'hprnet_nano', 'hprnet_small']
 
 # %% ../../nbs/35_models.hprnet.ipynb #0d888047
-from dataclasses import dataclass,field,replace
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
@@ -14,207 +14,271 @@ from einops import rearrange
 from torch import nn
 
 from ..core.skeleton import get_skeleton
-from .hicnn import HICNN,HICNNConfig,conv_norm,top_down,top_down_layers
+from .hicnn import HICNN, HICNNConfig, conv_norm, top_down, top_down_layers
 from .registry import register_model
 
 # %% ../../nbs/35_models.hprnet.ipynb #93435689
 def bumps(
-    points, # b n 2, x and y in cells (cell i covers i to i+1)
-    known, # b n bool, points that are there
-    sigma, # b n, width of each bump, cells
-    height:int, # cells
-    width:int, # cells
-): # b n height width, exactly 1 in the cell that holds the point
+    points,  # b n 2, x and y in cells (cell i covers i to i+1)
+    known,  # b n bool, points that are there
+    sigma,  # b n, width of each bump, cells
+    height: int,  # cells
+    width: int,  # cells
+):  # b n height width, exactly 1 in the cell that holds the point
     "A Gaussian bump for each point"
     at = points.floor()
-    def profile(p, n): return torch.arange(n, device=p.device)-p[..., None]
-    x,y = profile(at[..., 0], width),profile(at[..., 1], height)
-    d = (y**2)[..., :, None]+(x**2)[..., None, :]
-    return torch.exp(-d/(2*sigma[..., None, None]**2))*known[..., None, None]
+
+    def profile(p, n):
+        return torch.arange(n, device=p.device) - p[..., None]
+
+    x, y = profile(at[..., 0], width), profile(at[..., 1], height)
+    d = (y**2)[..., :, None] + (x**2)[..., None, :]
+    return torch.exp(-d / (2 * sigma[..., None, None] ** 2)) * known[..., None, None]
 
 
 def focal_loss(
-    logits, # maps before the sigmoid
-    target, # of the same shape, 1 at points
-    counts=True, # bool, broadcastable: maps that are to be judged
+    logits,  # maps before the sigmoid
+    target,  # of the same shape, 1 at points
+    counts=True,  # bool, broadcastable: maps that are to be judged
     *,
-    alpha:float=2, # how little easy cells count
-    beta:float=4, # how much is forgiven near a point
-): # scalar, per point
+    alpha: float = 2,  # how little easy cells count
+    beta: float = 4,  # how much is forgiven near a point
+):  # scalar, per point
     "CornerNet's focal loss"
-    p,counts = logits.sigmoid(),torch.as_tensor(counts, device=logits.device).expand_as(target)
+    p, counts = logits.sigmoid(), torch.as_tensor(counts, device=logits.device).expand_as(target)
     hit = target == 1
-    each = torch.where(hit, (1-p)**alpha*F.logsigmoid(logits), (1-target)**beta*p**alpha*F.logsigmoid(-logits))
-    return -(each*counts).sum()/(hit & counts).sum().clamp(min=1)
+    each = torch.where(
+        hit, (1 - p) ** alpha * F.logsigmoid(logits), (1 - target) ** beta * p**alpha * F.logsigmoid(-logits)
+    )
+    return -(each * counts).sum() / (hit & counts).sum().clamp(min=1)
 
 # %% ../../nbs/35_models.hprnet.ipynb #bce3e1b8
 @dataclass
 class HPRNetConfig:
     "HPRNet-style: one pass, no box"
-    n_keypoints:int = 13 # joints
-    skeleton:str = "body13" # whose parts the joints belong to
-    backbone:HICNNConfig = field(default_factory=lambda: HICNNConfig(pattern="c"))
-    features:int = 64 # channels at stride 4
+
+    n_keypoints: int = 13  # joints
+    skeleton: str = "body13"  # whose parts the joints belong to
+    backbone: HICNNConfig = field(default_factory=lambda: HICNNConfig(pattern="c"))
+    features: int = 64  # channels at stride 4
 
     def __post_init__(self):
         # a config that went through JSON holds a dictionary and lists
-        if isinstance(self.backbone, dict): self.backbone = HICNNConfig(**{k: tuple(v) if isinstance(v, list) else v for k,v in self.backbone.items()})
+        if isinstance(self.backbone, dict):
+            self.backbone = HICNNConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in self.backbone.items()})
 
 
-HEADS = dict(centre=1, size=2, parts=2, joints=2, peaks=1, inside=2) # head -> channels, for one person, part or joint
+HEADS = dict(centre=1, size=2, parts=2, joints=2, peaks=1, inside=2)  # head -> channels, for one person, part or joint
 
 
 class HPRNet(nn.Module):
     "Centres, parts and joints of everybody in a picture"
-    task = "estimate"
-    near = .3 # a joint snaps to a peak within this part of the box's longer side
-    least = .1 # height that a peak must have
 
-    def __init__(self, cfg:HPRNetConfig):
+    task = "estimate"
+    near = 0.3  # a joint snaps to a peak within this part of the box's longer side
+    least = 0.1  # height that a peak must have
+
+    def __init__(self, cfg: HPRNetConfig):
         super().__init__()
         skeleton = get_skeleton(cfg.skeleton)
-        if skeleton.n != cfg.n_keypoints: raise ValueError(f"{cfg.skeleton} has {skeleton.n} joints, the config says {cfg.n_keypoints}")
-        self.config,members = cfg,list(skeleton.parts.values())
-        self.register_buffer("part_of", torch.tensor([next(p for p,m in enumerate(members) if j in m) for j in range(skeleton.n)]), persistent=False)
+        if skeleton.n != cfg.n_keypoints:
+            raise ValueError(f"{cfg.skeleton} has {skeleton.n} joints, the config says {cfg.n_keypoints}")
+        self.config, members = cfg, list(skeleton.parts.values())
+        self.register_buffer(
+            "part_of",
+            torch.tensor([next(p for p, m in enumerate(members) if j in m) for j in range(skeleton.n)]),
+            persistent=False,
+        )
         self.register_buffer("pooling", torch.from_numpy(skeleton.pooling("part")), persistent=False)
         count = dict(centre=1, size=1, parts=len(members), joints=skeleton.n, peaks=skeleton.n, inside=1)
         self.backbone = HICNN(cfg.backbone)
-        self.lateral,self.fuse = top_down_layers(cfg.backbone.widths, cfg.features)
-        self.heads = nn.ModuleDict({name: nn.Sequential(conv_norm(cfg.features, cfg.features, 3), nn.Conv2d(cfg.features, n*count[name], 1)) for name,n in HEADS.items()})
-        for name in ("centre", "peaks"): nn.init.constant_(self.heads[name][-1].bias, -2.2)   # most cells are no point
-        self.register_buffer("mean", torch.tensor([.485, .456, .406]).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor([.229, .224, .225]).view(3, 1, 1), persistent=False)
+        self.lateral, self.fuse = top_down_layers(cfg.backbone.widths, cfg.features)
+        self.heads = nn.ModuleDict(
+            {
+                name: nn.Sequential(
+                    conv_norm(cfg.features, cfg.features, 3), nn.Conv2d(cfg.features, n * count[name], 1)
+                )
+                for name, n in HEADS.items()
+            }
+        )
+        for name in ("centre", "peaks"):
+            nn.init.constant_(self.heads[name][-1].bias, -2.2)  # most cells are no point
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1), persistent=False)
 
-    def maps(self,
-        frames, # n 3 h w in [0, 1]; h and w multiples of the coarsest stride
-    ): # dict of n c h/4 w/4; offsets and sizes in cells
+    def maps(
+        self,
+        frames,  # n 3 h w in [0, 1]; h and w multiples of the coarsest stride
+    ):  # dict of n c h/4 w/4; offsets and sizes in cells
         "What the heads say, before anybody is read from it"
-        h,w = frames.shape[-2:]
-        stride = 4*2**(len(self.config.backbone.widths)-1)
-        if h%stride or w%stride or not h*w: raise ValueError(f"frames of {h}x{w}: height and width must be multiples of {stride}; resize or pad them")
-        x = top_down(self.backbone((frames-self.mean)/self.std), self.lateral, self.fuse)
-        return {name: head(x) for name,head in self.heads.items()}
+        h, w = frames.shape[-2:]
+        stride = 4 * 2 ** (len(self.config.backbone.widths) - 1)
+        if h % stride or w % stride or not h * w:
+            raise ValueError(f"frames of {h}x{w}: height and width must be multiples of {stride}; resize or pad them")
+        x = top_down(self.backbone((frames - self.mean) / self.std), self.lateral, self.fuse)
+        return {name: head(x) for name, head in self.heads.items()}
 
-    def forward(self,
-        frames, # b t 3 h w in [0, 1]
-        frame_mask=None, # b t; frames are looked at one by one, so padding changes nothing
-    ): # dict(keypoints: b t k 2 in [0, 1], confidence: b t k, score: b t, maps of the heads: b t c h w)
+    def forward(
+        self,
+        frames,  # b t 3 h w in [0, 1]
+        frame_mask=None,  # b t; frames are looked at one by one, so padding changes nothing
+    ):  # dict(keypoints: b t k 2 in [0, 1], confidence: b t k, score: b t, maps of the heads: b t c h w)
         b = len(frames)
-        maps = self.maps(rearrange(frames, 'b t c h w -> (b t) c h w'))
-        score,cell = maps["centre"].flatten(1).sigmoid().max(1)
-        keypoints,confidence,_ = self.read(maps, cell)
-        split = lambda x: rearrange(x, '(b t) ... -> b t ...', b=b)
-        return dict(keypoints=split(keypoints), confidence=split(confidence*score[:, None]), score=split(score), heads={k: split(v) for k,v in maps.items()})
+        maps = self.maps(rearrange(frames, "b t c h w -> (b t) c h w"))
+        score, cell = maps["centre"].flatten(1).sigmoid().max(1)
+        keypoints, confidence, _ = self.read(maps, cell)
+        split = lambda x: rearrange(x, "(b t) ... -> b t ...", b=b)
+        return dict(
+            keypoints=split(keypoints),
+            confidence=split(confidence * score[:, None]),
+            score=split(score),
+            heads={k: split(v) for k, v in maps.items()},
+        )
 
 # %% ../../nbs/35_models.hprnet.ipynb #ce42cf61
-def _gather(maps, cell): # maps n c h w, cell n m -> n m c
+def _gather(maps, cell):  # maps n c h w, cell n m -> n m c
     return maps.flatten(2).transpose(1, 2).gather(1, cell[..., None].expand(-1, -1, maps.shape[1]))
 
 
-def _cell(points, h, w): # points n m 2 in cells -> number of the cell, n m
-    x,y = points.detach().unbind(-1)
-    return (y.floor().clamp(0, h-1)*w+x.floor().clamp(0, w-1)).long()
+def _cell(points, h, w):  # points n m 2 in cells -> number of the cell, n m
+    x, y = points.detach().unbind(-1)
+    return (y.floor().clamp(0, h - 1) * w + x.floor().clamp(0, w - 1)).long()
 
 
-def _local_peaks(maps): # n c h w -> bool, cells that are highest among their neighbours
+def _local_peaks(maps):  # n c h w -> bool, cells that are highest among their neighbours
     return maps == F.max_pool2d(maps, 3, 1, 1)
 
 
-def read(self,
-    maps:dict, # of `HPRNet.maps`
-    cell, # n, number of each person's centre cell in its picture
-): # keypoints n k 2 in [0, 1], confidence n k, box n 4 (x0 y0 x1 y1 in [0, 1])
+def read(
+    self,
+    maps: dict,  # of `HPRNet.maps`
+    cell,  # n, number of each person's centre cell in its picture
+):  # keypoints n k 2 in [0, 1], confidence n k, box n 4 (x0 y0 x1 y1 in [0, 1])
     "The joints of one person in each picture"
-    h,w = maps["centre"].shape[-2:]
+    h, w = maps["centre"].shape[-2:]
     unit = torch.tensor([w, h], device=cell.device)
-    centre = torch.stack([cell%w, cell//w], -1)+.5
+    centre = torch.stack([cell % w, cell // w], -1) + 0.5
     size = _gather(maps["size"], cell[:, None])[:, 0].clamp(min=1)
-    part = centre[:, None]+_gather(maps["parts"], cell[:, None]).unflatten(-1, (-1, 2))[:, 0]
+    part = centre[:, None] + _gather(maps["parts"], cell[:, None]).unflatten(-1, (-1, 2))[:, 0]
     own = self.part_of
-    offset = _gather(maps["joints"], _cell(part, h, w)[:, own]).unflatten(-1, (-1, 2))   # n k k 2: at each joint's part, all joints
-    joint = part[:, own]+offset[:, torch.arange(len(own)), torch.arange(len(own))]
+    offset = _gather(maps["joints"], _cell(part, h, w)[:, own]).unflatten(
+        -1, (-1, 2)
+    )  # n k k 2: at each joint's part, all joints
+    joint = part[:, own] + offset[:, torch.arange(len(own)), torch.arange(len(own))]
     height = maps["peaks"].sigmoid()
-    grid = torch.stack([torch.arange(w, device=cell.device).expand(h, w), torch.arange(h, device=cell.device)[:, None].expand(h, w)], -1).flatten(0, 1)+.5
-    far = (grid[None, None]-joint.detach()[:, :, None]).norm(dim=-1)   # n k cells
-    inside = ((grid[None]-centre[:, None]).abs() <= size[:, None]/2+.5).all(-1)[:, None]
-    fits = (_local_peaks(height)&(height > self.least)).flatten(2) & inside & (far <= self.near*size.amax(-1)[:, None, None])
+    grid = (
+        torch.stack(
+            [
+                torch.arange(w, device=cell.device).expand(h, w),
+                torch.arange(h, device=cell.device)[:, None].expand(h, w),
+            ],
+            -1,
+        ).flatten(0, 1)
+        + 0.5
+    )
+    far = (grid[None, None] - joint.detach()[:, :, None]).norm(dim=-1)  # n k cells
+    inside = ((grid[None] - centre[:, None]).abs() <= size[:, None] / 2 + 0.5).all(-1)[:, None]
+    fits = (
+        (_local_peaks(height) & (height > self.least)).flatten(2)
+        & inside
+        & (far <= self.near * size.amax(-1)[:, None, None])
+    )
     nearest = far.masked_fill(~fits, torch.inf).argmin(-1)
     found = fits.any(-1)
-    peak = grid[nearest]+_gather(maps["inside"], nearest).clamp(-.5, .5)
+    peak = grid[nearest] + _gather(maps["inside"], nearest).clamp(-0.5, 0.5)
     joint = torch.where(found[..., None], peak, joint)
     sure = height.flatten(2).gather(2, torch.where(found, nearest, _cell(joint, h, w))[..., None])[..., 0]
-    return (joint/unit).clamp(0, 1),sure,torch.cat([(centre-size/2)/unit, (centre+size/2)/unit], -1).clamp(0, 1)
+    return (
+        (joint / unit).clamp(0, 1),
+        sure,
+        torch.cat([(centre - size / 2) / unit, (centre + size / 2) / unit], -1).clamp(0, 1),
+    )
+
 
 HPRNet.read = read
 
 # %% ../../nbs/35_models.hprnet.ipynb #5b5546cd
-def loss(self,
-    out:dict, # of `forward`
-    keypoints, # b t k 2 in [0, 1], or b t n k 2 for several people
-    visible, # b t k or b t n k, bool
-    labelled, # b t, frames that were looked at; one without visible joints holds nobody
-)->dict: # the parts of the loss, weighted
+def loss(
+    self,
+    out: dict,  # of `forward`
+    keypoints,  # b t k 2 in [0, 1], or b t n k 2 for several people
+    visible,  # b t k or b t n k, bool
+    labelled,  # b t, frames that were looked at; one without visible joints holds nobody
+) -> dict:  # the parts of the loss, weighted
     "Heat maps by focal loss, offsets by their absolute error"
-    if keypoints.ndim == 4: keypoints,visible = keypoints[:, :, None],visible[:, :, None]
-    maps = {k: v.flatten(0, 1).float() for k,v in out["heads"].items()}
-    keypoints,visible,labelled = keypoints.flatten(0, 1),visible.flatten(0, 1),labelled.flatten(0, 1)
-    if not torch.isfinite(keypoints[visible]).all(): raise ValueError("a visible joint has NaN or infinite coordinates; mark it as not visible")
-    h,w = maps["centre"].shape[-2:]
+    if keypoints.ndim == 4:
+        keypoints, visible = keypoints[:, :, None], visible[:, :, None]
+    maps = {k: v.flatten(0, 1).float() for k, v in out["heads"].items()}
+    keypoints, visible, labelled = keypoints.flatten(0, 1), visible.flatten(0, 1), labelled.flatten(0, 1)
+    if not torch.isfinite(keypoints[visible]).all():
+        raise ValueError("a visible joint has NaN or infinite coordinates; mark it as not visible")
+    h, w = maps["centre"].shape[-2:]
     unit = torch.tensor([w, h], device=keypoints.device)
-    points = torch.where(visible[..., None], keypoints, 0.)*unit
-    there,v = visible.any(-1),visible[..., None]   # m n
-    low,high = torch.where(v, points, torch.inf).amin(2),torch.where(v, points, -torch.inf).amax(2)
-    low,high = (torch.where(there[..., None], x, 0.) for x in (low, high))
-    centre,size = (low+high)/2,(high-low).clamp(min=1)
-    sigma = (size.amax(-1)/12).clamp(min=.7)
-    part = torch.einsum('pk,mnkd->mnpd', self.pooling, points)
-    whole = torch.einsum('pk,mnk->mnp', (self.pooling > 0).float(), (~visible).float()) == 0
+    points = torch.where(visible[..., None], keypoints, 0.0) * unit
+    there, v = visible.any(-1), visible[..., None]  # m n
+    low, high = torch.where(v, points, torch.inf).amin(2), torch.where(v, points, -torch.inf).amax(2)
+    low, high = (torch.where(there[..., None], x, 0.0) for x in (low, high))
+    centre, size = (low + high) / 2, (high - low).clamp(min=1)
+    sigma = (size.amax(-1) / 12).clamp(min=0.7)
+    part = torch.einsum("pk,mnkd->mnpd", self.pooling, points)
+    whole = torch.einsum("pk,mnk->mnp", (self.pooling > 0).float(), (~visible).float()) == 0
     whole = whole & there[..., None]
-    at,at_part = _cell(centre, h, w),_cell(part.flatten(1, 2), h, w).view(part.shape[:3])
-    grid = lambda c: torch.stack([c%w, c//w], -1)+.5
-    l1 = lambda pred,want,mask: _mean((pred-want).abs().sum(-1), mask)
+    at, at_part = _cell(centre, h, w), _cell(part.flatten(1, 2), h, w).view(part.shape[:3])
+    grid = lambda c: torch.stack([c % w, c // w], -1) + 0.5
+    l1 = lambda pred, want, mask: _mean((pred - want).abs().sum(-1), mask)
     own = self.part_of
     flat = lambda x: x.flatten(1, 2)
     offset = _gather(maps["joints"], flat(at_part[:, :, own])).unflatten(-1, (-1, 2))
     k = torch.arange(len(own), device=own.device).repeat(keypoints.shape[1])
     offset = offset[:, torch.arange(len(k), device=own.device), k]
     inside = _gather(maps["inside"], _cell(flat(points), h, w))
-    joint_bumps = bumps(flat(points), flat(visible), (sigma/2).clamp(min=.7)[..., None].expand(visible.shape).flatten(1), h, w).unflatten(1, visible.shape[1:]).amax(1)
+    joint_bumps = (
+        bumps(flat(points), flat(visible), (sigma / 2).clamp(min=0.7)[..., None].expand(visible.shape).flatten(1), h, w)
+        .unflatten(1, visible.shape[1:])
+        .amax(1)
+    )
     person_bumps = bumps(centre, there, sigma, h, w).amax(1, keepdim=True)
     return dict(
         centre=focal_loss(maps["centre"], person_bumps, labelled[:, None, None, None]),
-        peaks=focal_loss(maps["peaks"], joint_bumps, (labelled[:, None] & (visible.all(1) | ~there.any(1)[:, None]))[..., None, None]),
-        size=.1*l1(_gather(maps["size"], at), size, there),
-        parts=l1(_gather(maps["parts"], at).unflatten(-1, (-1, 2)), part-grid(at)[:, :, None], whole),
-        joints=l1(offset, flat(points)-flat(part[:, :, own]), flat(visible & whole[..., own])),
-        inside=l1(inside, flat(points)-grid(_cell(flat(points), h, w)), flat(visible)))
+        peaks=focal_loss(
+            maps["peaks"], joint_bumps, (labelled[:, None] & (visible.all(1) | ~there.any(1)[:, None]))[..., None, None]
+        ),
+        size=0.1 * l1(_gather(maps["size"], at), size, there),
+        parts=l1(_gather(maps["parts"], at).unflatten(-1, (-1, 2)), part - grid(at)[:, :, None], whole),
+        joints=l1(offset, flat(points) - flat(part[:, :, own]), flat(visible & whole[..., own])),
+        inside=l1(inside, flat(points) - grid(_cell(flat(points), h, w)), flat(visible)),
+    )
 
 
-def _mean(values, mask): return (values*mask).sum()/mask.sum().clamp(min=1)
+def _mean(values, mask):
+    return (values * mask).sum() / mask.sum().clamp(min=1)
+
 
 HPRNet.loss = loss
 
 # %% ../../nbs/35_models.hprnet.ipynb #a3d42c3c
 @torch.inference_mode()
-def people(self,
-    frames, # n 3 h w in [0, 1]
+def people(
+    self,
+    frames,  # n 3 h w in [0, 1]
     *,
-    score:float=.3, # height of a centre's peak from which on somebody is there
-    most:int=10, # people in a picture
-)->list: # for each picture a dict: keypoints (m, k, 2) in [0, 1], confidence (m, k), box (m, 4) in [0, 1], score (m,), best first
+    score: float = 0.3,  # height of a centre's peak from which on somebody is there
+    most: int = 10,  # people in a picture
+) -> list:  # for each picture a dict: keypoints (m, k, 2) in [0, 1], confidence (m, k), box (m, 4) in [0, 1], score (m,), best first
     "Several people, each with joints, box and score"
     self.eval()
     maps = self.maps(frames)
     heat = maps["centre"].sigmoid()
-    heat = torch.where(_local_peaks(heat), heat, 0.).flatten(1)
-    top,cell = heat.topk(min(most, heat.shape[1]))
+    heat = torch.where(_local_peaks(heat), heat, 0.0).flatten(1)
+    top, cell = heat.topk(min(most, heat.shape[1]))
     found = []
-    for i,(heights,cells) in enumerate(zip(top, cell)):
+    for i, (heights, cells) in enumerate(zip(top, cell)):
         m = int((heights >= score).sum())
-        own = {k: v[i:i+1].expand(m, -1, -1, -1) for k,v in maps.items()}
-        joints,sure,box = self.read(own, cells[:m])
-        found.append(dict(keypoints=joints, confidence=sure*heights[:m, None], box=box, score=heights[:m]))
+        own = {k: v[i : i + 1].expand(m, -1, -1, -1) for k, v in maps.items()}
+        joints, sure, box = self.read(own, cells[:m])
+        found.append(dict(keypoints=joints, confidence=sure * heights[:m, None], box=box, score=heights[:m]))
     return found
+
 
 HPRNet.people = people
 
@@ -228,7 +292,9 @@ def _hprnet(**kwargs):
 @register_model
 def hprnet_nano(**kwargs):
     "For tests and lessons"
-    return _hprnet(**dict(backbone=HICNNConfig(widths=(32, 32, 64), depths=(1, 2, 2), stem=16, pattern="c"), features=32)|kwargs)
+    return _hprnet(
+        **dict(backbone=HICNNConfig(widths=(32, 32, 64), depths=(1, 2, 2), stem=16, pattern="c"), features=32) | kwargs
+    )
 
 
 @register_model

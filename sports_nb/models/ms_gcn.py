@@ -20,8 +20,8 @@ from .registry import register_model
 
 # %% ../../nbs/33_models.ms_gcn.ipynb #6673ae24
 def differences(
-    position, # poses, b t k d
-): # b t k 3d: position, velocity, acceleration per frame
+    position,  # poses, b t k d
+):  # b t k 3d: position, velocity, acceleration per frame
     "Difference operators of orders 0, 1 and 2; frames before the first are taken to be like the first"
     before = torch.cat([position[:, :1], position[:, :-1]], 1)
     velocity = position - before
@@ -32,92 +32,123 @@ def differences(
 @dataclass
 class MSGCNConfig:
     "Settings of MS-GCN"
-    skeleton:str = "body13" # a name that core.skeleton knows
-    dims:int = 2 # coordinates of a joint
-    history:int = 10 # poses in, at 25 a second
-    horizon:int = 10 # poses out, unless asked otherwise
-    up:int = None # in space: axis about which bodies are turned to face one way; None: they are not
-    scales:tuple = ("joint", "part") # finest first
-    channels:tuple = (32, 64, 96) # of the encoder's blocks
-    kernels:tuple = (5, 5, 5) # frames that the encoder's blocks see
-    strides:tuple = (1, 2, 2) # in time, of the encoder's blocks
-    hidden:int = 96 # channels of the decoder's state
-    relations:int = 48 # channels of the relation vectors of eq. (9)
-    damping:float = 0. # d of eq. (11) before training
-    dropout:float = 0.
+
+    skeleton: str = "body13"  # a name that core.skeleton knows
+    dims: int = 2  # coordinates of a joint
+    history: int = 10  # poses in, at 25 a second
+    horizon: int = 10  # poses out, unless asked otherwise
+    up: int = None  # in space: axis about which bodies are turned to face one way; None: they are not
+    scales: tuple = ("joint", "part")  # finest first
+    channels: tuple = (32, 64, 96)  # of the encoder's blocks
+    kernels: tuple = (5, 5, 5)  # frames that the encoder's blocks see
+    strides: tuple = (1, 2, 2)  # in time, of the encoder's blocks
+    hidden: int = 96  # channels of the decoder's state
+    relations: int = 48  # channels of the relation vectors of eq. (9)
+    damping: float = 0.0  # d of eq. (11) before training
+    dropout: float = 0.0
 
 # %% ../../nbs/33_models.ms_gcn.ipynb #05ae7e0d
 class MSGCN(Forecaster):
     "Multi-scale graph network that forecasts poses: encoder of eq. (8) and (9), decoder of eq. (10) and (11)"
-    gain = 10. # differences of normalised poses are about ten times smaller than the poses
 
-    def __init__(self,
-        config:MSGCNConfig,
+    gain = 10.0  # differences of normalised poses are about ten times smaller than the poses
+
+    def __init__(
+        self,
+        config: MSGCNConfig,
     ):
         super().__init__(config)
         c = config
-        if c.history < 3: raise ValueError(f"accelerations need a history of three poses or more, got {c.history}; ms_gcn_small reads two")
+        if c.history < 3:
+            raise ValueError(
+                f"accelerations need a history of three poses or more, got {c.history}; ms_gcn_small reads two"
+            )
         skeleton = get_skeleton(c.skeleton)
-        for i, s in enumerate(c.scales): self.register_buffer(f"pooling_{i}", torch.as_tensor(skeleton.pooling(s)), persistent=False)
+        for i, s in enumerate(c.scales):
+            self.register_buffer(f"pooling_{i}", torch.as_tensor(skeleton.pooling(s)), persistent=False)
         adjacency = [skeleton.adjacency(s) for s in c.scales]
         widths, frames = (c.channels[0], *c.channels), c.history
-        self.embed = nn.ModuleList(nn.Linear(3*c.dims + 1, c.channels[0]) for _ in c.scales)
-        self.place = nn.ParameterList(nn.Parameter(0.02*torch.randn(len(a), c.channels[0])) for a in adjacency)
+        self.embed = nn.ModuleList(nn.Linear(3 * c.dims + 1, c.channels[0]) for _ in c.scales)
+        self.place = nn.ParameterList(nn.Parameter(0.02 * torch.randn(len(a), c.channels[0])) for a in adjacency)
         self.blocks, self.fusions = nn.ModuleList(), nn.ModuleList()
         for n, (c_in, c_out, kernel, stride) in enumerate(zip(widths, widths[1:], c.kernels, c.strides), 1):
-            last = n == len(c.channels)   # the last block and what follows are for joints alone
-            self.blocks.append(nn.ModuleList(STBlock(c_in, c_out, a, kernel=kernel, stride=stride, dropout=c.dropout) for a in (adjacency[:1] if last else adjacency)))
-            frames = (frames - 1)//stride + 1
-            if not last: self.fusions.append(nn.ModuleList(CrossScaleFusion(c_out, frames, width=c.relations, kernel=kernel) for _ in adjacency[1:]))
-        self.to_state = nn.Linear(frames*c.channels[-1], c.hidden)
-        self.gru = GraphGRU(3*c.dims, c.hidden, adjacency[0])
+            last = n == len(c.channels)  # the last block and what follows are for joints alone
+            self.blocks.append(
+                nn.ModuleList(
+                    STBlock(c_in, c_out, a, kernel=kernel, stride=stride, dropout=c.dropout)
+                    for a in (adjacency[:1] if last else adjacency)
+                )
+            )
+            frames = (frames - 1) // stride + 1
+            if not last:
+                self.fusions.append(
+                    nn.ModuleList(
+                        CrossScaleFusion(c_out, frames, width=c.relations, kernel=kernel) for _ in adjacency[1:]
+                    )
+                )
+        self.to_state = nn.Linear(frames * c.channels[-1], c.hidden)
+        self.gru = GraphGRU(3 * c.dims, c.hidden, adjacency[0])
         self.f_pred = nn.Sequential(nn.Linear(c.hidden, c.hidden), nn.LeakyReLU(0.1), nn.Linear(c.hidden, c.dims))
-        nn.init.zeros_(self.f_pred[-1].weight); nn.init.zeros_(self.f_pred[-1].bias)
+        nn.init.zeros_(self.f_pred[-1].weight)
+        nn.init.zeros_(self.f_pred[-1].bias)
         self.damping = nn.Parameter(torch.tensor(float(c.damping)))
 
-    def encode(self,
-        x, # normalised poses, b t k d
-        visible, # b t k
-    ): # H^0, the decoder's first state, b k hidden
+    def encode(
+        self,
+        x,  # normalised poses, b t k d
+        visible,  # b t k
+    ):  # H^0, the decoder's first state, b k hidden
         "Read the history at every scale"
         d = self.config.dims
         y = differences(x)
-        y = torch.cat([y[..., :d], self.gain*y[..., d:], visible[..., None].to(y.dtype)], -1)
+        y = torch.cat([y[..., :d], self.gain * y[..., d:], visible[..., None].to(y.dtype)], -1)
         pooling = [getattr(self, f"pooling_{i}") for i in range(len(self.embed))]
         scales = [embed(pool @ y) + place for pool, embed, place in zip(pooling, self.embed, self.place)]
         for blocks, fusions in zip(self.blocks, self.fusions):
             scales = [block(s) for block, s in zip(blocks, scales)]
-            for i, fusion in enumerate(fusions): scales[i], scales[i + 1] = fusion(scales[i], scales[i + 1])
-        joints = sum((0.6*((pool > 0).to(x.dtype).T @ s) for pool, s in zip(pooling[1:], scales[1:])), scales[0])
+            for i, fusion in enumerate(fusions):
+                scales[i], scales[i + 1] = fusion(scales[i], scales[i + 1])
+        joints = sum((0.6 * ((pool > 0).to(x.dtype).T @ s) for pool, s in zip(pooling[1:], scales[1:])), scales[0])
         return torch.relu(self.to_state(self.blocks[-1][0](joints).permute(0, 2, 1, 3).flatten(2)))
 
-    def decode(self,
-        state, # H^0, b k hidden
-        past, # the last three normalised poses, b 3 k d
-        horizon:int, # poses to write
-    ): # normalised poses, b horizon k d
+    def decode(
+        self,
+        state,  # H^0, b k hidden
+        past,  # the last three normalised poses, b 3 k d
+        horizon: int,  # poses to write
+    ):  # normalised poses, b horizon k d
         "Write pose after pose, eq. (11), each from its own differences to the ones before"
         before, now = past[:, -2], past[:, -1]
         v_before, out = before - past[:, -3], []
         for _ in range(horizon):
             velocity = now - before
-            state = self.gru(torch.cat([now, self.gain*velocity, self.gain*(velocity - v_before)], -1), state)
-            before, v_before, now = now, velocity, now + self.damping*velocity + self.f_pred(state)
+            state = self.gru(torch.cat([now, self.gain * velocity, self.gain * (velocity - v_before)], -1), state)
+            before, v_before, now = now, velocity, now + self.damping * velocity + self.f_pred(state)
             out.append(now)
         return torch.stack(out, 1)
 
-    def predict(self,
-        x, # normalised poses without gaps, b t k d
-        visible, # b t k, which of them were seen
-    ): # normalised poses b horizon k d
+    def predict(
+        self,
+        x,  # normalised poses without gaps, b t k d
+        visible,  # b t k, which of them were seen
+    ):  # normalised poses b horizon k d
         return self.decode(self.encode(x, visible), x[:, -3:], self.config.horizon)
 
 # %% ../../nbs/33_models.ms_gcn.ipynb #423e79c7
 @register_model
-def ms_gcn_paper_nano(**overrides): return MSGCN(MSGCNConfig(**{**dict(channels=(16, 32, 48), hidden=48, relations=24), **overrides}))
+def ms_gcn_paper_nano(**overrides):
+    return MSGCN(MSGCNConfig(**{**dict(channels=(16, 32, 48), hidden=48, relations=24), **overrides}))
+
 
 @register_model
-def ms_gcn_paper(**overrides): return MSGCN(MSGCNConfig(**overrides))
+def ms_gcn_paper(**overrides):
+    return MSGCN(MSGCNConfig(**overrides))
+
 
 @register_model
-def ms_gcn_paper_base(**overrides): return MSGCN(MSGCNConfig(**{**dict(scales=("joint", "part", "body"), channels=(64, 128, 192), hidden=192, relations=96), **overrides}))
+def ms_gcn_paper_base(**overrides):
+    return MSGCN(
+        MSGCNConfig(
+            **{**dict(scales=("joint", "part", "body"), channels=(64, 128, 192), hidden=192, relations=96), **overrides}
+        )
+    )

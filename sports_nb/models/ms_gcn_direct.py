@@ -22,119 +22,162 @@ from .registry import register_model
 # %% ../../nbs/33a_models.ms_gcn_direct.ipynb #4ab22f6a
 class Block(nn.Module):
     "Graph convolution of eq. (8) with a normalisation before, a matrix behind, and a residual"
-    def __init__(self,
-        channels:int, # of a node
-        adjacency, # (k, k) edges of the skeleton at one scale
-        dropout:float=0., # probability to drop a feature while training
+
+    def __init__(
+        self,
+        channels: int,  # of a node
+        adjacency,  # (k, k) edges of the skeleton at one scale
+        dropout: float = 0.0,  # probability to drop a feature while training
     ):
         super().__init__()
-        self.norm, self.space, self.mix, self.drop = nn.LayerNorm(channels), GraphConv(channels, channels, adjacency), nn.Linear(channels, channels), nn.Dropout(dropout)
+        self.norm, self.space, self.mix, self.drop = (
+            nn.LayerNorm(channels),
+            GraphConv(channels, channels, adjacency),
+            nn.Linear(channels, channels),
+            nn.Dropout(dropout),
+        )
 
-    def forward(self,
-        x, # b k c
-    ): # b k c
+    def forward(
+        self,
+        x,  # b k c
+    ):  # b k c
         return x + self.drop(self.mix(F.gelu(self.space(self.norm(x)))))
 
 # %% ../../nbs/33a_models.ms_gcn_direct.ipynb #ba0845fb
 @dataclass
 class MSGCNDirectConfig:
     "Settings of MS-GCN, direct form"
-    skeleton:str = "body13" # a name that core.skeleton knows
-    dims:int = 2 # coordinates of a joint
-    history:int = 10 # poses in, at 25 a second
-    horizon:int = 25 # poses out, unless asked otherwise
-    scales:tuple = ("joint", "part", "body") # finest first
-    hidden:int = 96 # channels of a node
-    depth:int = 8 # blocks
-    fuse_every:int = 2 # blocks between two exchanges of the scales
-    relations:int = 32 # channels of the relation vectors of eq. (9)
-    waves:int = 0 # slowest waves of the correction; 0 for all
-    damping:float = 0.8 # d before training
-    up:int = None # axis about which bodies are turned to face one way; None: they are not
-    spread:bool = False # say how far off each joint is expected to be
-    n_actions:int = 0 # actions that may be told; 0: none
-    dropout:float = 0.1
+
+    skeleton: str = "body13"  # a name that core.skeleton knows
+    dims: int = 2  # coordinates of a joint
+    history: int = 10  # poses in, at 25 a second
+    horizon: int = 25  # poses out, unless asked otherwise
+    scales: tuple = ("joint", "part", "body")  # finest first
+    hidden: int = 96  # channels of a node
+    depth: int = 8  # blocks
+    fuse_every: int = 2  # blocks between two exchanges of the scales
+    relations: int = 32  # channels of the relation vectors of eq. (9)
+    waves: int = 0  # slowest waves of the correction; 0 for all
+    damping: float = 0.8  # d before training
+    up: int = None  # axis about which bodies are turned to face one way; None: they are not
+    spread: bool = False  # say how far off each joint is expected to be
+    n_actions: int = 0  # actions that may be told; 0: none
+    dropout: float = 0.1
 
 # %% ../../nbs/33a_models.ms_gcn_direct.ipynb #e03ede36
 class MSGCNDirect(Forecaster):
     "Multi-scale graph network that corrects damped velocity, all poses at once"
-    gain = 20. # differences of normalised poses are much smaller than the poses
 
-    def __init__(self,
-        config:MSGCNDirectConfig,
+    gain = 20.0  # differences of normalised poses are much smaller than the poses
+
+    def __init__(
+        self,
+        config: MSGCNDirectConfig,
     ):
         super().__init__(config)
         c, skeleton = config, get_skeleton(config.skeleton)
-        if c.fuse_every < 1: raise ValueError(f"fuse_every is a number of blocks, 1 or more; got {c.fuse_every}")
-        if c.history < 2: raise ValueError(f"velocities need a history of two poses or more, got {c.history}")
-        for i, s in enumerate(c.scales): self.register_buffer(f"pooling_{i}", torch.as_tensor(skeleton.pooling(s)), persistent=False)
+        if c.fuse_every < 1:
+            raise ValueError(f"fuse_every is a number of blocks, 1 or more; got {c.fuse_every}")
+        if c.history < 2:
+            raise ValueError(f"velocities need a history of two poses or more, got {c.history}")
+        for i, s in enumerate(c.scales):
+            self.register_buffer(f"pooling_{i}", torch.as_tensor(skeleton.pooling(s)), persistent=False)
         adjacency = [skeleton.adjacency(s) for s in c.scales]
         self.register_buffer("basis", dct_matrix(c.horizon, c.waves or c.horizon), persistent=False)
-        features = c.dims*(1 + (c.history - 1) + (c.history - 2)) + c.history
+        features = c.dims * (1 + (c.history - 1) + (c.history - 2)) + c.history
         self.embed = nn.ModuleList(nn.Linear(features, c.hidden) for _ in adjacency)
-        self.place = nn.ParameterList(nn.Parameter(0.02*torch.randn(len(a), c.hidden)) for a in adjacency)
+        self.place = nn.ParameterList(nn.Parameter(0.02 * torch.randn(len(a), c.hidden)) for a in adjacency)
         self.action = nn.Embedding(c.n_actions, c.hidden) if c.n_actions else None
-        self.blocks = nn.ModuleList(nn.ModuleList(Block(c.hidden, a, c.dropout) for a in adjacency) for _ in range(c.depth))
-        self.fusions = nn.ModuleList(nn.ModuleList(CrossScaleFusion(c.hidden, 1, width=c.relations, kernel=1) for _ in adjacency[1:]) for _ in range((c.depth - 1)//c.fuse_every))
-        self.fusion_norms = nn.ModuleList(nn.ModuleList(nn.LayerNorm(c.hidden) for _ in range(2*(len(adjacency) - 1))) for _ in self.fusions)
-        self.norm, self.correct = nn.LayerNorm(c.hidden), nn.Linear(c.hidden, len(self.basis)*c.dims)
-        nn.init.zeros_(self.correct.weight); nn.init.zeros_(self.correct.bias)
+        self.blocks = nn.ModuleList(
+            nn.ModuleList(Block(c.hidden, a, c.dropout) for a in adjacency) for _ in range(c.depth)
+        )
+        self.fusions = nn.ModuleList(
+            nn.ModuleList(CrossScaleFusion(c.hidden, 1, width=c.relations, kernel=1) for _ in adjacency[1:])
+            for _ in range((c.depth - 1) // c.fuse_every)
+        )
+        self.fusion_norms = nn.ModuleList(
+            nn.ModuleList(nn.LayerNorm(c.hidden) for _ in range(2 * (len(adjacency) - 1))) for _ in self.fusions
+        )
+        self.norm, self.correct = nn.LayerNorm(c.hidden), nn.Linear(c.hidden, len(self.basis) * c.dims)
+        nn.init.zeros_(self.correct.weight)
+        nn.init.zeros_(self.correct.bias)
         self.damping = nn.Parameter(torch.tensor(float(c.damping)))
         self.expect = nn.Linear(c.hidden, c.horizon) if c.spread else None
 
-    def features(self,
-        x, # normalised poses, b t k d
-        visible, # b t k
-    ): # b k features
+    def features(
+        self,
+        x,  # normalised poses, b t k d
+        visible,  # b t k
+    ):  # b k features
         "What each joint brings: where it is, how it moved, in which frames it was seen"
         velocity = x[:, 1:] - x[:, :-1]
         acceleration = velocity[:, 1:] - velocity[:, :-1]
         track = lambda y: y.permute(0, 2, 1, 3).flatten(2)
-        return torch.cat([x[:, -1], self.gain*track(velocity), self.gain*track(acceleration), visible.transpose(1, 2).to(x.dtype)], -1)
+        return torch.cat(
+            [
+                x[:, -1],
+                self.gain * track(velocity),
+                self.gain * track(acceleration),
+                visible.transpose(1, 2).to(x.dtype),
+            ],
+            -1,
+        )
 
-    def nodes(self,
-        x, # features, b k c
-        action=None, # (b,) number of the action, -1 for unknown
-    ): # b k hidden
+    def nodes(
+        self,
+        x,  # features, b k c
+        action=None,  # (b,) number of the action, -1 for unknown
+    ):  # b k hidden
         "Run all scales, and bring them back to the joints"
         pooling = [getattr(self, f"pooling_{i}") for i in range(len(self.embed))]
         scales = [embed(pool @ x) + place for pool, embed, place in zip(pooling, self.embed, self.place)]
         if action is not None:
-            told = self.action(action.clamp(min=0))*(action >= 0)[:, None]
+            told = self.action(action.clamp(min=0)) * (action >= 0)[:, None]
             scales = [s + told[:, None] for s in scales]
         for n, blocks in enumerate(self.blocks, 1):
             scales = [block(s) for block, s in zip(blocks, scales)]
-            if n % self.config.fuse_every or n == len(self.blocks): continue
-            at = n//self.config.fuse_every - 1
-            for i, (fusion, fine, coarse) in enumerate(zip(self.fusions[at], self.fusion_norms[at][::2], self.fusion_norms[at][1::2])):
+            if n % self.config.fuse_every or n == len(self.blocks):
+                continue
+            at = n // self.config.fuse_every - 1
+            for i, (fusion, fine, coarse) in enumerate(
+                zip(self.fusions[at], self.fusion_norms[at][::2], self.fusion_norms[at][1::2])
+            ):
                 # as in the blocks: what is read is normalised, what comes of it is added (eq. 9 returns its input with the other scale's share added)
                 a, b = fine(scales[i]), coarse(scales[i + 1])
                 more_a, more_b = (y[:, 0] for y in fusion(a[:, None], b[:, None]))
                 scales[i], scales[i + 1] = scales[i] + more_a - a, scales[i + 1] + more_b - b
         return self.norm(sum(((pool > 0).to(x.dtype).T @ s for pool, s in zip(pooling[1:], scales[1:])), scales[0]))
 
-    def predict(self,
-        x, # normalised poses without gaps, b t k d
-        visible, # b t k, which of them were seen
-        action=None, # (b,) number of the action, -1 for unknown
-    ): # normalised poses b horizon k d; with a spread, a pair of them and the expected distance b horizon k
+    def predict(
+        self,
+        x,  # normalised poses without gaps, b t k d
+        visible,  # b t k, which of them were seen
+        action=None,  # (b,) number of the action, -1 for unknown
+    ):  # normalised poses b horizon k d; with a spread, a pair of them and the expected distance b horizon k
         c = self.config
-        if action is not None and self.action is None: raise ValueError("this network takes no action: create it with n_actions, and train it with actions")
+        if action is not None and self.action is None:
+            raise ValueError("this network takes no action: create it with n_actions, and train it with actions")
         y = self.nodes(self.features(x, visible), action)
         j = torch.arange(1, c.horizon + 1, dtype=x.dtype, device=x.device)
-        way = (self.damping.clamp(0, 1)**j).cumsum(0)[:, None, None]
+        way = (self.damping.clamp(0, 1) ** j).cumsum(0)[:, None, None]
         waves = self.correct(y).unflatten(-1, (len(self.basis), c.dims))
-        pose = x[:, -1:] + way*(x[:, -1:] - x[:, -2:-1]) + torch.einsum("nt,bknd->btkd", self.basis, waves)
-        if self.expect is None: return pose
+        pose = x[:, -1:] + way * (x[:, -1:] - x[:, -2:-1]) + torch.einsum("nt,bknd->btkd", self.basis, waves)
+        if self.expect is None:
+            return pose
         # the spread learns from what the network sees, and does not change what it looks for
-        return pose, 0.1*F.softplus(self.expect(y.detach())).transpose(1, 2)
+        return pose, 0.1 * F.softplus(self.expect(y.detach())).transpose(1, 2)
 
 # %% ../../nbs/33a_models.ms_gcn_direct.ipynb #85ef58b8
 @register_model
-def ms_gcn_nano(**overrides): return MSGCNDirect(MSGCNDirectConfig(**{**dict(hidden=48, depth=6, relations=16), **overrides}))
+def ms_gcn_nano(**overrides):
+    return MSGCNDirect(MSGCNDirectConfig(**{**dict(hidden=48, depth=6, relations=16), **overrides}))
+
 
 @register_model
-def ms_gcn_small(**overrides): return MSGCNDirect(MSGCNDirectConfig(**overrides))
+def ms_gcn_small(**overrides):
+    return MSGCNDirect(MSGCNDirectConfig(**overrides))
+
 
 @register_model
-def ms_gcn_base(**overrides): return MSGCNDirect(MSGCNDirectConfig(**{**dict(hidden=256, depth=10), **overrides}))
+def ms_gcn_base(**overrides):
+    return MSGCNDirect(MSGCNDirectConfig(**{**dict(hidden=256, depth=10), **overrides}))

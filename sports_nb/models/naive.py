@@ -17,38 +17,48 @@ from .registry import register_model
 @dataclass
 class NaiveConfig:
     "Settings of a naive forecast"
-    skeleton:str = "body13" # a name that core.skeleton knows
-    dims:int = 2 # coordinates of a joint
-    history:int = 10 # poses in; missing joints are looked up in all of them, the velocity is that of the last two
-    horizon:int = 10 # poses out, unless asked otherwise
-    damping:float = 0. # how much of the velocity is left after a frame: 0 zero, 1 constant velocity
+
+    skeleton: str = "body13"  # a name that core.skeleton knows
+    dims: int = 2  # coordinates of a joint
+    history: int = 10  # poses in; missing joints are looked up in all of them, the velocity is that of the last two
+    horizon: int = 10  # poses out, unless asked otherwise
+    damping: float = 0.0  # how much of the velocity is left after a frame: 0 zero, 1 constant velocity
 
 # %% ../../nbs/39_models.naive.ipynb #8433503f
 class NaiveForecast(Forecaster):
     "The last pose, moved on by the last velocity, which is multiplied by the damping in each frame"
-    def __init__(self,
-        config:NaiveConfig,
+
+    def __init__(
+        self,
+        config: NaiveConfig,
     ):
         super().__init__(config)
-        if not 0 <= config.damping <= 1: raise ValueError(f"damping lies between 0 (stay) and 1 (go on); got {config.damping}")
+        if not 0 <= config.damping <= 1:
+            raise ValueError(f"damping lies between 0 (stay) and 1 (go on); got {config.damping}")
 
-    def forward(self,
-        history, # poses, b t k d, any unit; the last `config.history` are used
-        visible=None, # b t k bool; None where all is visible
-        horizon:int=None, # poses to forecast; None for `config.horizon`
-    ): # poses, b horizon k d, same unit
+    def forward(
+        self,
+        history,  # poses, b t k d, any unit; the last `config.history` are used
+        visible=None,  # b t k bool; None where all is visible
+        horizon: int = None,  # poses to forecast; None for `config.horizon`
+    ):  # poses, b horizon k d, same unit
         position = fill_missing(*check_history(history, visible, self.config))
         j = torch.arange(1, check_horizon(horizon, self.config) + 1, dtype=position.dtype, device=position.device)
         way = (self.config.damping**j).cumsum(0)[:, None, None]
-        before = position[:, -2:][:, :1]   # of a history of one pose: itself, so nothing moves
-        return position[:, -1:] + way*(position[:, -1:] - before)
+        before = position[:, -2:][:, :1]  # of a history of one pose: itself, so nothing moves
+        return position[:, -1:] + way * (position[:, -1:] - before)
 
 # %% ../../nbs/39_models.naive.ipynb #786008f2
 @register_model
-def zero_velocity(**overrides): return NaiveForecast(NaiveConfig(**{**dict(damping=0.), **overrides}))
+def zero_velocity(**overrides):
+    return NaiveForecast(NaiveConfig(**{**dict(damping=0.0), **overrides}))
+
 
 @register_model
-def constant_velocity(**overrides): return NaiveForecast(NaiveConfig(**{**dict(damping=1.), **overrides}))
+def constant_velocity(**overrides):
+    return NaiveForecast(NaiveConfig(**{**dict(damping=1.0), **overrides}))
+
 
 @register_model
-def damped_velocity(**overrides): return NaiveForecast(NaiveConfig(**{**dict(damping=0.5), **overrides}))
+def damped_velocity(**overrides):
+    return NaiveForecast(NaiveConfig(**{**dict(damping=0.5), **overrides}))

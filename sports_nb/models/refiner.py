@@ -17,81 +17,116 @@ from .registry import register_model
 
 # %% ../../nbs/32a_models.refiner.ipynb #2dbbc9ac
 def body_frame(
-    position, # b t k 2
-    weight, # b t k, such as the confidence; 0 where there is no pose
-): # centre of each frame, b t 1 2; size of the body in the window, b 1 1 1
+    position,  # b t k 2
+    weight,  # b t k, such as the confidence; 0 where there is no pose
+):  # centre of each frame, b t 1 2; size of the body in the window, b 1 1 1
     "Centre of a body in each frame, and its size: the weighted standard deviation of its joints"
     w = weight[..., None]
-    centre = (position*w).sum(2, keepdim=True)/w.sum(2, keepdim=True).clamp(min=1e-3)
-    spread = (((position - centre)**2).sum(-1, keepdim=True)*w).sum((1, 2, 3))/w.sum((1, 2, 3)).clamp(min=1e-3)
+    centre = (position * w).sum(2, keepdim=True) / w.sum(2, keepdim=True).clamp(min=1e-3)
+    spread = (((position - centre) ** 2).sum(-1, keepdim=True) * w).sum((1, 2, 3)) / w.sum((1, 2, 3)).clamp(min=1e-3)
     return centre, (spread + 1e-6).sqrt()[:, None, None, None]
 
 # %% ../../nbs/32a_models.refiner.ipynb #0e12e461
 def track_features(
-    position, # b t k 2, joints as the estimator read them
-    confidence, # b t k in [0, 1]
-    radius50, # b t k, unit of the positions
-    second, # b t k 2, runner-up of each joint
-    second_mass, # b t k, how much of the map lies there
-    frame_mask, # b t, True where there is a pose
-    mirror, # k, each joint's partner on the other side
-): # features, b t k 16; ways to the runner-up and to the other side, in sizes, b t k 2 each; size, b 1 1 1
+    position,  # b t k 2, joints as the estimator read them
+    confidence,  # b t k in [0, 1]
+    radius50,  # b t k, unit of the positions
+    second,  # b t k 2, runner-up of each joint
+    second_mass,  # b t k, how much of the map lies there
+    frame_mask,  # b t, True where there is a pose
+    mirror,  # k, each joint's partner on the other side
+):  # features, b t k 16; ways to the runner-up and to the other side, in sizes, b t k 2 each; size, b 1 1 1
     "What a window of estimates says of each joint, in units of the body's size"
     real = frame_mask[..., None]
-    weight = torch.where(real, confidence, 0.)
+    weight = torch.where(real, confidence, 0.0)
     centre, size = body_frame(position, weight)
-    middle = (centre*real[..., None]).sum(1, keepdim=True)/real.sum(1, keepdim=True).clamp(min=1)[..., None]
-    runner_up, other_side = (second - position)/size, (position[:, :, mirror] - position)/size
-    step = torch.diff(position, dim=1)/size*(frame_mask[:, 1:] & frame_mask[:, :-1])[..., None, None]
+    middle = (centre * real[..., None]).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp(min=1)[..., None]
+    runner_up, other_side = (second - position) / size, (position[:, :, mirror] - position) / size
+    step = torch.diff(position, dim=1) / size * (frame_mask[:, 1:] & frame_mask[:, :-1])[..., None, None]
     none = torch.zeros_like(position[:, :1])
-    doubt = [torch.logit(weight.clamp(.01, .99))/2, weight[:, :, mirror], second_mass.clamp(min=1e-4).log()/4, (radius50/size[..., 0]).clamp(1e-3, 10).log()]
-    parts = [(position - centre)/size, ((centre - middle)/size).expand_as(position), runner_up.clamp(-4, 4), other_side, torch.cat([none, step], 1), torch.cat([step, none], 1)]
-    return torch.cat([*parts, torch.stack(doubt, -1)], -1)*real[..., None], runner_up, other_side, size
+    doubt = [
+        torch.logit(weight.clamp(0.01, 0.99)) / 2,
+        weight[:, :, mirror],
+        second_mass.clamp(min=1e-4).log() / 4,
+        (radius50 / size[..., 0]).clamp(1e-3, 10).log(),
+    ]
+    parts = [
+        (position - centre) / size,
+        ((centre - middle) / size).expand_as(position),
+        runner_up.clamp(-4, 4),
+        other_side,
+        torch.cat([none, step], 1),
+        torch.cat([step, none], 1),
+    ]
+    return torch.cat([*parts, torch.stack(doubt, -1)], -1) * real[..., None], runner_up, other_side, size
 
 # %% ../../nbs/32a_models.refiner.ipynb #1bbb8f8c
 @dataclass
 class RefinerConfig:
     "Refiner of tracks"
-    skeleton:str = "body13" # a name that core.skeleton knows
-    channels:int = 64 # width of the tokens
-    depth:int = 3 # PSTA blocks
-    heads:int = 4 # in each path
-    span:float = 1. # seconds that a frame sees around it
-    frames:int = 25 # frames of a window
+
+    skeleton: str = "body13"  # a name that core.skeleton knows
+    channels: int = 64  # width of the tokens
+    depth: int = 3  # PSTA blocks
+    heads: int = 4  # in each path
+    span: float = 1.0  # seconds that a frame sees around it
+    frames: int = 25  # frames of a window
 
 
 class Refiner(nn.Module):
     "Decides again where each joint is, from the frames around it"
+
     task = "refine"
 
-    def __init__(self, cfg:RefinerConfig=RefinerConfig()):
+    def __init__(self, cfg: RefinerConfig = RefinerConfig()):
         super().__init__()
         self.config, skeleton, c = cfg, get_skeleton(cfg.skeleton), cfg.channels
         self.register_buffer("mirror", torch.tensor(skeleton.flip), persistent=False)
-        self.register_buffer("first", torch.tensor([4., 0., 0.]), persistent=False)   # to begin with, the estimate is right
-        self.embed, self.joint = nn.Linear(16, c), nn.Parameter(torch.randn(skeleton.n, c)*.02)
-        self.blocks = nn.ModuleList(PSTABlock(channels=c, heads=cfg.heads, position=False, span=cfg.span) for _ in range(cfg.depth))
+        self.register_buffer(
+            "first", torch.tensor([4.0, 0.0, 0.0]), persistent=False
+        )  # to begin with, the estimate is right
+        self.embed, self.joint = nn.Linear(16, c), nn.Parameter(torch.randn(skeleton.n, c) * 0.02)
+        self.blocks = nn.ModuleList(
+            PSTABlock(channels=c, heads=cfg.heads, position=False, span=cfg.span) for _ in range(cfg.depth)
+        )
         self.norm, self.out = nn.LayerNorm(c), nn.Linear(c, 7)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self,
-        position, confidence, radius50, second, second_mass, # as in `track_features`; whatever is not in frame_mask may be NaN
-        frame_mask=None, # b t, True where there is a pose; None: everywhere
-        times=None, # b t, seconds of the frames; None: `attention.FRAME` apart
-    ): # dict: position b t k 2, confidence b t k in [0, 1], logit of the confidence, radius50 b t k, choice b t k 3 among estimate, runner-up and other side, size b 1 1 1
+    def forward(
+        self,
+        position,
+        confidence,
+        radius50,
+        second,
+        second_mass,  # as in `track_features`; whatever is not in frame_mask may be NaN
+        frame_mask=None,  # b t, True where there is a pose; None: everywhere
+        times=None,  # b t, seconds of the frames; None: `attention.FRAME` apart
+    ):  # dict: position b t k 2, confidence b t k in [0, 1], logit of the confidence, radius50 b t k, choice b t k 3 among estimate, runner-up and other side, size b 1 1 1
         "Joints refined; every frame of the window looks both ways"
-        if frame_mask is None: frame_mask = torch.ones_like(position[..., 0, 0], dtype=torch.bool)
+        if frame_mask is None:
+            frame_mask = torch.ones_like(position[..., 0, 0], dtype=torch.bool)
         real = frame_mask[..., None]
-        given = [torch.where(real if x.ndim == 3 else real[..., None], x, 0.) for x in (position, confidence, radius50, second, second_mass)]
+        given = [
+            torch.where(real if x.ndim == 3 else real[..., None], x, 0.0)
+            for x in (position, confidence, radius50, second, second_mass)
+        ]
         x, runner_up, other_side, size = track_features(*given, frame_mask, self.mirror)
         x = self.embed(x) + self.joint
-        for block in self.blocks: x = block(x, frame_mask=frame_mask, times=times)
+        for block in self.blocks:
+            x = block(x, frame_mask=frame_mask, times=times)
         choice, shift, right, distance = self.out(self.norm(x)).split([3, 2, 1, 1], -1)
         choice = (choice + self.first).softmax(-1)
-        refined = given[0] + size*(choice[..., 1:2]*runner_up + choice[..., 2:]*other_side + shift)
-        logit = right[..., 0] + torch.logit(given[1].clamp(.01, .99))
-        return dict(position=refined, confidence=logit.sigmoid(), logit=logit, radius50=given[2]*distance[..., 0].clamp(-4, 4).exp(), choice=choice, size=size)
+        refined = given[0] + size * (choice[..., 1:2] * runner_up + choice[..., 2:] * other_side + shift)
+        logit = right[..., 0] + torch.logit(given[1].clamp(0.01, 0.99))
+        return dict(
+            position=refined,
+            confidence=logit.sigmoid(),
+            logit=logit,
+            radius50=given[2] * distance[..., 0].clamp(-4, 4).exp(),
+            choice=choice,
+            size=size,
+        )
 
 # %% ../../nbs/32a_models.refiner.ipynb #c870d27b
 @register_model

@@ -6,7 +6,12 @@
 __all__ = ['register_model', 'import_models', 'list_models', 'create_model', 'example_inputs', 'check_model']
 
 # %% ../../nbs/30_models.registry.ipynb #c486faec
-import difflib, fnmatch, importlib, json, pkgutil, sys
+import difflib
+import fnmatch
+import importlib
+import json
+import pkgutil
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, fields, is_dataclass
 
@@ -17,17 +22,19 @@ from torch import Tensor, nn
 from ..core.skeleton import get_skeleton
 
 # %% ../../nbs/30_models.registry.ipynb #0e8c4fa9
-_MODELS: dict[str, dict[str, Callable]] = {}   # name -> {module that registered it: factory}
+_MODELS: dict[str, dict[str, Callable]] = {}  # name -> {module that registered it: factory}
 
 # %% ../../nbs/30_models.registry.ipynb #4680b12b
 def register_model(
-    factory: Callable, # function that takes config overrides as keywords and returns a model; its name becomes the model's name
-) -> Callable: # the same function
+    factory: Callable,  # function that takes config overrides as keywords and returns a model; its name becomes the model's name
+) -> Callable:  # the same function
     "Make a factory function known by its name; registering again from the same module (a cell run twice) replaces it."
     versions = _MODELS.setdefault(factory.__name__, {})
     if clash := set(versions) - {"__main__", factory.__module__}:
         if factory.__module__ != "__main__":
-            raise ValueError(f"two models are called {factory.__name__!r}: one in {clash.pop()}, one in {factory.__module__}; rename one")
+            raise ValueError(
+                f"two models are called {factory.__name__!r}: one in {clash.pop()}, one in {factory.__module__}; rename one"
+            )
     versions[factory.__module__] = factory
     return factory
 
@@ -36,19 +43,21 @@ def _find(name):
     "The factory of that name: the running notebook's own version first, then the package's."
     versions = _MODELS.get(name, {})
     own = versions.get("__main__")
-    if own is not None and own.__globals__ is vars(sys.modules["__main__"]): return own
+    if own is not None and own.__globals__ is vars(sys.modules["__main__"]):
+        return own
     return next((f for module, f in versions.items() if module != "__main__"), None)
 
 # %% ../../nbs/30_models.registry.ipynb #47abf6c6
 def import_models():
     "Import every module of `sports_nb.models`, which registers every model."
     package = importlib.import_module("sports_nb.models")
-    for module in pkgutil.iter_modules(package.__path__): importlib.import_module(f"{package.__name__}.{module.name}")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
 
 # %% ../../nbs/30_models.registry.ipynb #2ebbf6b6
 def list_models(
-    filter: str = "*", # shell-style pattern, such as "ms_*" or "*_nano"
-) -> list[str]: # names, sorted
+    filter: str = "*",  # shell-style pattern, such as "ms_*" or "*_nano"
+) -> list[str]:  # names, sorted
     "Names of the models that fit a pattern."
     import_models()
     return sorted(n for n in _MODELS if fnmatch.fnmatchcase(n, filter) and _find(n) is not None)
@@ -58,36 +67,42 @@ def _suggest(word, known):
     near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(sorted(known))}"
 
-def _tuples(value): return tuple(_tuples(v) for v in value) if isinstance(value, (list, tuple)) else value
+
+def _tuples(value):
+    return tuple(_tuples(v) for v in value) if isinstance(value, (list, tuple)) else value
 
 # %% ../../nbs/30_models.registry.ipynb #0574f63f
 def create_model(
-    name: str, # a registered name, see `list_models`
-    **overrides, # fields of the model's config to change
-) -> nn.Module: # the model, freshly initialised, with `.name`, `.config` and `.task`
+    name: str,  # a registered name, see `list_models`
+    **overrides,  # fields of the model's config to change
+) -> nn.Module:  # the model, freshly initialised, with `.name`, `.config` and `.task`
     "Make a registered model by its name."
-    if _find(name) is None: import_models()
+    if _find(name) is None:
+        import_models()
     factory = _find(name)
-    if factory is None: raise ValueError(f"unknown model {name!r}; {_suggest(name, list_models())}")
+    if factory is None:
+        raise ValueError(f"unknown model {name!r}; {_suggest(name, list_models())}")
     overrides = {k: _tuples(v) for k, v in overrides.items()}
-    try: model = factory(**overrides)
+    try:
+        model = factory(**overrides)
     except TypeError as error:
         config = factory().config
         known = [f.name for part in (config, *vars(config).values()) if is_dataclass(part) for f in fields(part)]
         unknown = [k for k in overrides if k not in known]
-        if not unknown: raise
+        if not unknown:
+            raise
         raise ValueError(f"model {name!r} has no setting {unknown[0]!r}; {_suggest(unknown[0], known)}") from error
     model.name = name
     return model
 
 # %% ../../nbs/30_models.registry.ipynb #f0265084
 def example_inputs(
-    model: nn.Module, # a model with `.config` and `.task`
-    batch: int = 3, # number of windows or clips
-    frames: int = 4, # length of the clips
-    size: int = 64, # side of the frames, px
+    model: nn.Module,  # a model with `.config` and `.task`
+    batch: int = 3,  # number of windows or clips
+    frames: int = 4,  # length of the clips
+    size: int = 64,  # side of the frames, px
     seed: int = 0,
-) -> dict[str, Tensor]: # keyword arguments of the model's forward
+) -> dict[str, Tensor]:  # keyword arguments of the model's forward
     "Random inputs of the shape that a model takes."
     c, g = model.config, torch.Generator().manual_seed(seed)
     if model.task == "forecast":
@@ -99,33 +114,50 @@ def example_inputs(
     mask = torch.ones(batch, frames, dtype=torch.bool)
     if model.task == "recognise":
         k = get_skeleton(c.skeleton).n
-        return dict(position=torch.rand(batch, frames, k, c.dims, generator=g), visible=torch.ones(batch, frames, k, dtype=torch.bool), frame_mask=mask)
+        return dict(
+            position=torch.rand(batch, frames, k, c.dims, generator=g),
+            visible=torch.ones(batch, frames, k, dtype=torch.bool),
+            frame_mask=mask,
+        )
     if model.task in ("estimate", "recognise_and_estimate"):
         return dict(frames=torch.rand(batch, frames, 3, size, size, generator=g), frame_mask=mask)
     if model.task == "refine":
         k, noise = get_skeleton(c.skeleton).n, lambda *shape: torch.rand(*shape, generator=g)
         places = dict(position=noise(batch, frames, k, 2), second=noise(batch, frames, k, 2))
-        return places | dict(confidence=noise(batch, frames, k), radius50=.1 * noise(batch, frames, k), second_mass=.5 * noise(batch, frames, k), frame_mask=mask)
-    raise ValueError(f"model {getattr(model, 'name', type(model).__name__)!r} has task {model.task!r}; it must be 'forecast', 'recognise', 'estimate', 'recognise_and_estimate' or 'refine'")
+        return places | dict(
+            confidence=noise(batch, frames, k),
+            radius50=0.1 * noise(batch, frames, k),
+            second_mass=0.5 * noise(batch, frames, k),
+            frame_mask=mask,
+        )
+    raise ValueError(
+        f"model {getattr(model, 'name', type(model).__name__)!r} has task {model.task!r}; it must be 'forecast', 'recognise', 'estimate', 'recognise_and_estimate' or 'refine'"
+    )
 
 # %% ../../nbs/30_models.registry.ipynb #08beb92b
 def _flat(output, name=""):
     "All tensors of an output as {name: tensor}, those inside lists and dicts too."
-    if isinstance(output, Tensor): return {name or "prediction": output}
+    if isinstance(output, Tensor):
+        return {name or "prediction": output}
     items = output.items() if isinstance(output, dict) else enumerate(output)
     return {n: x for key, part in items for n, x in _flat(part, f"{name}.{key}" if name else str(key)).items()}
 
+
 def _answer(model, inputs):
     "All tensors of what a model says; a forecaster that knows its spread is asked for it."
-    if not getattr(model.config, "spread", False): return _flat(model(**inputs))
+    if not getattr(model.config, "spread", False):
+        return _flat(model(**inputs))
     return dict(zip(("prediction", "spread"), model(**inputs, spread=True)))
+
 
 def _same(a, b, tolerance):
     "Name of the first output that differs, or None."
     return next((n for n in a if not torch.allclose(a[n], b[n], rtol=tolerance, atol=tolerance)), None)
 
+
 def _require(ok, name, promise):
-    if not ok: raise AssertionError(f"model {name!r} breaks the contract: {promise}")
+    if not ok:
+        raise AssertionError(f"model {name!r} breaks the contract: {promise}")
 
 # %% ../../nbs/30_models.registry.ipynb #503768f3
 def _check_output(model, inputs, out, name):
@@ -134,48 +166,94 @@ def _check_output(model, inputs, out, name):
         b, _, k, d = inputs["history"].shape
         want = {"prediction": (b, c.horizon, k, d)} | ({"spread": (b, c.horizon, k)} if "spread" in out else {})
     elif model.task == "refine":
-        want = {"position": tuple(inputs["position"].shape), "confidence": tuple(inputs["confidence"].shape), "radius50": tuple(inputs["radius50"].shape)}
+        want = {
+            "position": tuple(inputs["position"].shape),
+            "confidence": tuple(inputs["confidence"].shape),
+            "radius50": tuple(inputs["radius50"].shape),
+        }
         _require(0 <= out["confidence"].min() and out["confidence"].max() <= 1, name, "the confidence lies in [0, 1]")
         _require((out["radius50"] >= 0).all(), name, "a radius is not negative")
-    elif model.task == "recognise": want = {"action_logits": (len(inputs["position"]), c.n_actions)}
+    elif model.task == "recognise":
+        want = {"action_logits": (len(inputs["position"]), c.n_actions)}
     else:
         (b, t), k = inputs["frames"].shape[:2], c.n_keypoints
         want = {"keypoints": (b, t, k, 2), "confidence": (b, t, k)}
-        for part in want: _require(part in out and 0 <= out[part].min() and out[part].max() <= 1, name, f"the output holds {part} in [0, 1]")
+        for part in want:
+            _require(
+                part in out and 0 <= out[part].min() and out[part].max() <= 1,
+                name,
+                f"the output holds {part} in [0, 1]",
+            )
     if model.task == "recognise_and_estimate":
         want |= {"action_logits": (b, c.n_actions)}
-        want |= {f"blocks.0.{part}": shape for part, shape in {"keypoints": (b, t, k, 2), "logits": tuple(out["maps"].shape)}.items()} | dict(radius50=(b, t, k), presence=(b, t))
-        for part in want: _require(part in out, name, f"the output holds {part}")
-        _require(out["maps"].shape[:3] == (b, t, k) and out["maps"].ndim == 5, name, f"maps are (b, t, k, h, w), got {tuple(out['maps'].shape)}")
+        want |= {
+            f"blocks.0.{part}": shape
+            for part, shape in {"keypoints": (b, t, k, 2), "logits": tuple(out["maps"].shape)}.items()
+        } | dict(radius50=(b, t, k), presence=(b, t))
+        for part in want:
+            _require(part in out, name, f"the output holds {part}")
+        _require(
+            out["maps"].shape[:3] == (b, t, k) and out["maps"].ndim == 5,
+            name,
+            f"maps are (b, t, k, h, w), got {tuple(out['maps'].shape)}",
+        )
         sums = out["maps"].sum((-1, -2))
         _require(torch.allclose(sums, torch.ones_like(sums), atol=1e-4), name, "each probability map sums to 1")
     for part, shape in want.items():
         _require(tuple(out[part].shape) == shape, name, f"{part} has shape {shape}, got {tuple(out[part].shape)}")
-    for part, x in out.items(): _require(torch.isfinite(x).all(), name, f"{part} is finite")
+    for part, x in out.items():
+        _require(torch.isfinite(x).all(), name, f"{part} is finite")
 
 # %% ../../nbs/30_models.registry.ipynb #60e2dc84
 def _check_missing(model, inputs, name):
     if model.task == "forecast":
         history, visible = inputs["history"], inputs["visible"].clone()
-        visible[:, 2:4, 1] = False; visible[:, -1, 5] = False
+        visible[:, 2:4, 1] = False
+        visible[:, -1, 5] = False
         before = _answer(model, inputs | dict(visible=visible))
-        after = _answer(model, inputs | dict(history=history.masked_fill(~visible[..., None], torch.nan), visible=visible))
-        _require(_same(before, after, 1e-6) is None, name, "coordinates of joints that are not visible have no influence")
-        plain, full = _answer(model, inputs | dict(visible=None)), _answer(model, inputs | dict(visible=torch.ones_like(visible)))
+        after = _answer(
+            model, inputs | dict(history=history.masked_fill(~visible[..., None], torch.nan), visible=visible)
+        )
+        _require(
+            _same(before, after, 1e-6) is None, name, "coordinates of joints that are not visible have no influence"
+        )
+        plain, full = (
+            _answer(model, inputs | dict(visible=None)),
+            _answer(model, inputs | dict(visible=torch.ones_like(visible))),
+        )
         _require(_same(plain, full, 1e-6) is None, name, "visible=None means that every joint is visible")
     elif model.task == "recognise":
         position, visible, mask = inputs["position"].clone(), inputs["visible"].clone(), inputs["frame_mask"].clone()
-        visible[:, 1, 1] = False; mask[:, -1] = False
+        visible[:, 1, 1] = False
+        mask[:, -1] = False
         before = model(position, visible=visible, frame_mask=mask)["action_logits"]
-        position[:, 1, 1] = torch.nan; position[:, -1] = torch.nan
+        position[:, 1, 1] = torch.nan
+        position[:, -1] = torch.nan
         after = model(position, visible=visible, frame_mask=mask)["action_logits"]
-        _require(torch.allclose(before, after, atol=1e-5), name, "joints that are not visible, and frames outside frame_mask, have no influence")
+        _require(
+            torch.allclose(before, after, atol=1e-5),
+            name,
+            "joints that are not visible, and frames outside frame_mask, have no influence",
+        )
     elif model.task == "refine":
         mask = inputs["frame_mask"].clone()
         mask[:, 1] = False
-        lost = {k: x.masked_fill(~mask.view(*mask.shape, *[1] * (x.ndim - 2)), torch.nan) for k, x in inputs.items() if k != "frame_mask"}
-        before, after = (_flat(model(**x, frame_mask=mask)) for x in ({k: x for k, x in inputs.items() if k != "frame_mask"}, lost))
-        bad = next((n for n in ("position", "confidence", "radius50") if not torch.allclose(before[n][mask], after[n][mask], atol=1e-5)), None)
+        lost = {
+            k: x.masked_fill(~mask.view(*mask.shape, *[1] * (x.ndim - 2)), torch.nan)
+            for k, x in inputs.items()
+            if k != "frame_mask"
+        }
+        before, after = (
+            _flat(model(**x, frame_mask=mask)) for x in ({k: x for k, x in inputs.items() if k != "frame_mask"}, lost)
+        )
+        bad = next(
+            (
+                n
+                for n in ("position", "confidence", "radius50")
+                if not torch.allclose(before[n][mask], after[n][mask], atol=1e-5)
+            ),
+            None,
+        )
         _require(bad is None, name, f"frames outside frame_mask have no influence (they change {bad})")
     else:
         frames, mask = inputs["frames"].clone(), inputs["frame_mask"].clone()
@@ -189,28 +267,36 @@ def _check_missing(model, inputs, name):
         _require(bad is None, name, f"frames outside frame_mask have no influence (they change {bad})")
         if getattr(model.config, "causal", False):
             bad = _same(poses(model(inputs["frames"])), poses(model(frames)), 1e-5)
-            _require(bad is None, name, f"a causal model's frame sees nothing later than itself (a later frame changes {bad})")
+            _require(
+                bad is None,
+                name,
+                f"a causal model's frame sees nothing later than itself (a later frame changes {bad})",
+            )
 
 # %% ../../nbs/30_models.registry.ipynb #593ff1f3
 def _check_gradients(model, inputs, name):
     model.train()
     history = inputs.get("history", inputs.get("position"))
-    if history is not None: history.requires_grad_()
+    if history is not None:
+        history.requires_grad_()
     # a random projection of every output: a sum of squares could hide a dead path
     g = torch.Generator().manual_seed(2)
     sum((x * torch.randn(x.shape, generator=g)).sum() for x in _answer(model, inputs).values()).backward()
     for part, p in model.named_parameters():
-        if not p.requires_grad: continue
+        if not p.requires_grad:
+            continue
         _require(p.grad is not None, name, f"every parameter receives a gradient; {part} gets none")
         _require(torch.isfinite(p.grad).all(), name, f"gradients are finite; that of {part} is not")
-    if history is not None: _require(torch.isfinite(history.grad).all(), name, "the gradient of the poses is finite")
-    model.zero_grad(); model.eval()
+    if history is not None:
+        _require(torch.isfinite(history.grad).all(), name, "the gradient of the poses is finite")
+    model.zero_grad()
+    model.eval()
 
 # %% ../../nbs/30_models.registry.ipynb #518b5aaa
 def check_model(
-    name: str, # a registered model
-    **overrides, # config fields to change, to test a variant
-) -> dict: # task, number of parameters, outputs and their shapes
+    name: str,  # a registered model
+    **overrides,  # config fields to change, to test a variant
+) -> dict:  # task, number of parameters, outputs and their shapes
     "Hold a model to the contract that all models share; raises AssertionError with the broken promise."
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -219,19 +305,31 @@ def check_model(
         torch.manual_seed(1)
         twin = create_model(name, **config).eval()
         _require(twin.config == model.config, name, "the config survives JSON")
-        with torch.no_grad():   # fresh models often end in zeros, behind which any fault could hide
-            for p in model.parameters(): p += 0.02 * torch.randn_like(p)
+        with torch.no_grad():  # fresh models often end in zeros, behind which any fault could hide
+            for p in model.parameters():
+                p += 0.02 * torch.randn_like(p)
         inputs = example_inputs(model)
-        _check_gradients(model, example_inputs(model), name)   # first: it also moves running averages, as training does
+        _check_gradients(model, example_inputs(model), name)  # first: it also moves running averages, as training does
         with torch.no_grad():
             out = _answer(model, inputs)
             _check_output(model, inputs, out, name)
             bad = _same(out, _answer(model, inputs), 0)
             _require(bad is None, name, f"evaluation is deterministic; {bad} is not")
-            bad = _same({n: x[1:2] for n, x in out.items()}, _answer(model, {n: x[1:2] for n, x in inputs.items()}), 1e-4)
+            bad = _same(
+                {n: x[1:2] for n, x in out.items()}, _answer(model, {n: x[1:2] for n, x in inputs.items()}), 1e-4
+            )
             _require(bad is None, name, f"a clip's answer does not depend on the rest of the batch; {bad} does")
-            twin.load_state_dict(safetensors.torch.load(safetensors.torch.save({n: p.contiguous() for n, p in model.state_dict().items()})))
+            twin.load_state_dict(
+                safetensors.torch.load(
+                    safetensors.torch.save({n: p.contiguous() for n, p in model.state_dict().items()})
+                )
+            )
             bad = _same(out, _answer(twin, inputs), 0)
             _require(bad is None, name, f"saved and loaded weights give the same answer; {bad} differs")
             _check_missing(model, inputs, name)
-    return dict(name=name, task=model.task, parameters=sum(p.numel() for p in model.parameters()), outputs={n: tuple(x.shape) for n, x in out.items()})
+    return dict(
+        name=name,
+        task=model.task,
+        parameters=sum(p.numel() for p in model.parameters()),
+        outputs={n: tuple(x.shape) for n, x in out.items()},
+    )

@@ -19,54 +19,67 @@ from .registry import register_model
 @dataclass
 class SiMLPeConfig:
     "Settings of siMLPe"
-    skeleton:str = "body13" # a name that core.skeleton knows
-    dims:int = 2 # coordinates of a joint
-    history:int = 10 # poses in, at 25 a second
-    horizon:int = 10 # poses out, unless asked otherwise
-    up:int = None # in space: axis about which bodies are turned to face one way; None: they are not
-    layers:int = 48 # matrices in time
+
+    skeleton: str = "body13"  # a name that core.skeleton knows
+    dims: int = 2  # coordinates of a joint
+    history: int = 10  # poses in, at 25 a second
+    horizon: int = 10  # poses out, unless asked otherwise
+    up: int = None  # in space: axis about which bodies are turned to face one way; None: they are not
+    layers: int = 48  # matrices in time
 
 # %% ../../nbs/38_models.simlpe.ipynb #720cb9d5
 class TemporalLayer(nn.Module):
     "A matrix in time, a normalisation over coordinates, and what came in"
-    def __init__(self,
-        frames:int, # t
-        channels:int, # coordinates
+
+    def __init__(
+        self,
+        frames: int,  # t
+        channels: int,  # coordinates
     ):
         super().__init__()
         self.time, self.norm = nn.Linear(frames, frames), nn.LayerNorm(channels)
-        nn.init.xavier_uniform_(self.time.weight, gain=1e-8); nn.init.zeros_(self.time.bias)
+        nn.init.xavier_uniform_(self.time.weight, gain=1e-8)
+        nn.init.zeros_(self.time.bias)
 
-    def forward(self,
-        x, # b t c
-    ): # b t c
+    def forward(
+        self,
+        x,  # b t c
+    ):  # b t c
         return x + self.norm(self.time(x.transpose(1, 2)).transpose(1, 2))
 
 # %% ../../nbs/38_models.simlpe.ipynb #b60f3165
 class SiMLPe(Forecaster):
     "Temporal matrices between two cosine transforms"
-    def __init__(self,
-        config:SiMLPeConfig,
+
+    def __init__(
+        self,
+        config: SiMLPeConfig,
     ):
         super().__init__(config)
         c = config
-        n = get_skeleton(c.skeleton).n*c.dims
+        n = get_skeleton(c.skeleton).n * c.dims
         self.register_buffer("basis", dct_matrix(c.history), persistent=False)
         self.first, self.last = nn.Linear(n, n), nn.Linear(n, n)
-        nn.init.xavier_uniform_(self.last.weight, gain=1e-8); nn.init.zeros_(self.last.bias)
+        nn.init.xavier_uniform_(self.last.weight, gain=1e-8)
+        nn.init.zeros_(self.last.bias)
         self.layers = nn.ModuleList(TemporalLayer(c.history, n) for _ in range(c.layers))
 
-    def predict(self,
-        x, # normalised poses, b t k d
-        visible=None, # not used: the published network knows nothing of missing joints
-    ): # normalised poses b t' k d
+    def predict(
+        self,
+        x,  # normalised poses, b t k d
+        visible=None,  # not used: the published network knows nothing of missing joints
+    ):  # normalised poses b t' k d
         y = self.first(self.basis @ x.flatten(2))
-        for layer in self.layers: y = layer(y)
-        return (x[:, -1:] + (self.basis.T @ self.last(y)).view_as(x))[:, :self.config.horizon]
+        for layer in self.layers:
+            y = layer(y)
+        return (x[:, -1:] + (self.basis.T @ self.last(y)).view_as(x))[:, : self.config.horizon]
 
 # %% ../../nbs/38_models.simlpe.ipynb #87aeaf7a
 @register_model
-def simlpe_nano(**overrides): return SiMLPe(SiMLPeConfig(**{**dict(layers=16), **overrides}))
+def simlpe_nano(**overrides):
+    return SiMLPe(SiMLPeConfig(**{**dict(layers=16), **overrides}))
+
 
 @register_model
-def simlpe_small(**overrides): return SiMLPe(SiMLPeConfig(**overrides))   # the published depth
+def simlpe_small(**overrides):
+    return SiMLPe(SiMLPeConfig(**overrides))  # the published depth

@@ -19,49 +19,56 @@ from .registry import register_model
 @dataclass
 class TPRNNConfig:
     "Settings of TP-RNN"
-    skeleton:str = "body13" # a name that core.skeleton knows
-    dims:int = 2 # coordinates of a joint
-    history:int = 10 # poses in, at 25 a second
-    horizon:int = 10 # poses out, unless asked otherwise
-    up:int = None # in space: axis about which bodies are turned to face one way; None: they are not
-    levels:int = 2 # M
-    rate:int = 2 # K: level m ticks every K^m frames
-    hidden:int = 1024 # of each LSTM
-    generator:tuple = (256, 128) # hidden layers of f
+
+    skeleton: str = "body13"  # a name that core.skeleton knows
+    dims: int = 2  # coordinates of a joint
+    history: int = 10  # poses in, at 25 a second
+    horizon: int = 10  # poses out, unless asked otherwise
+    up: int = None  # in space: axis about which bodies are turned to face one way; None: they are not
+    levels: int = 2  # M
+    rate: int = 2  # K: level m ticks every K^m frames
+    hidden: int = 1024  # of each LSTM
+    generator: tuple = (256, 128)  # hidden layers of f
 
 # %% ../../nbs/37_models.tp_rnn.ipynb #7ca24c0b
 class Prism(nn.Module):
     "The levels and phases of the memory"
-    def __init__(self,
-        c_in:int, # channels of a frame
-        hidden:int, # of each LSTM
-        levels:int=2, # M
-        rate:int=2, # K
+
+    def __init__(
+        self,
+        c_in: int,  # channels of a frame
+        hidden: int,  # of each LSTM
+        levels: int = 2,  # M
+        rate: int = 2,  # K
     ):
         super().__init__()
-        if levels < 1 or rate < 1: raise ValueError(f"a prism has one level or more and a rate of 1 or more; got {levels} and {rate}")
+        if levels < 1 or rate < 1:
+            raise ValueError(f"a prism has one level or more and a rate of 1 or more; got {levels} and {rate}")
         self.rate = rate
         self.cells = nn.ModuleList(nn.LSTMCell(hidden if m else c_in, hidden) for m in range(levels))
 
-    def start(self,
-        x, # b c
-    )->list: # for each level, for each phase: (h, c)
+    def start(
+        self,
+        x,  # b c
+    ) -> list:  # for each level, for each phase: (h, c)
         "No memory"
         zero = x.new_zeros(len(x), self.cells[0].hidden_size)
         return [[(zero, zero) for _ in range(self.rate**m)] for m in range(len(self.cells))]
 
-    def awake(self,
-        states, # of `start` or `tick`
-        step:int, # 0-based
-    ): # b (levels hidden)
+    def awake(
+        self,
+        states,  # of `start` or `tick`
+        step: int,  # 0-based
+    ):  # b (levels hidden)
         "Contexts of the phases that are awake in this step"
         return torch.cat([level[step % len(level)][0] for level in states], -1)
 
-    def tick(self,
-        x, # b c, the frame
-        states, # of `start` or `tick`
-        step:int, # 0-based
-    )->list: # the new states
+    def tick(
+        self,
+        x,  # b c, the frame
+        states,  # of `start` or `tick`
+        step: int,  # 0-based
+    ) -> list:  # the new states
         "One phase of each level reads; the others keep what they know"
         new = [list(level) for level in states]
         for cell, level in zip(self.cells, new):
@@ -73,36 +80,48 @@ class Prism(nn.Module):
 # %% ../../nbs/37_models.tp_rnn.ipynb #edb11b33
 class TPRNN(Forecaster):
     "Triangular-prism recurrent network on velocities"
-    gain = 10. # velocities of normalised poses are small
 
-    def __init__(self,
-        config:TPRNNConfig,
+    gain = 10.0  # velocities of normalised poses are small
+
+    def __init__(
+        self,
+        config: TPRNNConfig,
     ):
         super().__init__(config)
         c = config
-        if c.history < 2: raise ValueError("TP-RNN reads velocities: its history needs two poses or more")
-        n = get_skeleton(c.skeleton).n*c.dims
+        if c.history < 2:
+            raise ValueError("TP-RNN reads velocities: its history needs two poses or more")
+        n = get_skeleton(c.skeleton).n * c.dims
         self.prism = Prism(n, c.hidden, c.levels, c.rate)
-        sizes = (n + c.levels*c.hidden, *c.generator)
-        self.generate = nn.Sequential(*(part for a, b in zip(sizes, sizes[1:]) for part in (nn.Linear(a, b), nn.LeakyReLU())), nn.Linear(sizes[-1], n))
+        sizes = (n + c.levels * c.hidden, *c.generator)
+        self.generate = nn.Sequential(
+            *(part for a, b in zip(sizes, sizes[1:]) for part in (nn.Linear(a, b), nn.LeakyReLU())),
+            nn.Linear(sizes[-1], n),
+        )
 
-    def predict(self,
-        x, # normalised poses, b t k d
-        visible=None, # not used: the published network knows nothing of missing joints
-    ): # normalised poses b t' k d
-        velocity = self.gain*(x[:, 1:] - x[:, :-1]).flatten(2)
+    def predict(
+        self,
+        x,  # normalised poses, b t k d
+        visible=None,  # not used: the published network knows nothing of missing joints
+    ):  # normalised poses b t' k d
+        velocity = self.gain * (x[:, 1:] - x[:, :-1]).flatten(2)
         states, now, v, out = self.prism.start(velocity[:, 0]), x[:, -1], velocity[:, -1], []
-        for step in range(velocity.shape[1] - 1): states = self.prism.tick(velocity[:, step], states, step)
+        for step in range(velocity.shape[1] - 1):
+            states = self.prism.tick(velocity[:, step], states, step)
         for step in range(velocity.shape[1] - 1, velocity.shape[1] - 1 + self.config.horizon):
             following = self.generate(torch.cat([v, self.prism.awake(states, step)], -1))
-            if len(out) < self.config.horizon - 1: states = self.prism.tick(v, states, step)
-            v, now = following, now + following.view_as(now)/self.gain
+            if len(out) < self.config.horizon - 1:
+                states = self.prism.tick(v, states, step)
+            v, now = following, now + following.view_as(now) / self.gain
             out.append(now)
         return torch.stack(out, 1)
 
 # %% ../../nbs/37_models.tp_rnn.ipynb #32119b98
 @register_model
-def tp_rnn_nano(**overrides): return TPRNN(TPRNNConfig(**{**dict(hidden=96, generator=(96, 64)), **overrides}))
+def tp_rnn_nano(**overrides):
+    return TPRNN(TPRNNConfig(**{**dict(hidden=96, generator=(96, 64)), **overrides}))
+
 
 @register_model
-def tp_rnn_small(**overrides): return TPRNN(TPRNNConfig(**overrides))   # the published size
+def tp_rnn_small(**overrides):
+    return TPRNN(TPRNNConfig(**overrides))  # the published size

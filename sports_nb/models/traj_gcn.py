@@ -20,39 +20,51 @@ from .registry import register_model
 @dataclass
 class TrajGCNConfig:
     "Settings of Traj-GCN"
-    skeleton:str = "body13" # a name that core.skeleton knows
-    dims:int = 2 # coordinates of a joint
-    history:int = 10 # poses in, at 25 a second
-    horizon:int = 10 # poses out, unless asked otherwise
-    up:int = None # in space: axis about which bodies are turned to face one way; None: they are not
-    waves:int = 0 # slowest waves that are kept, of history + horizon; 0 for all
-    hidden:int = 256 # channels of a node
-    stages:int = 12 # residual blocks of two graph convolutions
-    dropout:float = 0.5
+
+    skeleton: str = "body13"  # a name that core.skeleton knows
+    dims: int = 2  # coordinates of a joint
+    history: int = 10  # poses in, at 25 a second
+    horizon: int = 10  # poses out, unless asked otherwise
+    up: int = None  # in space: axis about which bodies are turned to face one way; None: they are not
+    waves: int = 0  # slowest waves that are kept, of history + horizon; 0 for all
+    hidden: int = 256  # channels of a node
+    stages: int = 12  # residual blocks of two graph convolutions
+    dropout: float = 0.5
 
 # %% ../../nbs/36_models.traj_gcn.ipynb #d7c4ec10
 class TrajectoryConv(nn.Module):
     "Graph convolution A X W + b over curves; A, W and b are learned from small random numbers"
-    def __init__(self,
-        c_in:int, # channels in
-        c_out:int, # channels out
-        nodes:int, # curves
+
+    def __init__(
+        self,
+        c_in: int,  # channels in
+        c_out: int,  # channels out
+        nodes: int,  # curves
     ):
         super().__init__()
-        bound = c_out**-.5
-        self.A, self.W, self.b = (nn.Parameter(torch.empty(shape).uniform_(-bound, bound)) for shape in ((nodes, nodes), (c_in, c_out), (c_out,)))
+        bound = c_out**-0.5
+        self.A, self.W, self.b = (
+            nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
+            for shape in ((nodes, nodes), (c_in, c_out), (c_out,))
+        )
 
-    def forward(self,
-        x, # b n c_in
-    ): # b n c_out
+    def forward(
+        self,
+        x,  # b n c_in
+    ):  # b n c_out
         return self.A @ (x @ self.W) + self.b
 
 # %% ../../nbs/36_models.traj_gcn.ipynb #c297c392
 class _Layer(nn.Module):
     "Graph convolution, normalisation over nodes and channels, tanh, dropout"
+
     def __init__(self, c_in, c_out, nodes, dropout):
         super().__init__()
-        self.conv, self.norm, self.drop = TrajectoryConv(c_in, c_out, nodes), nn.BatchNorm1d(nodes*c_out), nn.Dropout(dropout)
+        self.conv, self.norm, self.drop = (
+            TrajectoryConv(c_in, c_out, nodes),
+            nn.BatchNorm1d(nodes * c_out),
+            nn.Dropout(dropout),
+        )
 
     def forward(self, x):
         y = self.conv(x)
@@ -61,34 +73,44 @@ class _Layer(nn.Module):
 
 class TrajGCN(Forecaster):
     "Graph network on the cosine coefficients of joint coordinates"
-    def __init__(self,
-        config:TrajGCNConfig,
+
+    def __init__(
+        self,
+        config: TrajGCNConfig,
     ):
         super().__init__(config)
         c = config
-        n, length = get_skeleton(c.skeleton).n*c.dims, c.history + c.horizon
+        n, length = get_skeleton(c.skeleton).n * c.dims, c.history + c.horizon
         waves = c.waves or length
         self.register_buffer("basis", dct_matrix(length, waves), persistent=False)
         self.first = _Layer(waves, c.hidden, n, c.dropout)
-        self.blocks = nn.ModuleList(nn.Sequential(*(_Layer(c.hidden, c.hidden, n, c.dropout) for _ in range(2))) for _ in range(c.stages))
+        self.blocks = nn.ModuleList(
+            nn.Sequential(*(_Layer(c.hidden, c.hidden, n, c.dropout) for _ in range(2))) for _ in range(c.stages)
+        )
         self.last = TrajectoryConv(c.hidden, waves, n)
 
-    def curves(self,
-        x, # normalised poses, b t k d
-        visible=None, # not used: the published network knows nothing of missing joints
-    ): # normalised poses of history and horizon, b t+t' k d
+    def curves(
+        self,
+        x,  # normalised poses, b t k d
+        visible=None,  # not used: the published network knows nothing of missing joints
+    ):  # normalised poses of history and horizon, b t+t' k d
         "History and horizon as the network sees and foresees them"
         whole = torch.cat([x, x[:, -1:].expand(-1, self.config.horizon, -1, -1)], 1)
-        waves = (self.basis @ whole.flatten(2)).transpose(1, 2)   # b (k d) waves
+        waves = (self.basis @ whole.flatten(2)).transpose(1, 2)  # b (k d) waves
         y = self.first(waves)
-        for block in self.blocks: y = y + block(y)
+        for block in self.blocks:
+            y = y + block(y)
         return (self.basis.T @ (self.last(y) + waves).transpose(1, 2)).view_as(whole)
 
-    def predict(self, x, visible): return self.curves(x)[:, self.config.history:]
+    def predict(self, x, visible):
+        return self.curves(x)[:, self.config.history :]
 
 # %% ../../nbs/36_models.traj_gcn.ipynb #62281085
 @register_model
-def traj_gcn_nano(**overrides): return TrajGCN(TrajGCNConfig(**{**dict(hidden=64, stages=4, dropout=0.1), **overrides}))
+def traj_gcn_nano(**overrides):
+    return TrajGCN(TrajGCNConfig(**{**dict(hidden=64, stages=4, dropout=0.1), **overrides}))
+
 
 @register_model
-def traj_gcn_small(**overrides): return TrajGCN(TrajGCNConfig(**overrides))   # the published size
+def traj_gcn_small(**overrides):
+    return TrajGCN(TrajGCNConfig(**overrides))  # the published size

@@ -12,75 +12,111 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..core.metrics import auc,calibration_error
+from ..core.metrics import auc, calibration_error
 from ..data.augment import affine
 from ..data.film_flaws import cut
-from .tasks import right_joints,task_for
+from .tasks import right_joints, task_for
 
 # %% ../../nbs/43a_train.calibrate.ipynb #41faf0eb
 class Views(Sequence):
     "Validation samples with the box moved a little, a third of them cut off; the same views at every call."
-    def __init__(self,
-        samples, # of one frame each
-        size:int=128, # side of the views, px
-        p_cut:float=1/3, # how often the picture ends at the hips or knees
-        seed:int=0,
-    ):
-        self.samples,self.size,self.p_cut,self.seed = samples,size,p_cut,seed
 
-    def __len__(self): return len(self.samples)
+    def __init__(
+        self,
+        samples,  # of one frame each
+        size: int = 128,  # side of the views, px
+        p_cut: float = 1 / 3,  # how often the picture ends at the hips or knees
+        seed: int = 0,
+    ):
+        self.samples, self.size, self.p_cut, self.seed = samples, size, p_cut, seed
+
+    def __len__(self):
+        return len(self.samples)
 
     def __getitem__(self, i):
         i = range(len(self))[i]
-        sample,rng = self.samples[i],np.random.default_rng([self.seed, i])
-        if rng.random() < self.p_cut: sample = cut(sample, rng)
-        return affine(sample, rng, rotation=5, scale=.15, shift=.04, size=self.size)
+        sample, rng = self.samples[i], np.random.default_rng([self.seed, i])
+        if rng.random() < self.p_cut:
+            sample = cut(sample, rng)
+        return affine(sample, rng, rotation=5, scale=0.15, shift=0.04, size=self.size)
 
 # %% ../../nbs/43a_train.calibrate.ipynb #1bb2e320
 @torch.inference_mode()
 def said_and_true(
-    model, # HICNN-PSTA
-    samples, # of one frame each
-    batch:int=32, # samples at once
-)->dict: # right (n, k) bool, asked (n, k) bool, visible (n, k) bool, logit (n, k) and distance (n, k) before calibration, off (n, k) distance from the label, part of the crop; presence (n,) logit, person (n,)
+    model,  # HICNN-PSTA
+    samples,  # of one frame each
+    batch: int = 32,  # samples at once
+) -> dict:  # right (n, k) bool, asked (n, k) bool, visible (n, k) bool, logit (n, k) and distance (n, k) before calibration, off (n, k) distance from the label, part of the crop; presence (n,) logit, person (n,)
     "Trust before calibration beside the truth."
-    task,found = task_for(model, classes=tuple(range(model.config.n_actions))),[]
+    task, found = task_for(model, classes=tuple(range(model.config.n_actions))), []
     for i in range(0, len(samples), batch):
-        b = {k: torch.from_numpy(np.ascontiguousarray(x)) for k,x in task.batch([samples[j] for j in range(i, min(i+batch, len(samples)))]).items()}
-        out = model.estimate(b["frames"].float()/255)
-        target,visible = b["keypoints"],b["visible"]
-        logit,distance = out["trust"]
-        found.append([x[:, 0] for x in (right_joints(out["keypoints"], target, visible), visible|b["absent"], visible, logit, distance, (out["keypoints"]-target).norm(dim=-1), out["presence"], visible.any(-1))])
+        b = {
+            k: torch.from_numpy(np.ascontiguousarray(x))
+            for k, x in task.batch([samples[j] for j in range(i, min(i + batch, len(samples)))]).items()
+        }
+        out = model.estimate(b["frames"].float() / 255)
+        target, visible = b["keypoints"], b["visible"]
+        logit, distance = out["trust"]
+        found.append(
+            [
+                x[:, 0]
+                for x in (
+                    right_joints(out["keypoints"], target, visible),
+                    visible | b["absent"],
+                    visible,
+                    logit,
+                    distance,
+                    (out["keypoints"] - target).norm(dim=-1),
+                    out["presence"],
+                    visible.any(-1),
+                )
+            ]
+        )
     names = ("right", "asked", "visible", "logit", "distance", "off", "presence", "person")
     return dict(zip(names, map(torch.cat, zip(*found))))
 
 # %% ../../nbs/43a_train.calibrate.ipynb #d76f0264
 def calibrate(
-    model, # HICNN-PSTA; its calibration is replaced
-    sets:dict, # name to samples of one frame each, which trained nothing; every other sample fits, the rest says how well
-)->dict: # figures on the halves that did not fit: for all sets together and each, auc, calibration_error before and after, share within radius50
+    model,  # HICNN-PSTA; its calibration is replaced
+    sets: dict,  # name to samples of one frame each, which trained nothing; every other sample fits, the rest says how well
+) -> dict:  # figures on the halves that did not fit: for all sets together and each, auc, calibration_error before and after, share within radius50
     "Fit what the network says of its joints to what came true."
-    found = {name: said_and_true(model, samples) for name,samples in sets.items()}
-    part = lambda start: {key: torch.cat([f[key][start::2] for f in found.values()]) for key in next(iter(found.values()))}
-    fit,trust = part(0),model.trust
-    slope,offset = (torch.full_like(trust.slope, v).requires_grad_() for v in (1., 0.))
+    found = {name: said_and_true(model, samples) for name, samples in sets.items()}
+    part = lambda start: {
+        key: torch.cat([f[key][start::2] for f in found.values()]) for key in next(iter(found.values()))
+    }
+    fit, trust = part(0), model.trust
+    slope, offset = (torch.full_like(trust.slope, v).requires_grad_() for v in (1.0, 0.0))
     optimiser = torch.optim.LBFGS([slope, offset], max_iter=100, line_search_fn="strong_wolfe")
+
     def loss():
         optimiser.zero_grad()
-        each = F.binary_cross_entropy_with_logits(fit["logit"]*slope+offset, fit["right"].float(), reduction="none")
-        value = each[fit["asked"]].sum() + 10*((slope-slope.mean()).square().sum()+(offset-offset.mean()).square().sum())
+        each = F.binary_cross_entropy_with_logits(fit["logit"] * slope + offset, fit["right"].float(), reduction="none")
+        value = each[fit["asked"]].sum() + 10 * (
+            (slope - slope.mean()).square().sum() + (offset - offset.mean()).square().sum()
+        )
         value.backward()
         return value
+
     optimiser.step(loss)
-    ratio = torch.where(fit["visible"], fit["off"]/fit["distance"], torch.nan)
+    ratio = torch.where(fit["visible"], fit["off"] / fit["distance"], torch.nan)
     with torch.no_grad():
-        trust.slope.copy_(slope.clamp(min=0)); trust.offset.copy_(offset); trust.factor.copy_(ratio.nanmedian(0).values)
-    return {name: _figures(trust, {key: x[1::2] for key,x in f.items()}) for name,f in found.items()}|dict(all=_figures(trust, part(1)))
+        trust.slope.copy_(slope.clamp(min=0))
+        trust.offset.copy_(offset)
+        trust.factor.copy_(ratio.nanmedian(0).values)
+    return {name: _figures(trust, {key: x[1::2] for key, x in f.items()}) for name, f in found.items()} | dict(
+        all=_figures(trust, part(1))
+    )
 
 
 def _figures(trust, found):
-    confidence,radius = trust.calibrated(found["logit"], found["distance"])
-    asked,visible = found["asked"],found["visible"]
-    right,said = found["right"][asked].numpy(),confidence[asked].numpy()
-    return dict(joints=int(asked.sum()), right=float(right.mean()), auc=float(auc(said, right)) if 0 < right.mean() < 1 else None,
-        calibration_error=calibration_error(said, right), within_radius50=float((found["off"] <= radius)[visible].float().mean()))
+    confidence, radius = trust.calibrated(found["logit"], found["distance"])
+    asked, visible = found["asked"], found["visible"]
+    right, said = found["right"][asked].numpy(), confidence[asked].numpy()
+    return dict(
+        joints=int(asked.sum()),
+        right=float(right.mean()),
+        auc=float(auc(said, right)) if 0 < right.mean() < 1 else None,
+        calibration_error=calibration_error(said, right),
+        within_radius50=float((found["off"] <= radius)[visible].float().mean()),
+    )

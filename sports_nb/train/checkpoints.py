@@ -7,7 +7,9 @@ __all__ = ['CheckpointError', 'save_checkpoint', 'load_checkpoint', 'list_pretra
            'read_progress', 'load_state']
 
 # %% ../../nbs/43_train.checkpoints.ipynb #ef49135b
-import hashlib, json, platform
+import hashlib
+import json
+import platform
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
@@ -28,108 +30,164 @@ class CheckpointError(ValueError):
 # %% ../../nbs/43_train.checkpoints.ipynb #9315fb65
 def _paths(path):
     path = Path(path)
-    if path.suffix in (".safetensors", ".json"): path = path.with_suffix("")
+    if path.suffix in (".safetensors", ".json"):
+        path = path.with_suffix("")
     return path.with_name(path.name + ".safetensors"), path.with_name(path.name + ".json")
+
 
 def _half(name, x):
     x = x.detach().cpu().contiguous()
-    if not x.is_floating_point(): return x
+    if not x.is_floating_point():
+        return x
     half = x.half()
     if not torch.isfinite(half).all():
-        raise CheckpointError(f"weight {name!r} holds NaN or a number above 65504; such a model cannot be stored (did the training diverge?)")
+        raise CheckpointError(
+            f"weight {name!r} holds NaN or a number above 65504; such a model cannot be stored (did the training diverge?)"
+        )
     return half
 
 # %% ../../nbs/43_train.checkpoints.ipynb #447a7778
 def save_checkpoint(
-    model: nn.Module, # made by `create_model`
-    path: str | Path, # where to, with or without a suffix
-    card: dict | None = None, # what a reader should know: data, licence, command, validation figures
-) -> Path: # the weights' path; the card lies beside it
+    model: nn.Module,  # made by `create_model`
+    path: str | Path,  # where to, with or without a suffix
+    card: dict | None = None,  # what a reader should know: data, licence, command, validation figures
+) -> Path:  # the weights' path; the card lies beside it
     "Write weights (half precision) and their card."
-    if not hasattr(model, "name"): raise CheckpointError(f"this {type(model).__name__} has no name; make it with create_model, so that it can be made again")
+    if not hasattr(model, "name"):
+        raise CheckpointError(
+            f"this {type(model).__name__} has no name; make it with create_model, so that it can be made again"
+        )
     weights, card_path = _paths(path)
     content = safetensors.torch.save({n: _half(n, x) for n, x in model.state_dict().items()})
-    card = {"model": model.name, "config": asdict(model.config), **(card or {}),
-            "parameters": sum(p.numel() for p in model.parameters()), "sha256": hashlib.sha256(content).hexdigest(),
-            "versions": {"sports_nb": __version__, "torch": torch.__version__, "python": platform.python_version()}}
-    text = json.dumps(card, indent=1)   # before the weights are written: a card that is not JSON fails here
+    card = {
+        "model": model.name,
+        "config": asdict(model.config),
+        **(card or {}),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "versions": {"sports_nb": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+    text = json.dumps(card, indent=1)  # before the weights are written: a card that is not JSON fails here
     write_together({weights: content, card_path: text.encode()})
     return weights
 
 # %% ../../nbs/43_train.checkpoints.ipynb #ba745bab
 def _read_card(path):
-    if not path.exists(): raise CheckpointError(f"no card {path.name} in {path.parent}; a checkpoint is a .safetensors file and a .json card of the same name")
-    try: card = json.loads(path.read_bytes())
-    except ValueError as error: raise CheckpointError(f"{path.name} is not a JSON card ({error}); copy the checkpoint again") from None
+    if not path.exists():
+        raise CheckpointError(
+            f"no card {path.name} in {path.parent}; a checkpoint is a .safetensors file and a .json card of the same name"
+        )
+    try:
+        card = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise CheckpointError(f"{path.name} is not a JSON card ({error}); copy the checkpoint again") from None
     missing = [k for k in ("model", "config", "sha256") if k not in card] if isinstance(card, dict) else ["model"]
-    if missing or not isinstance(card["config"], dict): raise CheckpointError(f"{path.name} is JSON but not a model card: it lacks {missing or 'a config'}")
+    if missing or not isinstance(card["config"], dict):
+        raise CheckpointError(f"{path.name} is JSON but not a model card: it lacks {missing or 'a config'}")
     return card
 
 # %% ../../nbs/43_train.checkpoints.ipynb #9f23e079
 def _read_tensors(path):
     "Tensors of a safetensors file and the texts in its header."
-    if not path.exists(): raise CheckpointError(f"no file {path.name} in {path.parent}")
+    if not path.exists():
+        raise CheckpointError(f"no file {path.name} in {path.parent}")
     try:
-        with safetensors.safe_open(path, framework="pt") as f: return {n: f.get_tensor(n) for n in f.keys()}, f.metadata() or {}
+        with safetensors.safe_open(path, framework="pt") as f:
+            return {n: f.get_tensor(n) for n in f.keys()}, f.metadata() or {}
     except (safetensors.SafetensorError, ValueError, OSError) as error:
-        raise CheckpointError(f"{path.name} is not a complete safetensors file ({error}); copy or train it again. Pickled weights (.pt, .pth) are never opened") from None
+        raise CheckpointError(
+            f"{path.name} is not a complete safetensors file ({error}); copy or train it again. Pickled weights (.pt, .pth) are never opened"
+        ) from None
 
 # %% ../../nbs/43_train.checkpoints.ipynb #e581e985
 def _fill(model, tensors, label):
     own = model.state_dict()
     faults = [f"{n} is missing" for n in own if n not in tensors]
     faults += [f"{n} is not part of the model" for n in tensors if n not in own]
-    faults += [f"{n} has shape {tuple(tensors[n].shape)}, the model's is {tuple(x.shape)}" for n, x in own.items() if n in tensors and tensors[n].shape != x.shape]
-    faults += [f"{n} holds {tensors[n].dtype}, the model's is {x.dtype}" for n, x in own.items() if n in tensors and tensors[n].is_floating_point() != x.is_floating_point()]
-    faults += [f"{n} holds NaN or infinity" for n, x in tensors.items() if x.is_floating_point() and not torch.isfinite(x).all()]
-    if faults: raise CheckpointError(f"{label} does not fit {getattr(model, 'name', type(model).__name__)}: {'; '.join(faults[:3])}{f' and {len(faults) - 3} more' if len(faults) > 3 else ''}")
+    faults += [
+        f"{n} has shape {tuple(tensors[n].shape)}, the model's is {tuple(x.shape)}"
+        for n, x in own.items()
+        if n in tensors and tensors[n].shape != x.shape
+    ]
+    faults += [
+        f"{n} holds {tensors[n].dtype}, the model's is {x.dtype}"
+        for n, x in own.items()
+        if n in tensors and tensors[n].is_floating_point() != x.is_floating_point()
+    ]
+    faults += [
+        f"{n} holds NaN or infinity"
+        for n, x in tensors.items()
+        if x.is_floating_point() and not torch.isfinite(x).all()
+    ]
+    if faults:
+        raise CheckpointError(
+            f"{label} does not fit {getattr(model, 'name', type(model).__name__)}: {'; '.join(faults[:3])}{f' and {len(faults) - 3} more' if len(faults) > 3 else ''}"
+        )
     model.load_state_dict(tensors)
 
 # %% ../../nbs/43_train.checkpoints.ipynb #7fdb9c8d
 def load_checkpoint(
-    path: str | Path, # of the weights or the card, with or without a suffix
-    **config, # fields of the config to change, such as more blocks: what is new starts as in a fresh model
-) -> nn.Module: # in evaluation mode, single precision, on the CPU, with the card as `.card`
+    path: str | Path,  # of the weights or the card, with or without a suffix
+    **config,  # fields of the config to change, such as more blocks: what is new starts as in a fresh model
+) -> nn.Module:  # in evaluation mode, single precision, on the CPU, with the card as `.card`
     "A model from its checkpoint, everything checked before use."
     weights, card_path = _paths(path)
     card = _read_card(card_path)
-    if not weights.exists(): raise CheckpointError(f"no weights {weights.name} in {weights.parent}; the card is there without them")
+    if not weights.exists():
+        raise CheckpointError(f"no weights {weights.name} in {weights.parent}; the card is there without them")
     if hashlib.sha256(weights.read_bytes()).hexdigest() != card["sha256"]:
-        raise CheckpointError(f"{weights.name} is not the file that {card_path.name} was written for (another hash): damaged, cut off or exchanged; copy both again")
+        raise CheckpointError(
+            f"{weights.name} is not the file that {card_path.name} was written for (another hash): damaged, cut off or exchanged; copy both again"
+        )
     tensors, _ = _read_tensors(weights)
-    try: model = create_model(card["model"], **card["config"] | config)
-    except (ValueError, TypeError) as error: raise CheckpointError(f"{card_path.name} asks for a model that this version of sports_nb cannot make: {error}") from error
-    if hasattr(model, "adapt"): tensors = model.adapt(tensors)   # weights of an earlier version, or of a smaller network
+    try:
+        model = create_model(card["model"], **card["config"] | config)
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"{card_path.name} asks for a model that this version of sports_nb cannot make: {error}"
+        ) from error
+    if hasattr(model, "adapt"):
+        tensors = model.adapt(tensors)  # weights of an earlier version, or of a smaller network
     _fill(model, tensors, weights.name)
     model.card = card
     return model.eval()
 
 # %% ../../nbs/43_train.checkpoints.ipynb #155448ba
-def _weights_folder(): return Path(str(resources.files("sports_nb") / "weights"))
+def _weights_folder():
+    return Path(str(resources.files("sports_nb") / "weights"))
 
-def list_pretrained() -> list[str]: # names, sorted
+
+def list_pretrained() -> list[str]:  # names, sorted
     "Names of the trained models that the package brings."
     return sorted(p.stem for p in _weights_folder().glob("*.safetensors"))
 
+
 def load_pretrained(
-    name: str, # see `list_pretrained`
-    **config, # as in `load_checkpoint`
-) -> nn.Module: # in evaluation mode, on the CPU, with its card as `.card`
+    name: str,  # see `list_pretrained`
+    **config,  # as in `load_checkpoint`
+) -> nn.Module:  # in evaluation mode, on the CPU, with its card as `.card`
     "A trained model that the package brings."
     if name not in list_pretrained():
-        raise CheckpointError(f"no trained weights for {name!r} in this version; there are {list_pretrained() or 'none'}. Other checkpoints open with load_checkpoint(path)")
+        raise CheckpointError(
+            f"no trained weights for {name!r} in this version; there are {list_pretrained() or 'none'}. Other checkpoints open with load_checkpoint(path)"
+        )
     return load_checkpoint(_weights_folder() / name, **config)
 
 # %% ../../nbs/43_train.checkpoints.ipynb #5debe972
 def save_state(
-    path: str | Path, # file to write
+    path: str | Path,  # file to write
     model: nn.Module,
     optimiser: torch.optim.Optimizer,
-    progress: dict, # whatever says where the training is; must survive JSON
-    average: nn.Module | None = None, # running average of the model's weights, where there is one
+    progress: dict,  # whatever says where the training is; must survive JSON
+    average: nn.Module | None = None,  # running average of the model's weights, where there is one
 ):
     "Write everything that a training needs to go on."
-    tensors = {f"{part}/{n}": x for part, of in (("model", model), ("average", average)) if of is not None for n, x in of.state_dict().items()}
+    tensors = {
+        f"{part}/{n}": x
+        for part, of in (("model", model), ("average", average))
+        if of is not None
+        for n, x in of.state_dict().items()
+    }
     for i, values in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser/{i}/{k}": torch.as_tensor(x) for k, x in values.items()}
     tensors = {n: x.detach().cpu().clone().contiguous() for n, x in tensors.items()}
@@ -137,30 +195,36 @@ def save_state(
 
 # %% ../../nbs/43_train.checkpoints.ipynb #4a7a98f3
 def read_progress(
-    path: str | Path, # written by `save_state`
-) -> dict: # the progress that was saved
+    path: str | Path,  # written by `save_state`
+) -> dict:  # the progress that was saved
     "Where a training was, without loading it."
     return _split_state(path)[-1]
 
+
 def _split_state(path):
     tensors, header = _read_tensors(Path(path))
-    if "progress" not in header: raise CheckpointError(f"{Path(path).name} holds no training state")
+    if "progress" not in header:
+        raise CheckpointError(f"{Path(path).name} holds no training state")
     part = lambda start: {n.removeprefix(start): x for n, x in tensors.items() if n.startswith(start)}
     return part("model/"), part("optimiser/"), part("average/"), json.loads(header["progress"])
 
 # %% ../../nbs/43_train.checkpoints.ipynb #8b5332a6
 def load_state(
-    path: str | Path, # written by `save_state`
-    model: nn.Module, # of the same architecture; filled in place
-    optimiser: torch.optim.Optimizer, # over the same parameters; filled in place
-    average: nn.Module | None = None, # running average of the model's weights, where there is one; filled in place
-) -> dict: # the progress that was saved
+    path: str | Path,  # written by `save_state`
+    model: nn.Module,  # of the same architecture; filled in place
+    optimiser: torch.optim.Optimizer,  # over the same parameters; filled in place
+    average: nn.Module | None = None,  # running average of the model's weights, where there is one; filled in place
+) -> dict:  # the progress that was saved
     "Put a training back to where it was."
     weights, moments, mean, progress = _split_state(path)
     known = {str(i) for group in optimiser.state_dict()["param_groups"] for i in group["params"]}
-    if foreign := {n.split("/")[0] for n in moments} - known: raise CheckpointError(f"{Path(path).name} belongs to another optimiser: it knows parameters {sorted(foreign)[:3]} that this one does not have")
+    if foreign := {n.split("/")[0] for n in moments} - known:
+        raise CheckpointError(
+            f"{Path(path).name} belongs to another optimiser: it knows parameters {sorted(foreign)[:3]} that this one does not have"
+        )
     _fill(model, weights, Path(path).name)
-    if average is not None: _fill(average, mean, Path(path).name)
+    if average is not None:
+        _fill(average, mean, Path(path).name)
     state = {}
     for n, x in moments.items():
         i, key = n.split("/")

@@ -6,7 +6,10 @@
 __all__ = ['evaluate', 'freeze_norms', 'Curves', 'fit']
 
 # %% ../../nbs/42_train.fit.ipynb #f71b1b5f
-import json, math, os, time
+import json
+import math
+import os
+import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, replace
@@ -30,37 +33,57 @@ from .tasks import task_for
 # %% ../../nbs/42_train.fit.ipynb #5b69a5c0
 class _Samples(Dataset):
     "What the loader's workers do: read, augment, check."
-    def __init__(self, sources, task, augment, seed): self.sources, self.task, self.augment, self.seed = sources, task, augment, seed
+
+    def __init__(self, sources, task, augment, seed):
+        self.sources, self.task, self.augment, self.seed = sources, task, augment, seed
+
     def __getitem__(self, key):
         source, epoch, index, *size, own = *key, self.sources[key[0]]
         sample = own.draw(epoch, index) if epoch >= 0 and hasattr(own, "draw") else own[index]
         if self.augment is not None and epoch >= 0:
-            sample = self.augment(sample, np.random.default_rng([self.seed, source, epoch, index]), **dict(zip(["size"], size)))
+            sample = self.augment(
+                sample, np.random.default_rng([self.seed, source, epoch, index]), **dict(zip(["size"], size))
+            )
         self.task.check(sample)
         return sample
 
+
 def _loader(sources, task, batches, *, augment=None, seed=0, workers=0):
     "Batches of tensors; `batches` is an iterable of lists of (source, epoch, index), with the side of the pictures behind them where it grows."
-    def collate(samples): return {k: torch.from_numpy(np.ascontiguousarray(x)) for k, x in task.batch(samples).items()}
-    return DataLoader(_Samples(sources, task, augment, seed), batch_sampler=batches, collate_fn=collate, num_workers=workers,
-                      pin_memory=torch.cuda.is_available(), generator=torch.Generator())   # its own generator: the global one is not ours to move
+
+    def collate(samples):
+        return {k: torch.from_numpy(np.ascontiguousarray(x)) for k, x in task.batch(samples).items()}
+
+    return DataLoader(
+        _Samples(sources, task, augment, seed),
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator(),
+    )  # its own generator: the global one is not ours to move
+
 
 def _named(data, task):
     "Sources by name, and the frames in a sample of each."
     sources = dict(data) if isinstance(data, Mapping) else {"": data}
-    if not sources or not all(map(len, sources.values())): raise ValueError(f"no samples in {[n for n, s in sources.items() if not len(s)] or 'the data'}: a source needs at least one")
-    for s in sources.values(): task.check(s[0])
+    if not sources or not all(map(len, sources.values())):
+        raise ValueError(
+            f"no samples in {[n for n, s in sources.items() if not len(s)] or 'the data'}: a source needs at least one"
+        )
+    for s in sources.values():
+        task.check(s[0])
     return sources, tuple(task.length(s[0]) for s in sources.values())
 
 # %% ../../nbs/42_train.fit.ipynb #71210deb
 def evaluate(
     model: nn.Module,
-    data, # a sequence of samples, or {name: sequence}
-    task=None, # None: the model's own, see `task_for`
+    data,  # a sequence of samples, or {name: sequence}
+    task=None,  # None: the model's own, see `task_for`
     *,
-    batch: int = 32, # samples at a time
-    workers: int = 0, # processes that prepare samples
-) -> dict[str, float]: # the task's figures
+    batch: int = 32,  # samples at a time
+    workers: int = 0,  # processes that prepare samples
+) -> dict[str, float]:  # the task's figures
     "Figures of a model on data, such as PCK and accuracy."
     task = task or task_for(model)
     sources, _ = _named(data, task)
@@ -69,43 +92,69 @@ def evaluate(
     figures = {}
     for i, (name, source) in enumerate(sources.items()):
         keys = [(i, -1, j) for j in range(len(source))]
-        loader = _loader(list(sources.values()), task, [keys[j:j + batch] for j in range(0, len(keys), batch)], workers=workers)
-        with torch.no_grad(): outcomes = [task.outcome(model, {k: x.to(device) for k, x in b.items()}) for b in loader]
+        loader = _loader(
+            list(sources.values()), task, [keys[j : j + batch] for j in range(0, len(keys), batch)], workers=workers
+        )
+        with torch.no_grad():
+            outcomes = [task.outcome(model, {k: x.to(device) for k, x in b.items()}) for b in loader]
         figures |= {f"{name} {k}".strip(): v for k, v in task.figures(outcomes).items()}
     model.train(was_training)
     return figures | dict(score=float(np.mean([figures[f"{n} score".strip()] for n in sources])))
 
 # %% ../../nbs/42_train.fit.ipynb #c830639f
 def freeze_norms(
-    model: nn.Module, # in training mode
+    model: nn.Module,  # in training mode
 ):
     "Let batch normalisations use their running averages, and leave these as they are."
     for m in model.modules():
-        if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()
+        if isinstance(m, nn.modules.batchnorm._BatchNorm):
+            m.eval()
 
 # %% ../../nbs/42_train.fit.ipynb #ba817da4
 def _optimiser(model, preset):
-    kinds = {}   # matrices decay; biases, gains and other vectors do not
+    kinds = {}  # matrices decay; biases, gains and other vectors do not
     for name, p in model.named_parameters():
-        rate = next((r for start, r in preset.rates.items() if name.startswith(start)), 1.)
-        if p.requires_grad: kinds.setdefault((p.ndim > 1, rate), []).append(p)
-    groups = [dict(params=ps, weight_decay=preset.weight_decay if matrix else 0., rate=rate) for (matrix, rate), ps in kinds.items()]
-    if idle := [start for start in preset.rates if not any(name.startswith(start) for name, _ in model.named_parameters())]:
+        rate = next((r for start, r in preset.rates.items() if name.startswith(start)), 1.0)
+        if p.requires_grad:
+            kinds.setdefault((p.ndim > 1, rate), []).append(p)
+    groups = [
+        dict(params=ps, weight_decay=preset.weight_decay if matrix else 0.0, rate=rate)
+        for (matrix, rate), ps in kinds.items()
+    ]
+    if idle := [
+        start for start in preset.rates if not any(name.startswith(start) for name, _ in model.named_parameters())
+    ]:
         raise ValueError(f"rates names {idle[0]!r}, but no parameter of {model.name} starts so")
-    return (torch.optim.AdamW if preset.weight_decay else torch.optim.Adam)(groups, lr=preset.lr, fused=True)   # on a CPU a step of many small tensors is mostly overhead otherwise
+    return (torch.optim.AdamW if preset.weight_decay else torch.optim.Adam)(
+        groups, lr=preset.lr, fused=True
+    )  # on a CPU a step of many small tensors is mostly overhead otherwise
 
 # %% ../../nbs/42_train.fit.ipynb #7ca2c243
 def _precision(asked):
     "What Accelerate is told: 'no' or 'bf16'"
-    if asked not in (None, "no", "bf16"): raise ValueError(f"precision is 'no', 'bf16' or None (bf16 on a GPU that has it); got {asked!r}")
-    if torch.cuda.is_available(): can = torch.cuda.is_bf16_supported()
-    else: can = asked == "bf16" and any(getattr(torch.cpu, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-    if asked == "bf16" and not can: raise ValueError("precision 'bf16', but this processor only imitates it, many times slower: leave `precision` out")
+    if asked not in (None, "no", "bf16"):
+        raise ValueError(f"precision is 'no', 'bf16' or None (bf16 on a GPU that has it); got {asked!r}")
+    if torch.cuda.is_available():
+        can = torch.cuda.is_bf16_supported()
+    else:
+        can = asked == "bf16" and any(
+            getattr(torch.cpu, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        )
+    if asked == "bf16" and not can:
+        raise ValueError(
+            "precision 'bf16', but this processor only imitates it, many times slower: leave `precision` out"
+        )
     return asked or ("bf16" if can else "no")
+
 
 def _averaged(model, factor):
     "The running average of a model's weights and normalisations; its memory is short at first"
-    def update(mean, new, n): torch._foreach_lerp_(mean, new, 1 - min(factor, (1 + n.item()) / (10 + n.item()))) if mean[0].is_floating_point() else [a.copy_(b) for a, b in zip(mean, new)]
+
+    def update(mean, new, n):
+        torch._foreach_lerp_(mean, new, 1 - min(factor, (1 + n.item()) / (10 + n.item()))) if mean[
+            0
+        ].is_floating_point() else [a.copy_(b) for a, b in zip(mean, new)]
+
     return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
 
 # %% ../../nbs/42_train.fit.ipynb #7860539a
@@ -114,8 +163,13 @@ def _cut(plan, n, rank, world):
     pieces = []
     for source, size in enumerate(plan.share):
         for piece in np.array_split(np.arange(size), min(n, size)):
-            if len(piece) < world: raise ValueError(f"a piece of {len(piece)} samples is too small for {world} processes: use a larger batch or less grad_accumulation")
-            pieces.append((source, piece[rank::world], len(piece[rank::world]) * world / size / len(plan.share)))   # processes are averaged, whatever their parts
+            if len(piece) < world:
+                raise ValueError(
+                    f"a piece of {len(piece)} samples is too small for {world} processes: use a larger batch or less grad_accumulation"
+                )
+            pieces.append(
+                (source, piece[rank::world], len(piece[rank::world]) * world / size / len(plan.share))
+            )  # processes are averaged, whatever their parts
     return pieces
 
 # %% ../../nbs/42_train.fit.ipynb #7aec2915
@@ -126,101 +180,167 @@ def _train_step(accelerator, model, task, optimiser, weights, batches, clip):
     for i, weight in enumerate(weights):
         batch = {k: x.to(accelerator.device, non_blocking=True) for k, x in next(batches).items()}
         with accelerator.no_sync(model) if i < len(weights) - 1 else nullcontext():
-            with accelerator.autocast(): loss, parts = task.loss(model, batch)
+            with accelerator.autocast():
+                loss, parts = task.loss(model, batch)
             accelerator.backward(loss * weight)
-        for k, x in dict(loss=loss, **parts).items(): total[k] = total.get(k, 0) + weight * x.detach().float()
-    if clip: accelerator.clip_grad_norm_(model.parameters(), clip)
+        for k, x in dict(loss=loss, **parts).items():
+            total[k] = total.get(k, 0) + weight * x.detach().float()
+    if clip:
+        accelerator.clip_grad_norm_(model.parameters(), clip)
     optimiser.step()
     return total
 
 # %% ../../nbs/42_train.fit.ipynb #e9973691
 class Curves:
     "Rows of what was measured on the way, kept as a CSV file where there is a folder."
+
     def __init__(self, path=None, until=0):
         self.path, self.rows, self.sums, self.n = path, [], {}, 0
-        if until and path.exists():   # what came after the saved state will be measured again
-            self.rows = [{k: v for k, v in row.items() if v == v} for row in pd.read_csv(path).to_dict("records") if row["step"] <= until]
+        if until and path.exists():  # what came after the saved state will be measured again
+            self.rows = [
+                {k: v for k, v in row.items() if v == v}
+                for row in pd.read_csv(path).to_dict("records")
+                if row["step"] <= until
+            ]
 
     def add(self, losses):
-        for k, x in losses.items(): self.sums[k] = self.sums.get(k, 0) + x
+        for k, x in losses.items():
+            self.sums[k] = self.sums.get(k, 0) + x
         self.n += 1
 
     def log(self, average, **row):
         "One row: means since the last, averaged over processes."
         means = {k: x.item() for k, x in average({k: x / self.n for k, x in self.sums.items()}).items()}
-        if not math.isfinite(means["loss"]): raise FloatingPointError(f"the loss is {means['loss']} at step {row['step']}: {means}; use a smaller lr, or look for a sample that is out of range")
+        if not math.isfinite(means["loss"]):
+            raise FloatingPointError(
+                f"the loss is {means['loss']} at step {row['step']}: {means}; use a smaller lr, or look for a sample that is out of range"
+            )
         self.rows.append({**row, **means})
         self.sums, self.n = {}, 0
         return means
 
     def write(self):
-        if self.path: write_atomic(self.path, self.frame().to_csv(index=False).encode())
+        if self.path:
+            write_atomic(self.path, self.frame().to_csv(index=False).encode())
 
-    def frame(self): return pd.DataFrame(self.rows)
+    def frame(self):
+        return pd.DataFrame(self.rows)
 
 # %% ../../nbs/42_train.fit.ipynb #a9f0117d
 def fit(
-    model: nn.Module, # made by `create_model`; trained in place
-    task, # what is learnt; None: the model's own, see `task_for`
-    train, # samples: a sequence, or {name: sequence} for several sources
-    valid=None, # samples that choose the best checkpoint, likewise; never trained on
+    model: nn.Module,  # made by `create_model`; trained in place
+    task,  # what is learnt; None: the model's own, see `task_for`
+    train,  # samples: a sequence, or {name: sequence} for several sources
+    valid=None,  # samples that choose the best checkpoint, likewise; never trained on
     *,
-    preset: str | Preset = "modern", # "paper", "modern" or a Preset
-    epochs: float | None = None, # None: the preset's; may be a fraction
-    lr: float | None = None, # learning rate, None: the preset's
-    batch: int | None = None, # clips in a step of the optimiser, None: the preset's
-    grad_accumulation: int = 1, # pieces that a batch is cut into, to fit into memory
-    augment: Callable | None = None, # (sample, rng) -> sample; with `sizes` (sample, rng, size) -> sample
-    sizes: tuple = (), # (side in px, part of the steps), ...: pictures that grow, see `size_at`
-    precision: str | None = None, # "no" or "bf16"; None: bf16 on a GPU that has it
+    preset: str | Preset = "modern",  # "paper", "modern" or a Preset
+    epochs: float | None = None,  # None: the preset's; may be a fraction
+    lr: float | None = None,  # learning rate, None: the preset's
+    batch: int | None = None,  # clips in a step of the optimiser, None: the preset's
+    grad_accumulation: int = 1,  # pieces that a batch is cut into, to fit into memory
+    augment: Callable | None = None,  # (sample, rng) -> sample; with `sizes` (sample, rng, size) -> sample
+    sizes: tuple = (),  # (side in px, part of the steps), ...: pictures that grow, see `size_at`
+    precision: str | None = None,  # "no" or "bf16"; None: bf16 on a GPU that has it
     seed: int = 0,
-    out: str | Path | None = None, # folder for curves and checkpoints; None keeps nothing on disk
-    resume: bool = False, # go on from the state in `out`, if there is one
-    save_every: int | None = None, # steps between states, beside the end of every epoch
-    valid_every: int | None = None, # steps between validations; None: an epoch
-    freeze_norm: float | None = None, # last part of the training with frozen normalisation; None: 0.25 with several sources, else 0
-    workers: int = 0, # processes that prepare samples
-    log_every: int = 20, # steps between rows of the curves
-    card: dict | None = None, # goes into the checkpoints' cards: data, licence, command
-    progress: bool = True, # show a progress bar
-    watch: Callable | None = None, # called with the curves so far, such as `live_curves()` of `viz.curves`; stops the training (of one process) if it returns False
-) -> pd.DataFrame: # the curves, one row for every `log_every` steps
+    out: str | Path | None = None,  # folder for curves and checkpoints; None keeps nothing on disk
+    resume: bool = False,  # go on from the state in `out`, if there is one
+    save_every: int | None = None,  # steps between states, beside the end of every epoch
+    valid_every: int | None = None,  # steps between validations; None: an epoch
+    freeze_norm: float
+    | None = None,  # last part of the training with frozen normalisation; None: 0.25 with several sources, else 0
+    workers: int = 0,  # processes that prepare samples
+    log_every: int = 20,  # steps between rows of the curves
+    card: dict | None = None,  # goes into the checkpoints' cards: data, licence, command
+    progress: bool = True,  # show a progress bar
+    watch: Callable
+    | None = None,  # called with the curves so far, such as `live_curves()` of `viz.curves`; stops the training (of one process) if it returns False
+) -> pd.DataFrame:  # the curves, one row for every `log_every` steps
     "Train a model."
     task, precision = task or task_for(model), _precision(precision)
-    if resume and out is None: raise ValueError("resume=True goes on with a training in a folder: give that folder as `out`")
-    if sizes and augment is None: raise ValueError("`sizes` need an `augment`, which draws the views of each size")
-    if isinstance(preset, str) and preset not in PRESETS: raise ValueError(f"unknown preset {preset!r}; there are {sorted(PRESETS)}")
-    preset = replace(PRESETS[preset] if isinstance(preset, str) else preset, **{k: v for k, v in dict(epochs=epochs, lr=lr, batch=batch).items() if v is not None})
+    if resume and out is None:
+        raise ValueError("resume=True goes on with a training in a folder: give that folder as `out`")
+    if sizes and augment is None:
+        raise ValueError("`sizes` need an `augment`, which draws the views of each size")
+    if isinstance(preset, str) and preset not in PRESETS:
+        raise ValueError(f"unknown preset {preset!r}; there are {sorted(PRESETS)}")
+    preset = replace(
+        PRESETS[preset] if isinstance(preset, str) else preset,
+        **{k: v for k, v in dict(epochs=epochs, lr=lr, batch=batch).items() if v is not None},
+    )
     sources, frames = _named(train, task)
     plan = Plan(tuple(map(len, sources.values())), frames, preset.batch, seed)
     steps = max(1, round(preset.epochs * plan.per_epoch))
-    if freeze_norm is None: freeze_norm = 0.25 if len(sources) > 1 else 0.
-    settings = json.loads(json.dumps(dict(model=model.name, config=asdict(model.config), task=asdict(task), preset=asdict(preset),
-        sources=list(sources), samples=plan.samples, frames=frames, sizes=sizes, seed=seed, freeze_norm=freeze_norm,
-        precision=precision, grad_accumulation=grad_accumulation, processes=int(os.environ.get("WORLD_SIZE", 1)), recipe=(card or {}).get("recipe_sha256"))))
+    if freeze_norm is None:
+        freeze_norm = 0.25 if len(sources) > 1 else 0.0
+    settings = json.loads(
+        json.dumps(
+            dict(
+                model=model.name,
+                config=asdict(model.config),
+                task=asdict(task),
+                preset=asdict(preset),
+                sources=list(sources),
+                samples=plan.samples,
+                frames=frames,
+                sizes=sizes,
+                seed=seed,
+                freeze_norm=freeze_norm,
+                precision=precision,
+                grad_accumulation=grad_accumulation,
+                processes=int(os.environ.get("WORLD_SIZE", 1)),
+                recipe=(card or {}).get("recipe_sha256"),
+            )
+        )
+    )
     out, state = (out and Path(out), out and Path(out) / "last.safetensors")
     if state and state.exists():
-        if not resume: raise ValueError(f"{out} holds a training already: pass resume=True (--resume) to go on with it, or choose another folder")
+        if not resume:
+            raise ValueError(
+                f"{out} holds a training already: pass resume=True (--resume) to go on with it, or choose another folder"
+            )
         before = read_progress(state)["settings"]
         if differ := [k for k in settings if settings[k] != before.get(k)]:
-            raise ValueError(f"the training in {out} was started with another {', '.join(differ)}: {({k: before.get(k) for k in differ})}, now {({k: settings[k] for k in differ})}; use the same, or another folder")
+            raise ValueError(
+                f"the training in {out} was started with another {', '.join(differ)}: { ({k: before.get(k) for k in differ}) }, now { ({k: settings[k] for k in differ}) }; use the same, or another folder"
+            )
 
-    if AcceleratorState._shared_state.get("_mixed_precision", precision) != precision: AcceleratorState._reset_state()   # else it keeps a process to its first precision
+    if AcceleratorState._shared_state.get("_mixed_precision", precision) != precision:
+        AcceleratorState._reset_state()  # else it keeps a process to its first precision
     # single pictures leave the preferences in time alone
-    accelerator = Accelerator(mixed_precision=precision, kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)])
-    if accelerator.num_processes != settings["processes"]: raise ValueError(f"started as {settings['processes']} processes, but each would train alone: without GPUs, set ACCELERATE_USE_CPU=true")
+    accelerator = Accelerator(
+        mixed_precision=precision, kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)]
+    )
+    if accelerator.num_processes != settings["processes"]:
+        raise ValueError(
+            f"started as {settings['processes']} processes, but each would train alone: without GPUs, set ACCELERATE_USE_CPU=true"
+        )
     # in half precision the convolutions of a CPU want channels last, and copy every map that comes otherwise
-    if precision == "bf16": model.to(memory_format=torch.channels_last)
+    if precision == "bf16":
+        model.to(memory_format=torch.channels_last)
     main, optimiser = accelerator.is_main_process, _optimiser(model.to(accelerator.device), preset)
     average = _averaged(model, preset.average) if preset.average else None
-    at = load_state(state, model, optimiser, average) if state and state.exists() else dict(step=0, best=None, seconds=0., settings=settings)
-    kept = average.module if average else model   # what is validated and saved
-    if hasattr(model, "card"): model.card = {**model.card, "sha256": "", "start": model.card.get("sha256") or model.card.get("start", "")}   # it is no longer what its file holds
+    at = (
+        load_state(state, model, optimiser, average)
+        if state and state.exists()
+        else dict(step=0, best=None, seconds=0.0, settings=settings)
+    )
+    kept = average.module if average else model  # what is validated and saved
+    if hasattr(model, "card"):
+        model.card = {
+            **model.card,
+            "sha256": "",
+            "start": model.card.get("sha256") or model.card.get("start", ""),
+        }  # it is no longer what its file holds
     wrapped, began = accelerator.prepare(model), time.monotonic() - at["seconds"]
     curves = Curves(out and out / "curves.csv", until=at["step"])
     pieces = _cut(plan, grad_accumulation, accelerator.process_index, accelerator.num_processes)
     grown = lambda step: (size_at(sizes, step / steps),) if sizes else ()
-    keys = ([batches[source][i] + grown(step) for i in places] for step in range(at["step"], steps) for batches in [plan.step(step)] for source, places, _ in pieces)
+    keys = (
+        [batches[source][i] + grown(step) for i in places]
+        for step in range(at["step"], steps)
+        for batches in [plan.step(step)]
+        for source, places, _ in pieces
+    )
     batches = iter(_loader(list(sources.values()), task, keys, augment=augment, seed=seed, workers=workers))
     bar = tqdm(total=steps, initial=at["step"], disable=not (progress and main), desc=model.name, unit="step")
     try:
@@ -228,33 +348,57 @@ def fit(
             for step in range(at["step"], steps):
                 torch.manual_seed((seed * 1_000_003 + step) * accelerator.num_processes + accelerator.process_index)
                 model.train()
-                if step >= (1 - freeze_norm) * steps: freeze_norms(model)
+                if step >= (1 - freeze_norm) * steps:
+                    freeze_norms(model)
                 rate = learning_rate(preset, step, steps, plan.per_epoch)
-                for group in optimiser.param_groups: group["lr"] = rate * group["rate"]
-                curves.add(_train_step(accelerator, wrapped, task, optimiser, [w for *_, w in pieces], batches, preset.clip))
-                if average: average.update_parameters(model)
+                for group in optimiser.param_groups:
+                    group["lr"] = rate * group["rate"]
+                curves.add(
+                    _train_step(accelerator, wrapped, task, optimiser, [w for *_, w in pieces], batches, preset.clip)
+                )
+                if average:
+                    average.update_parameters(model)
                 bar.update()
                 done = step + 1
                 look = done % (valid_every or plan.per_epoch) == 0 or done == steps
                 save = look or done % plan.per_epoch == 0 or (save_every and done % save_every == 0)
-                if not (save or done % log_every == 0): continue
+                if not (save or done % log_every == 0):
+                    continue
                 at |= dict(step=done, seconds=time.monotonic() - began)
-                losses = curves.log(lambda x: accelerator.reduce(x, "mean"), step=done, epoch=done / plan.per_epoch, lr=rate, seconds=at["seconds"])
+                losses = curves.log(
+                    lambda x: accelerator.reduce(x, "mean"),
+                    step=done,
+                    epoch=done / plan.per_epoch,
+                    lr=rate,
+                    seconds=at["seconds"],
+                )
                 bar.set_postfix(loss=f"{losses['loss']:.4g}", best=at["best"] and f"{at['best']:.4g}")
-                if not main: continue
+                if not main:
+                    continue
                 if look and valid is not None:
-                    with accelerator.autocast(): figures = evaluate(kept, valid, task, batch=preset.batch, workers=workers)
+                    with accelerator.autocast():
+                        figures = evaluate(kept, valid, task, batch=preset.batch, workers=workers)
                     curves.rows[-1] |= {f"valid {k}": v for k, v in figures.items()}
                     if at["best"] is None or figures["score"] > at["best"]:
                         at["best"] = figures["score"]
-                        if out: save_checkpoint(kept, out / "best", {**(card or {}), "validation": figures, "step": done, "seed": seed})
+                        if out:
+                            save_checkpoint(
+                                kept, out / "best", {**(card or {}), "validation": figures, "step": done, "seed": seed}
+                            )
                 curves.write()
-                if save and out: save_state(state, model, optimiser, at, average)
-                if watch and watch(curves.frame()) is False and accelerator.num_processes == 1:   # of several, the others would wait for ever
-                    if out and not save: save_state(state, model, optimiser, at, average)
+                if save and out:
+                    save_state(state, model, optimiser, at, average)
+                if (
+                    watch and watch(curves.frame()) is False and accelerator.num_processes == 1
+                ):  # of several, the others would wait for ever
+                    if out and not save:
+                        save_state(state, model, optimiser, at, average)
                     break
-            if average: model.load_state_dict(kept.state_dict())
-            if main and out and at["step"] == steps: save_checkpoint(model, out / "final", {**(card or {}), "step": steps, "seed": seed})
+            if average:
+                model.load_state_dict(kept.state_dict())
+            if main and out and at["step"] == steps:
+                save_checkpoint(model, out / "final", {**(card or {}), "step": steps, "seed": seed})
             accelerator.wait_for_everyone()
-    finally: accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
+    finally:
+        accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
     return curves.frame()

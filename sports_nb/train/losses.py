@@ -13,120 +13,132 @@ from torch import Tensor
 
 # %% ../../nbs/40_train.losses.ipynb #c5e1e706
 def masked_mean(
-    values: Tensor, # (...)
-    mask: Tensor, # (...) bool, where a value counts
-) -> Tensor: # scalar, 0 where nothing counts
+    values: Tensor,  # (...)
+    mask: Tensor,  # (...) bool, where a value counts
+) -> Tensor:  # scalar, 0 where nothing counts
     "Mean over the values that count; the others may hold anything."
-    return torch.where(mask, values, 0.).sum() / mask.sum().clamp_min(1)
+    return torch.where(mask, values, 0.0).sum() / mask.sum().clamp_min(1)
 
 # %% ../../nbs/40_train.losses.ipynb #5bf43bfc
 def elastic_net(
-    pred: Tensor, # (..., k, d) joints, in [0, 1] of the crop
-    target: Tensor, # (..., k, d) labels
-    visible: Tensor, # (..., k) bool, joints that count
-) -> Tensor: # scalar
+    pred: Tensor,  # (..., k, d) joints, in [0, 1] of the crop
+    target: Tensor,  # (..., k, d) labels
+    visible: Tensor,  # (..., k) bool, joints that count
+) -> Tensor:  # scalar
     "Elastic-net loss of estimated joints, eq. (7)."
-    d = torch.where(visible[..., None], pred - target, 0.)
-    return masked_mean((d.abs() + d ** 2).sum(-1), visible)
+    d = torch.where(visible[..., None], pred - target, 0.0)
+    return masked_mean((d.abs() + d**2).sum(-1), visible)
 
 # %% ../../nbs/40_train.losses.ipynb #3517986d
 def gaussian_maps(
-    keypoints: Tensor, # (..., 2) x, y in [0, 1] of the map
-    height: int, # cells
-    width: int, # cells
-    sigma: float = 1.2, # standard deviation, cells
-) -> Tensor: # (..., height, width), each map sums to 1
+    keypoints: Tensor,  # (..., 2) x, y in [0, 1] of the map
+    height: int,  # cells
+    width: int,  # cells
+    sigma: float = 1.2,  # standard deviation, cells
+) -> Tensor:  # (..., height, width), each map sums to 1
     "Normalised Gaussians around joints, sampled at the cells' centres."
+
     def profile(p, n):
         cells = torch.arange(n, device=p.device, dtype=p.dtype) + 0.5
-        return (-(cells - n * p[..., None]) ** 2 / (2 * sigma ** 2)).softmax(-1)   # a softmax normalises without ever dividing by 0
+        return (-((cells - n * p[..., None]) ** 2) / (2 * sigma**2)).softmax(
+            -1
+        )  # a softmax normalises without ever dividing by 0
+
     return profile(keypoints[..., 1], height)[..., :, None] * profile(keypoints[..., 0], width)[..., None, :]
 
 # %% ../../nbs/40_train.losses.ipynb #ce953306
 def map_cross_entropy(
-    logits: Tensor, # (..., k, h, w) maps before the softmax (the logarithm of a probability map does as well)
-    keypoints: Tensor, # (..., k, 2) labels in [0, 1] of the crop
-    visible: Tensor, # (..., k) bool, joints that count
+    logits: Tensor,  # (..., k, h, w) maps before the softmax (the logarithm of a probability map does as well)
+    keypoints: Tensor,  # (..., k, 2) labels in [0, 1] of the crop
+    visible: Tensor,  # (..., k) bool, joints that count
     *,
-    sigma: float = 1.2, # width of the target, cells
-) -> Tensor: # scalar, nats
+    sigma: float = 1.2,  # width of the target, cells
+) -> Tensor:  # scalar, nats
     "Cross-entropy between softmaxed maps and normalised Gaussians around the labels."
     target = gaussian_maps(torch.where(visible[..., None], keypoints, 0.5), *logits.shape[-2:], sigma)
     return masked_mean(-(target * logits.flatten(-2).log_softmax(-1).view_as(logits)).sum((-1, -2)), visible)
 
 # %% ../../nbs/40_train.losses.ipynb #de2f446f
 def confidence_loss(
-    logits: Tensor, # (..., k) confidence before the sigmoid
-    right: Tensor, # (..., k) bool, the answer
-    asked: Tensor, # (..., k) bool, where the answer is known
-) -> Tensor: # scalar, nats
+    logits: Tensor,  # (..., k) confidence before the sigmoid
+    right: Tensor,  # (..., k) bool, the answer
+    asked: Tensor,  # (..., k) bool, where the answer is known
+) -> Tensor:  # scalar, nats
     "Binary cross-entropy of the confidence with what came true."
     return masked_mean(F.binary_cross_entropy_with_logits(logits, right.to(logits), reduction="none"), asked)
 
 # %% ../../nbs/40_train.losses.ipynb #75266415
 def masked_cross_entropy(
-    logits: Tensor, # (b, n_actions)
-    action: Tensor, # (b,) class index, -1 where there is no label
-) -> Tensor: # scalar, nats; 0 where no clip has a label
+    logits: Tensor,  # (b, n_actions)
+    action: Tensor,  # (b,) class index, -1 where there is no label
+) -> Tensor:  # scalar, nats; 0 where no clip has a label
     "Categorical cross-entropy of the action over labelled clips."
     n = logits.shape[-1]
     if bad := action[(action < -1) | (action >= n)].tolist():
-        raise ValueError(f"action label {bad[0]} is outside the class list: the model knows {n} classes, so labels run from 0 to {n - 1}, -1 for none")
+        raise ValueError(
+            f"action label {bad[0]} is outside the class list: the model knows {n} classes, so labels run from 0 to {n - 1}, -1 for none"
+        )
     return F.cross_entropy(logits, action, ignore_index=-1, reduction="sum") / (action >= 0).sum().clamp_min(1)
 
 # %% ../../nbs/40_train.losses.ipynb #b6b8ef11
 def forecast_loss(
-    pred: Tensor, # (b, t_f, k, d) predicted poses
-    target: Tensor, # (b, t_f, k, d) what happened
-    visible: Tensor | None = None, # (b, t_f, k) bool, joints that count; None for all
+    pred: Tensor,  # (b, t_f, k, d) predicted poses
+    target: Tensor,  # (b, t_f, k, d) what happened
+    visible: Tensor | None = None,  # (b, t_f, k) bool, joints that count; None for all
     *,
-    beta: float = 0., # errors below beta count quadratically, same unit as the poses; 0 is the plain absolute error
-) -> Tensor: # scalar, in the unit of the poses
+    beta: float = 0.0,  # errors below beta count quadratically, same unit as the poses; 0 is the plain absolute error
+) -> Tensor:  # scalar, in the unit of the poses
     "Mean absolute error of predicted poses, eq. (12)."
     d = pred - target
-    if visible is None: visible = torch.ones(d.shape[:-1], dtype=torch.bool, device=d.device)
-    d = torch.where(visible[..., None], d, 0.)
+    if visible is None:
+        visible = torch.ones(d.shape[:-1], dtype=torch.bool, device=d.device)
+    d = torch.where(visible[..., None], d, 0.0)
     return masked_mean(F.smooth_l1_loss(d, torch.zeros_like(d), beta=beta, reduction="none").mean(-1), visible)
 
 # %% ../../nbs/40_train.losses.ipynb #584651f4
 def distance_loss(
-    pred: Tensor, # (b, t_f, k, d) predicted poses
-    target: Tensor, # (b, t_f, k, d) what happened
-    visible: Tensor, # (b, t_f, k) bool, joints that count
+    pred: Tensor,  # (b, t_f, k, d) predicted poses
+    target: Tensor,  # (b, t_f, k, d) what happened
+    visible: Tensor,  # (b, t_f, k) bool, joints that count
     *,
-    far: float = 0., # exponent of the lead in its weight
-    soften: float = 0., # distance from which a miss counts by its logarithm, unit of the poses; 0: never
-) -> Tensor: # scalar, in the unit of the poses
+    far: float = 0.0,  # exponent of the lead in its weight
+    soften: float = 0.0,  # distance from which a miss counts by its logarithm, unit of the poses; 0: never
+) -> Tensor:  # scalar, in the unit of the poses
     "Mean distance of predicted joints: eq. (12) with the Euclidean norm of a joint."
-    d = torch.where(visible[..., None], pred - target, 0.).square().sum(-1).add(1e-10).sqrt()
-    if soften: d = soften * torch.log1p(d / soften)
-    weight = torch.arange(1., d.shape[1] + 1, device=d.device) ** far
+    d = torch.where(visible[..., None], pred - target, 0.0).square().sum(-1).add(1e-10).sqrt()
+    if soften:
+        d = soften * torch.log1p(d / soften)
+    weight = torch.arange(1.0, d.shape[1] + 1, device=d.device) ** far
     return masked_mean(d * (weight / weight.mean())[:, None], visible)
 
 # %% ../../nbs/40_train.losses.ipynb #b6a36927
 def limb_loss(
-    pred: Tensor, # (..., k, d) predicted poses
-    target: Tensor, # (..., k, d) what happened
-    visible: Tensor, # (..., k) bool, joints that count
-    limbs, # (l, 2) joints at the ends of each limb
+    pred: Tensor,  # (..., k, d) predicted poses
+    target: Tensor,  # (..., k, d) what happened
+    visible: Tensor,  # (..., k) bool, joints that count
+    limbs,  # (l, 2) joints at the ends of each limb
     *,
-    short: float = .02, # length at which a limb has lost much of its direction, unit of the poses
-) -> Tensor: # scalar, 0 to 2
+    short: float = 0.02,  # length at which a limb has lost much of its direction, unit of the poses
+) -> Tensor:  # scalar, 0 to 2
     "Mean chord between the directions of limbs."
     i, j = torch.as_tensor(limbs, device=pred.device).T
+
     def direction(p):
-        p = torch.where(visible[..., None], p, 0.)
+        p = torch.where(visible[..., None], p, 0.0)
         v = p[..., j, :] - p[..., i, :]
-        return v / v.square().sum(-1, keepdim=True).add(short ** 2).sqrt()
-    return masked_mean((direction(pred) - direction(target)).square().sum(-1).add(1e-6).sqrt(), visible[..., i] & visible[..., j])
+        return v / v.square().sum(-1, keepdim=True).add(short**2).sqrt()
+
+    return masked_mean(
+        (direction(pred) - direction(target)).square().sum(-1).add(1e-6).sqrt(), visible[..., i] & visible[..., j]
+    )
 
 # %% ../../nbs/40_train.losses.ipynb #647f9461
 def spread_loss(
-    spread: Tensor, # (b, t_f, k) expected distances, above 0
-    distance: Tensor, # (b, t_f, k) what they came to
-    visible: Tensor, # (b, t_f, k) bool, joints that count
-) -> Tensor: # scalar
+    spread: Tensor,  # (b, t_f, k) expected distances, above 0
+    distance: Tensor,  # (b, t_f, k) what they came to
+    visible: Tensor,  # (b, t_f, k) bool, joints that count
+) -> Tensor:  # scalar
     "Log-likelihood, up to a constant and with its sign turned, of distances around an expected distance."
-    d = torch.where(visible, distance.detach(), 0.)
+    d = torch.where(visible, distance.detach(), 0.0)
     s = spread.clamp(min=1e-5)
     return masked_mean(s.log() + d / s, visible)

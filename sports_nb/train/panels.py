@@ -16,59 +16,81 @@ from ..core.skeleton import get_skeleton
 from .tasks import task_for
 
 # %% ../../nbs/45_train.panels.ipynb #b28d1bb6
-def _upright(poses, up, skeleton): # (k, d) each -> x and y (down) in a plane that stands upright
-    if poses[0].shape[-1] == 2: return poses
+def _upright(poses, up, skeleton):  # (k, d) each -> x and y (down) in a plane that stands upright
+    if poses[0].shape[-1] == 2:
+        return poses
     flat = [p[:, [0 if up != 0 else 1, up if up is not None else 1]] for p in poses]
     s = get_skeleton(skeleton)
     low, high = ([i for i, k in enumerate(s.keypoints) if part in k] for part in ("ankle", "head"))
-    over = np.nanmean(flat[0][high or [0], 1]) > np.nanmean(flat[0][low or [-1], 1])   # heads are above ankles
-    return [p*[1, -1] if over else p for p in flat]
+    over = np.nanmean(flat[0][high or [0], 1]) > np.nanmean(flat[0][low or [-1], 1])  # heads are above ankles
+    return [p * [1, -1] if over else p for p in flat]
 
 
 def panels(
-    model:nn.Module, # that is trained
-    data, # a sequence of samples: of the validation data
-    task=None, # None: the model's own, see `task_for`
+    model: nn.Module,  # that is trained
+    data,  # a sequence of samples: of the validation data
+    task=None,  # None: the model's own, see `task_for`
     *,
-    n:int=6, # samples, evenly through the data
-)->Callable: # () -> list of dict: `picture` (h, w, 3) uint8 or None, `poses` role -> (k, 2), `skeleton`, `caption`
+    n: int = 6,  # samples, evenly through the data
+) -> Callable:  # () -> list of dict: `picture` (h, w, 3) uint8 or None, `poses` role -> (k, 2), `skeleton`, `caption`
     "A function that says what a network makes of a few samples now"
     task = task or task_for(model)
-    if not len(data): raise ValueError("no samples to look at: the data is empty")
+    if not len(data):
+        raise ValueError("no samples to look at: the data is empty")
     samples = [data[int(i)] for i in np.linspace(0, len(data) - 1, min(n, len(data))).round()]
-    for s in samples: task.check(s)
+    for s in samples:
+        task.check(s)
     skeleton = getattr(task, "skeleton", None) or getattr(model.config, "skeleton", "body13")
 
     def look():
         device, was = next((p.device for p in model.parameters()), "cpu"), model.training
         model.eval()
         try:
-            with torch.no_grad(): out = task.outcome(model, {k: torch.from_numpy(np.ascontiguousarray(x)).to(device) for k, x in task.batch(samples).items()})
-        finally: model.train(was)
+            with torch.no_grad():
+                out = task.outcome(
+                    model,
+                    {k: torch.from_numpy(np.ascontiguousarray(x)).to(device) for k, x in task.batch(samples).items()},
+                )
+        finally:
+            model.train(was)
         return [_panel(task, s, out, i, skeleton, getattr(model.config, "up", None)) for i, s in enumerate(samples)]
+
     return look
 
 
-def _said(task, logits, action): # the action that was named, and the right one
-    p = np.exp(logits - logits.max()); p /= p.sum()
-    said = f"{task.classes[int(p.argmax())]} {100*p.max():.0f} %"
+def _said(task, logits, action):  # the action that was named, and the right one
+    p = np.exp(logits - logits.max())
+    p /= p.sum()
+    said = f"{task.classes[int(p.argmax())]} {100 * p.max():.0f} %"
     return said if action < 0 or p.argmax() == action else f"{said}, is {task.classes[int(action)]}"
 
 
 def _panel(task, sample, out, i, skeleton, up):
     known = lambda p, visible: np.where(visible[:, None], p, np.nan)
-    if "pred" in out: # a forecaster: the last pose of the horizon
+    if "pred" in out:  # a forecaster: the last pose of the horizon
         pred, reference = out["pred"][i, -1], known(out["reference"][i, -1], out["visible"][i, -1])
         seen, text = np.isfinite(reference).all(-1), f"{out['pred'].shape[1]} poses ahead"
-        if seen.sum() > 1: text += f": {100*np.linalg.norm(pred - reference, axis=-1)[seen].mean()/max(np.ptp(reference[seen], axis=0).max(), 1e-9):.0f} % of the body off"
+        if seen.sum() > 1:
+            text += f": {100 * np.linalg.norm(pred - reference, axis=-1)[seen].mean() / max(np.ptp(reference[seen], axis=0).max(), 1e-9):.0f} % of the body off"
         pred, reference = _upright([pred, reference], up, skeleton)
         return dict(picture=None, poses=dict(reference=reference, predicted=pred), skeleton=skeleton, caption=text)
     told = _said(task, out["logits"][i], int(out["action"][i])) if "logits" in out else ""
-    if "keypoints" not in out: # poses that are named
+    if "keypoints" not in out:  # poses that are named
         last = np.asarray(sample["position"])[-1]
-        return dict(picture=None, poses=dict(reference=_upright([known(last, np.asarray(sample["visible"])[-1])], up, skeleton)[0]), skeleton=skeleton, caption=told)
+        return dict(
+            picture=None,
+            poses=dict(reference=_upright([known(last, np.asarray(sample["visible"])[-1])], up, skeleton)[0]),
+            skeleton=skeleton,
+            caption=told,
+        )
     t = int(np.flatnonzero(out["frame_mask"][i])[-1])
-    if out["visible"][i].any(): t = int(np.flatnonzero(out["visible"][i].any(-1))[-1])
+    if out["visible"][i].any():
+        t = int(np.flatnonzero(out["visible"][i].any(-1))[-1])
     picture = np.ascontiguousarray(sample["frames"][min(t, len(sample["frames"]) - 1)].transpose(1, 2, 0))
-    poses = dict(reference=known(out["reference"][i, t], out["visible"][i, t]), estimated=out["keypoints"][i, t]*np.asarray(out["size"]))
-    return dict(picture=picture, poses={role: p - .5 for role, p in poses.items()}, skeleton=skeleton, caption=told)   # to the middles of pixels
+    poses = dict(
+        reference=known(out["reference"][i, t], out["visible"][i, t]),
+        estimated=out["keypoints"][i, t] * np.asarray(out["size"]),
+    )
+    return dict(
+        picture=picture, poses={role: p - 0.5 for role, p in poses.items()}, skeleton=skeleton, caption=told
+    )  # to the middles of pixels

@@ -15,54 +15,65 @@ import numpy as np
 @dataclass(frozen=True)
 class Preset:
     "How to train; every field can be changed in the call of `fit`."
-    lr: float # learning rate, the highest that is reached
-    batch: int # clips (or windows) in one step of the optimiser
-    epochs: float # passes over the training data
-    decay: float | None = None # factor after every epoch; None is a cosine to zero
-    warmup: float = 0. # part of the steps in which the learning rate rises
-    weight_decay: float = 0. # of weights, not of biases and normalisations
-    clip: float | None = None # largest norm of the gradient
-    average: float | None = None # the weights that are kept are a running average with this factor a step; None keeps the last ones
-    rates: dict = field(default_factory=dict) # start of parameters' names -> factor on their learning rate, such as {"attention": 0.2}
+
+    lr: float  # learning rate, the highest that is reached
+    batch: int  # clips (or windows) in one step of the optimiser
+    epochs: float  # passes over the training data
+    decay: float | None = None  # factor after every epoch; None is a cosine to zero
+    warmup: float = 0.0  # part of the steps in which the learning rate rises
+    weight_decay: float = 0.0  # of weights, not of biases and normalisations
+    clip: float | None = None  # largest norm of the gradient
+    average: float | None = (
+        None  # the weights that are kept are a running average with this factor a step; None keeps the last ones
+    )
+    rates: dict = field(
+        default_factory=dict
+    )  # start of parameters' names -> factor on their learning rate, such as {"attention": 0.2}
+
 
 PRESETS = dict(
     paper=Preset(lr=1e-3, batch=64, epochs=50, decay=0.95),
-    modern=Preset(lr=2e-3, batch=32, epochs=30, warmup=0.05, weight_decay=0.05, clip=1., average=0.998))
+    modern=Preset(lr=2e-3, batch=32, epochs=30, warmup=0.05, weight_decay=0.05, clip=1.0, average=0.998),
+)
 
 # %% ../../nbs/41a_train.plan.ipynb #bca13a73
 def learning_rate(
     preset: Preset,
-    step: int, # 0-based
-    steps: int, # of the whole training
-    per_epoch: float, # steps in one epoch
+    step: int,  # 0-based
+    steps: int,  # of the whole training
+    per_epoch: float,  # steps in one epoch
 ) -> float:
     "The learning rate of a step."
-    if preset.decay is not None: return preset.lr * preset.decay ** (step // per_epoch)
+    if preset.decay is not None:
+        return preset.lr * preset.decay ** (step // per_epoch)
     warmup = preset.warmup * steps
-    if step < warmup: return preset.lr * (step + 1) / (warmup + 1)
+    if step < warmup:
+        return preset.lr * (step + 1) / (warmup + 1)
     return preset.lr * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup))) / 2
 
 # %% ../../nbs/41a_train.plan.ipynb #a786eec8
 @dataclass(frozen=True)
 class Plan:
     "Which samples make which step: a function of the seed and the step alone."
-    samples: tuple # number of samples of each source
-    frames: tuple # frames in a sample of each source
-    batch: int # samples of the source with the longest samples that one step would hold if it were alone
+
+    samples: tuple  # number of samples of each source
+    frames: tuple  # frames in a sample of each source
+    batch: int  # samples of the source with the longest samples that one step would hold if it were alone
     seed: int = 0
 
     @property
-    def share(self) -> list[int]: # samples of each source in a step
+    def share(self) -> list[int]:  # samples of each source in a step
         return [max(1, round(self.batch * max(self.frames) / (len(self.frames) * f))) for f in self.frames]
 
     @property
-    def per_epoch(self) -> int: # steps that see as many frames as all sources hold
+    def per_epoch(self) -> int:  # steps that see as many frames as all sources hold
         total = sum(n * f for n, f in zip(self.samples, self.frames))
         return max(1, round(total / sum(n * f for n, f in zip(self.share, self.frames))))
 
-    def order(self, source, epoch): return np.random.default_rng([self.seed, source, epoch]).permutation(self.samples[source])
+    def order(self, source, epoch):
+        return np.random.default_rng([self.seed, source, epoch]).permutation(self.samples[source])
 
-    def step(self, step: int) -> list[list[tuple]]: # for each source its (source, epoch, index)
+    def step(self, step: int) -> list[list[tuple]]:  # for each source its (source, epoch, index)
         batches = []
         for source, (n, size) in enumerate(zip(self.samples, self.share)):
             at = np.arange(step * size, (step + 1) * size)
@@ -72,9 +83,9 @@ class Plan:
 
 # %% ../../nbs/41a_train.plan.ipynb #4a782a53
 def size_at(
-    sizes: tuple, # (side in px, part of the steps), ...
-    progress: float, # part of the training that is done, 0 to 1
-) -> int: # side of the pictures, px
+    sizes: tuple,  # (side in px, part of the steps), ...
+    progress: float,  # part of the training that is done, 0 to 1
+) -> int:  # side of the pictures, px
     "How large pictures are at a moment of the training."
     ends = np.cumsum([part for _, part in sizes]) / sum(part for _, part in sizes)
     return int(sizes[min(int(np.searchsorted(ends, progress + 1e-9, "right")), len(sizes) - 1)][0])

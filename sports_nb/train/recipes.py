@@ -6,86 +6,131 @@
 __all__ = ['SETS', 'TABLES', 'read_recipe', 'provenance', 'run_recipe']
 
 # %% ../../nbs/44_train.recipes.ipynb #d3021f86
-import hashlib,inspect,os,platform,subprocess,sys,time,tomllib
-from dataclasses import fields,replace
+import hashlib
+import inspect
+import os
+import platform
+import subprocess
+import sys
+import time
+import tomllib
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from ..data.augment import augment,look
-from ..data.clips import Windows,read_basketball400,whole_clips
-from ..data.datasets import read_clips,read_lspet
-from ..data.image_sets import read_film,read_people
-from ..data.motions import ballplay_motions,cmu_motions,penn_motions,penn_windows,synthetic_motions
-from ..data.pools import Mixture,decoded,synthetic_pictures
-from ..data.pose_views import PoseViews,vary
+from ..data.augment import augment, look
+from ..data.clips import Windows, read_basketball400, whole_clips
+from ..data.datasets import read_clips, read_lspet
+from ..data.image_sets import read_film, read_people
+from ..data.motions import ballplay_motions, cmu_motions, penn_motions, penn_windows, synthetic_motions
+from ..data.pools import Mixture, decoded, synthetic_pictures
+from ..data.pose_views import PoseViews, vary
 from ..data.recordings import read_penn
 from ..data.synthetic import cache_folder
 from ..models.registry import create_model
-from .checkpoints import list_pretrained,load_checkpoint,load_pretrained
+from .checkpoints import list_pretrained, load_checkpoint, load_pretrained
 from .fit import fit
 from .plan import PRESETS
-from .tasks import Rows,task_for
+from .tasks import Rows, task_for
 
 # %% ../../nbs/44_train.recipes.ipynb #2f3034f3
-def _lspet(*, part="train", first=None): # photographs; `first`: only so many
+def _lspet(*, part="train", first=None):  # photographs; `first`: only so many
     reader = read_lspet()
-    if part not in reader.splits: raise ValueError(f"lspet has parts {', '.join(reader.splits)}, not {part!r}")
+    if part not in reader.splits:
+        raise ValueError(f"lspet has parts {', '.join(reader.splits)}, not {part!r}")
     return decoded(reader, reader.splits[part][:first])
 
 
-def _people(*, part="train", first=None, size=None): # person crops with a teacher's joints; `first`: only so many; `size`: side of the plain view, for validation
+def _people(
+    *, part="train", first=None, size=None
+):  # person crops with a teacher's joints; `first`: only so many; `size`: side of the plain view, for validation
     reader = read_people()
-    if part not in reader.splits: raise ValueError(f"people has parts {', '.join(reader.splits)}, not {part!r}")
+    if part not in reader.splits:
+        raise ValueError(f"people has parts {', '.join(reader.splits)}, not {part!r}")
     which = reader.splits[part][:first]
     return decoded(reader, which) if size is None else decoded([look(reader[int(i)], size) for i in which])
 
 
 def _synthetic(kind, *, drawn=12_000, films=4_000, recorded=True, seed=0):
-    return synthetic_pictures(cache_folder()/"pictures", drawn, films, recorded=recorded, seed=seed)[kind]
+    return synthetic_pictures(cache_folder() / "pictures", drawn, films, recorded=recorded, seed=seed)[kind]
 
 
-def _film(*, part="train", frames=1, step=1, size=None): # windows of real basketball film with a teacher's joints, 40 ms apart times `step`
+def _film(
+    *, part="train", frames=1, step=1, size=None
+):  # windows of real basketball film with a teacher's joints, 40 ms apart times `step`
     return Windows(read_film(part), frames, step, size=size)
 
 
-def _basketball400(*, part="train", condition="standard", frames=8, size=None): # windows of synthetic clips; `size`: side of the plain view, for validation
+def _basketball400(
+    *, part="train", condition="standard", frames=8, size=None
+):  # windows of synthetic clips; `size`: side of the plain view, for validation
     return Windows(read_basketball400(part, condition), frames, size=size)
 
 
-def _clips(*, part="train", source=None, official=1, frames=8, step=2, size=128): # windows of real clips without joints, whole pictures 80 ms apart times `step`; `source`: one of them
+def _clips(
+    *, part="train", source=None, official=1, frames=8, step=2, size=128
+):  # windows of real clips without joints, whole pictures 80 ms apart times `step`; `source`: one of them
     clips = read_clips(official=official)
     table = clips.table[clips.table["part"] == part]
-    if source: table = table[table["source"] == source]
-    if not len(table): raise ValueError(f"the real clips have no {part!r} part of {source!r}; parts are {', '.join(clips.splits)}, sources {', '.join(sorted(set(clips.table['source'])))}")
+    if source:
+        table = table[table["source"] == source]
+    if not len(table):
+        raise ValueError(
+            f"the real clips have no {part!r} part of {source!r}; parts are {', '.join(clips.splits)}, sources {', '.join(sorted(set(clips.table['source'])))}"
+        )
     clips.table = table.reset_index(drop=True)
     return Windows(whole_clips(clips, size=size), frames, step)
 
 
 # windows of motions, for forecasters
-def _penn(*, part="train", history=10, horizon=25, past=0, step=1, speed=.2): return PoseViews(penn_motions(part), history, horizon, past=past, step=step, speed=speed)
-def _penn18(*, part="train", frames=18): # TP-RNN's windows; the history shows what the annotators guessed as well, as the protocol's naive rows see it
+def _penn(*, part="train", history=10, horizon=25, past=0, step=1, speed=0.2):
+    return PoseViews(penn_motions(part), history, horizon, past=past, step=step, speed=speed)
+
+
+def _penn18(
+    *, part="train", frames=18
+):  # TP-RNN's windows; the history shows what the annotators guessed as well, as the protocol's naive rows see it
     w = penn_windows(read_penn(), frames, part)
-    history = frames-16
+    history = frames - 16
     seen = np.concatenate([w["placed"][:, :history], w["visible"][:, history:]], 1)
     some = seen[:, :history].any((1, 2))
     return Rows(dict(position=w["position"][some], visible=seen[some]), "penn18")
 
 
-def _ballplay(*, part="train", cameras=4, history=10, horizon=25, past=0, step=1, speed=.2): return PoseViews(ballplay_motions(part=part, cameras=cameras), history, horizon, past=past, step=step, speed=speed)
-def _cmu(*, part="train", labels=None, history=10, horizon=25, past=0, step=1, speed=.2): return PoseViews(cmu_motions(part, labels=labels), history, horizon, fps=None, past=past, step=step, speed=speed)
-def _poses400(*, part="train", condition="standard", history=10, horizon=25, past=0, step=1, speed=.2): return PoseViews(synthetic_motions(part, condition), history, horizon, past=past, step=step, speed=speed)
+def _ballplay(*, part="train", cameras=4, history=10, horizon=25, past=0, step=1, speed=0.2):
+    return PoseViews(ballplay_motions(part=part, cameras=cameras), history, horizon, past=past, step=step, speed=speed)
 
 
-SETS = dict(lspet=_lspet, people=_people, film=_film, basketball400=_basketball400, clips=_clips, **{kind: partial(_synthetic, kind) for kind in ("drawn", "filmed", "empty")},
-    penn=_penn, penn18=_penn18, ballplay=_ballplay, cmu=_cmu, poses400=_poses400) # name in a recipe -> function that makes the set
+def _cmu(*, part="train", labels=None, history=10, horizon=25, past=0, step=1, speed=0.2):
+    return PoseViews(cmu_motions(part, labels=labels), history, horizon, fps=None, past=past, step=step, speed=speed)
+
+
+def _poses400(*, part="train", condition="standard", history=10, horizon=25, past=0, step=1, speed=0.2):
+    return PoseViews(synthetic_motions(part, condition), history, horizon, past=past, step=step, speed=speed)
+
+
+SETS = dict(
+    lspet=_lspet,
+    people=_people,
+    film=_film,
+    basketball400=_basketball400,
+    clips=_clips,
+    **{kind: partial(_synthetic, kind) for kind in ("drawn", "filmed", "empty")},
+    penn=_penn,
+    penn18=_penn18,
+    ballplay=_ballplay,
+    cmu=_cmu,
+    poses400=_poses400,
+)  # name in a recipe -> function that makes the set
 
 # %% ../../nbs/44_train.recipes.ipynb #a59d2056
 TABLES = ("config", "task", "fit", "preset", "augment", "vary", "train", "valid", "card")
 
 
-def _set(name): return name.split(":")[0]
+def _set(name):
+    return name.split(":")[0]
 
 
 def _known(given, known, where):
@@ -93,101 +138,198 @@ def _known(given, known, where):
         raise ValueError(f"{where} has no {unknown[0]!r}; there are {', '.join(sorted(known))}")
 
 
-def _arguments(function): return [p.name for p in inspect.signature(function).parameters.values() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+def _arguments(function):
+    return [
+        p.name
+        for p in inspect.signature(function).parameters.values()
+        if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
 
 
 def read_recipe(
-    path:str|Path, # TOML file
-)->dict: # the recipe, with every table and its `hash`
+    path: str | Path,  # TOML file
+) -> dict:  # the recipe, with every table and its `hash`
     "A recipe from its file, checked."
     path = Path(path)
-    try: raw = path.read_bytes()
-    except OSError as error: raise ValueError(f"no recipe {path}: {error.strerror}") from None
-    try: recipe = tomllib.loads(raw.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error: raise ValueError(f"{path} is not a TOML file: {error}") from None
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"no recipe {path}: {error.strerror}") from None
+    try:
+        recipe = tomllib.loads(raw.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a TOML file: {error}") from None
     _known(recipe, ("model", "start", "start_sha256", "out", *TABLES), path.name)
     for key in ("model", "out"):
-        if not isinstance(recipe.get(key), str): raise ValueError(f"{path.name} needs a line like {key} = \"...\"")
+        if not isinstance(recipe.get(key), str):
+            raise ValueError(f'{path.name} needs a line like {key} = "..."')
     for table in TABLES:
-        if not isinstance(recipe.setdefault(table, {}), dict): raise ValueError(f"{path.name}: {table} is a table, [{table}], not a value")
-    if not recipe["train"]: raise ValueError(f"{path.name} names no data: add a table like [train.images.lspet]")
-    _known(recipe["fit"], set(_arguments(fit)) - {"model", "task", "train", "valid", "augment", "out", "card", "watch", "resume"}, f"{path.name} [fit]")
+        if not isinstance(recipe.setdefault(table, {}), dict):
+            raise ValueError(f"{path.name}: {table} is a table, [{table}], not a value")
+    if not recipe["train"]:
+        raise ValueError(f"{path.name} names no data: add a table like [train.images.lspet]")
+    _known(
+        recipe["fit"],
+        set(_arguments(fit)) - {"model", "task", "train", "valid", "augment", "out", "card", "watch", "resume"},
+        f"{path.name} [fit]",
+    )
     _known(recipe["preset"], [f.name for f in fields(PRESETS["modern"])], f"{path.name} [preset]")
     _known(recipe["augment"], set(_arguments(augment)) - {"sample", "rng", "size"}, f"{path.name} [augment]")
     _known(recipe["vary"], set(_arguments(vary)) - {"sample", "rng", "skeleton"}, f"{path.name} [vary]")
-    if recipe["augment"] and recipe["vary"]: raise ValueError(f"{path.name} has both [augment], for pictures, and [vary], for motions: one training has one kind")
+    if recipe["augment"] and recipe["vary"]:
+        raise ValueError(
+            f"{path.name} has both [augment], for pictures, and [vary], for motions: one training has one kind"
+        )
     for half in ("train", "valid"):
-        for source,sets in recipe[half].items():
+        for source, sets in recipe[half].items():
             where = f"{path.name} [{half}.{source}"
-            if not isinstance(sets, dict) or not sets or not all(isinstance(s, dict) for s in sets.values()): raise ValueError(f"{where}] names no set; add a table like {where}.lspet]")
+            if not isinstance(sets, dict) or not sets or not all(isinstance(s, dict) for s in sets.values()):
+                raise ValueError(f"{where}] names no set; add a table like {where}.lspet]")
             _known([_set(name) for name in sets], SETS, f"{where}]")
-            for name,settings in sets.items():
+            for name, settings in sets.items():
                 _known(settings, [*_arguments(SETS[_set(name)]), "share"], f"{where}.{name}]")
-                if len(sets) == 1 and "share" in settings: raise ValueError(f"{where}.{name}] is alone, so it has no share")
-                if len(sets) > 1 and "share" not in settings: raise ValueError(f"{where}.{name}] needs a share, since {source} mixes several sets")
-    if (behind := recipe["augment"].get("behind")) is not None: _known([behind], SETS, f"{path.name} [augment] behind")
-    if "start_sha256" in recipe and "start" not in recipe: raise ValueError(f"{path.name} has a start_sha256, but names no start")
-    return recipe|dict(hash=hashlib.sha256(raw).hexdigest(), name=path.stem)
+                if len(sets) == 1 and "share" in settings:
+                    raise ValueError(f"{where}.{name}] is alone, so it has no share")
+                if len(sets) > 1 and "share" not in settings:
+                    raise ValueError(f"{where}.{name}] needs a share, since {source} mixes several sets")
+    if (behind := recipe["augment"].get("behind")) is not None:
+        _known([behind], SETS, f"{path.name} [augment] behind")
+    if "start_sha256" in recipe and "start" not in recipe:
+        raise ValueError(f"{path.name} has a start_sha256, but names no start")
+    return recipe | dict(hash=hashlib.sha256(raw).hexdigest(), name=path.stem)
 
 # %% ../../nbs/44_train.recipes.ipynb #6ea576ca
-def provenance()->dict: # command, commit, date, hardware, versions
+def provenance() -> dict:  # command, commit, date, hardware, versions
     "Where a figure comes from."
+
     def git(*words):
-        try: answer = subprocess.run(["git", *words], cwd=Path(__file__).parent if "__file__" in globals() else None, capture_output=True, text=True)
-        except OSError: return ""   # no git here
+        try:
+            answer = subprocess.run(
+                ["git", *words],
+                cwd=Path(__file__).parent if "__file__" in globals() else None,
+                capture_output=True,
+                text=True,
+            )
+        except OSError:
+            return ""  # no git here
         return answer.stdout.strip() if answer.returncode == 0 else ""
+
     from importlib.metadata import version
-    command = " ".join(["sports_nb" if Path(sys.argv[0]).name in ("sports_nb", "__main__.py") else f"python {Path(sys.argv[0]).name}", *sys.argv[1:]])
-    return dict(command=command, commit=git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else ""), date=time.strftime("%Y-%m-%d"),
-        hardware=f"{os.cpu_count()} cores, {platform.machine()}, {_gpu()}", versions={name: version(name) for name in ("sports_nb", "torch", "numpy")}|dict(python=platform.python_version()))
+
+    command = " ".join(
+        [
+            "sports_nb"
+            if Path(sys.argv[0]).name in ("sports_nb", "__main__.py")
+            else f"python {Path(sys.argv[0]).name}",
+            *sys.argv[1:],
+        ]
+    )
+    return dict(
+        command=command,
+        commit=git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else ""),
+        date=time.strftime("%Y-%m-%d"),
+        hardware=f"{os.cpu_count()} cores, {platform.machine()}, {_gpu()}",
+        versions={name: version(name) for name in ("sports_nb", "torch", "numpy")}
+        | dict(python=platform.python_version()),
+    )
 
 
 def _gpu():
     import torch
+
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
 
 # %% ../../nbs/44_train.recipes.ipynb #2b3c6964
 def _sources(half, what, seed=0):
     made = {}
-    for source,sets in what.items():
-        parts = {name: SETS[_set(name)](**{k: v for k,v in settings.items() if k != "share"}) for name,settings in sets.items()}
+    for source, sets in what.items():
+        parts = {
+            name: SETS[_set(name)](**{k: v for k, v in settings.items() if k != "share"})
+            for name, settings in sets.items()
+        }
         for part in parts.values():
-            if isinstance(part, (Windows, PoseViews)): part.seed = seed
-        made[source] = Mixture(parts, [s["share"] for s in sets.values()], seed) if len(parts) > 1 else next(iter(parts.values()))
+            if isinstance(part, (Windows, PoseViews)):
+                part.seed = seed
+        made[source] = (
+            Mixture(parts, [s["share"] for s in sets.values()], seed) if len(parts) > 1 else next(iter(parts.values()))
+        )
     return made
 
 
 def run_recipe(
-    recipe:str|Path|dict, # file, or what `read_recipe` gave
+    recipe: str | Path | dict,  # file, or what `read_recipe` gave
     *,
-    out=None, # folder; None: the recipe's
-    resume:bool=False, # go on with the training in `out`
-    watch=None, # as in `fit`
-    **settings, # arguments of `fit` that take the place of the recipe's, such as seed
-)->tuple: # the trained model and its curves
+    out=None,  # folder; None: the recipe's
+    resume: bool = False,  # go on with the training in `out`
+    watch=None,  # as in `fit`
+    **settings,  # arguments of `fit` that take the place of the recipe's, such as seed
+) -> tuple:  # the trained model and its curves
     "Train as a recipe says."
     recipe = recipe if isinstance(recipe, dict) else read_recipe(recipe)
     start = recipe.get("start")
-    settings = recipe["fit"]|settings
+    settings = recipe["fit"] | settings
     preset = settings.pop("preset", "modern")
-    if preset not in PRESETS: raise ValueError(f"unknown preset {preset!r}; there are {', '.join(PRESETS)}")
+    if preset not in PRESETS:
+        raise ValueError(f"unknown preset {preset!r}; there are {', '.join(PRESETS)}")
     if start:
-        model = load_pretrained(start, **recipe["config"]) if start in list_pretrained() else load_checkpoint(start, **recipe["config"])
+        model = (
+            load_pretrained(start, **recipe["config"])
+            if start in list_pretrained()
+            else load_checkpoint(start, **recipe["config"])
+        )
         if recipe.get("start_sha256", model.card["sha256"]) != model.card["sha256"]:
-            raise ValueError(f"{recipe['name']} was written for other weights than {start} is now (SHA-256 {recipe['start_sha256'][:12]}, not {model.card['sha256'][:12]}): give the path of those weights as `start`")
-        if model.name != recipe["model"]: raise ValueError(f"{start} holds a {model.name}, not a {recipe['model']}: write model = \"{model.name}\", or start from other weights")
+            raise ValueError(
+                f"{recipe['name']} was written for other weights than {start} is now (SHA-256 {recipe['start_sha256'][:12]}, not {model.card['sha256'][:12]}): give the path of those weights as `start`"
+            )
+        if model.name != recipe["model"]:
+            raise ValueError(
+                f'{start} holds a {model.name}, not a {recipe["model"]}: write model = "{model.name}", or start from other weights'
+            )
     else:
         import torch
+
         with torch.random.fork_rng():
             torch.manual_seed(settings.get("seed", 0))
             model = create_model(recipe["model"], **recipe["config"])
-    try: task = task_for(model, **recipe["task"])
-    except TypeError as error: raise ValueError(f"[task]: {error}") from None
-    train,valid = _sources("train", recipe["train"], settings.get("seed", 0)),_sources("valid", recipe["valid"])
+    try:
+        task = task_for(model, **recipe["task"])
+    except TypeError as error:
+        raise ValueError(f"[task]: {error}") from None
+    train, valid = _sources("train", recipe["train"], settings.get("seed", 0)), _sources("valid", recipe["valid"])
     view = dict(recipe["augment"])
-    if "behind" in view: view["behind"] = SETS[view["behind"]](**{k: v for k,v in next((sets[view["behind"]] for sets in recipe["train"].values() if view["behind"] in sets), {}).items() if k != "share"})
+    if "behind" in view:
+        view["behind"] = SETS[view["behind"]](
+            **{
+                k: v
+                for k, v in next(
+                    (sets[view["behind"]] for sets in recipe["train"].values() if view["behind"] in sets), {}
+                ).items()
+                if k != "share"
+            }
+        )
     card = dict(recipe["card"], recipe=recipe["name"], recipe_sha256=recipe["hash"], **provenance())
-    if start: card["start"] = dict(weights=Path(start).name, sha256=model.card["sha256"])
-    curves = fit(model, task, train, valid or None, preset=replace(PRESETS[preset], **recipe["preset"]), augment=partial(augment, **view) if view else partial(vary, **dict(skeleton=model.config.skeleton, history=model.config.history)|({} if getattr(model.config, "up", None) is None else dict(up=model.config.up))|recipe["vary"]) if recipe["vary"] else None,
-        out=out or recipe["out"], resume=resume, card=card, watch=watch, **{k: tuple(map(tuple, v)) if k == "sizes" else v for k,v in settings.items()})
-    return model.eval(),curves
+    if start:
+        card["start"] = dict(weights=Path(start).name, sha256=model.card["sha256"])
+    curves = fit(
+        model,
+        task,
+        train,
+        valid or None,
+        preset=replace(PRESETS[preset], **recipe["preset"]),
+        augment=partial(augment, **view)
+        if view
+        else partial(
+            vary,
+            **dict(skeleton=model.config.skeleton, history=model.config.history)
+            | ({} if getattr(model.config, "up", None) is None else dict(up=model.config.up))
+            | recipe["vary"],
+        )
+        if recipe["vary"]
+        else None,
+        out=out or recipe["out"],
+        resume=resume,
+        card=card,
+        watch=watch,
+        **{k: tuple(map(tuple, v)) if k == "sizes" else v for k, v in settings.items()},
+    )
+    return model.eval(), curves

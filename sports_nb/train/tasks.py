@@ -20,69 +20,119 @@ from ..data.datasets import ACTION_CLASSES
 from ..data.tracks import jitter
 from ..core.skeleton import get_skeleton
 from ..layers.attention import FRAME
-from .losses import confidence_loss, distance_loss, elastic_net, forecast_loss, limb_loss, map_cross_entropy, masked_cross_entropy, masked_mean, spread_loss
+from sports_nb.train.losses import (
+    confidence_loss,
+    distance_loss,
+    elastic_net,
+    forecast_loss,
+    limb_loss,
+    map_cross_entropy,
+    masked_cross_entropy,
+    masked_mean,
+    spread_loss,
+)
 
 # %% ../../nbs/41_train.tasks.ipynb #cb46f42e
 def _fault(sample, text):
     raise ValueError(f"a sample of {sample.get('source') or 'an unnamed source'!r} {text}")
+
 
 def _recognition(action, logits, classes):
     "Accuracy, macro F1 and the share of the commonest class, percent."
     table = classification_table(action, logits.argmax(-1), classes)
     return {k: 100 * table[k] for k in ("accuracy", "macro_f1", "majority")}
 
+
 def right_joints(
-    pred: torch.Tensor, # (..., 13, 2) estimated joints of body13
-    target: torch.Tensor, # (..., 13, 2) labels, in the same unit
-    visible: torch.Tensor, # (..., 13) bool, joints that have a label
-) -> torch.Tensor: # (..., 13) bool
+    pred: torch.Tensor,  # (..., 13, 2) estimated joints of body13
+    target: torch.Tensor,  # (..., 13, 2) labels, in the same unit
+    visible: torch.Tensor,  # (..., 13) bool, joints that have a label
+) -> torch.Tensor:  # (..., 13) bool
     "Which joints lie within 0.2 torso of their labels: what confidence is about. The torso is that of `core.metrics.torso_size`, seen from its end it is at least 0.15 of the body."
     big = torch.finfo(target.dtype).max
     low = torch.where(visible[..., None], target, big).amin(-2)
     high = torch.where(visible[..., None], target, -big).amax(-2)
-    extent = torch.where(visible.any(-1), (high - low).amax(-1), 0.)
+    extent = torch.where(visible.any(-1), (high - low).amax(-1), 0.0)
     shoulder, hip = (get_skeleton("body13").index(name) for name in ("right_shoulder", "left_hip"))
-    torso = torch.where(visible[..., shoulder] & visible[..., hip], (target[..., shoulder, :] - target[..., hip, :]).norm(dim=-1), extent / 3)
-    return visible & ((pred - target).norm(dim=-1) <= .2 * torch.maximum(torso, .15 * extent)[..., None])
+    torso = torch.where(
+        visible[..., shoulder] & visible[..., hip],
+        (target[..., shoulder, :] - target[..., hip, :]).norm(dim=-1),
+        extent / 3,
+    )
+    return visible & ((pred - target).norm(dim=-1) <= 0.2 * torch.maximum(torso, 0.15 * extent)[..., None])
+
 
 def _stack(samples, key, pad):
     "One array of samples of different length, zeros at the end."
-    return np.stack([np.concatenate([s[key], np.zeros((pad - len(s[key]), *s[key].shape[1:]), s[key].dtype)]) if len(s[key]) < pad else s[key] for s in samples])
+    return np.stack(
+        [
+            np.concatenate([s[key], np.zeros((pad - len(s[key]), *s[key].shape[1:]), s[key].dtype)])
+            if len(s[key]) < pad
+            else s[key]
+            for s in samples
+        ]
+    )
 
 # %% ../../nbs/41_train.tasks.ipynb #2e475209
 @dataclass
 class RecogniseAndEstimate:
     "Name the action and find the joints: HICNN-PSTA and its rivals."
-    classes: tuple = ACTION_CLASSES # names of the actions, in the order of their labels
-    pose: float = 1. # weight of the elastic net, eq. (7)
-    maps: float = 0.2 # weight of the maps' cross-entropy
-    confidence: float = 0.1 # weight of the confidence's cross-entropy, and of the expected distance's likelihood
-    presence: float = 0.05 # weight of the presence's cross-entropy
-    action: float = 0.1 # weight of the action's cross-entropy
-    sigma: float = 0.9 # width of the maps' targets, cells
+
+    classes: tuple = ACTION_CLASSES  # names of the actions, in the order of their labels
+    pose: float = 1.0  # weight of the elastic net, eq. (7)
+    maps: float = 0.2  # weight of the maps' cross-entropy
+    confidence: float = 0.1  # weight of the confidence's cross-entropy, and of the expected distance's likelihood
+    presence: float = 0.05  # weight of the presence's cross-entropy
+    action: float = 0.1  # weight of the action's cross-entropy
+    sigma: float = 0.9  # width of the maps' targets, cells
     name = "recognise_and_estimate"
 
-    def length(self, sample): return len(sample["frames"])
+    def length(self, sample):
+        return len(sample["frames"])
 
     def check(self, sample):
         frames, n = sample["frames"], len(self.classes)
-        if frames.ndim != 4 or frames.dtype != np.uint8 or not len(frames): _fault(sample, f"has frames {frames.dtype} {frames.shape}; there must be at least one, uint8 (t, c, h, w)")
-        if not np.isfinite(sample["keypoints"][sample["visible"]]).all(): _fault(sample, "has NaN in a visible joint; mark the joint as not visible")
-        if not -1 <= sample["action"] < n: _fault(sample, f"has action {sample['action']}, outside the class list of {n}: labels run from 0 to {n - 1}, -1 for none")
+        if frames.ndim != 4 or frames.dtype != np.uint8 or not len(frames):
+            _fault(sample, f"has frames {frames.dtype} {frames.shape}; there must be at least one, uint8 (t, c, h, w)")
+        if not np.isfinite(sample["keypoints"][sample["visible"]]).all():
+            _fault(sample, "has NaN in a visible joint; mark the joint as not visible")
+        if not -1 <= sample["action"] < n:
+            _fault(
+                sample,
+                f"has action {sample['action']}, outside the class list of {n}: labels run from 0 to {n - 1}, -1 for none",
+            )
 
     def batch(self, samples):
         pad = max(map(self.length, samples))
         out = {k: _stack(samples, k, pad) for k in ("frames", "keypoints", "visible", "frame_mask")}
         labelled = [s.get("labelled", s["visible"].any(-1)) for s in samples]
         # a joint that is not in the picture, as of a wall no joint is
-        more = [dict(labelled=l, absent=s.get("absent", np.zeros_like(s["visible"])) | (l & ~s["visible"].any(-1))[:, None], time=s.get("time", FRAME * np.arange(len(l))).astype(np.float32)) for s, l in zip(samples, labelled)]
+        more = [
+            dict(
+                labelled=l,
+                absent=s.get("absent", np.zeros_like(s["visible"])) | (l & ~s["visible"].any(-1))[:, None],
+                time=s.get("time", FRAME * np.arange(len(l))).astype(np.float32),
+            )
+            for s, l in zip(samples, labelled)
+        ]
         more = {k: _stack(more, k, pad) for k in ("labelled", "absent", "time")}
-        return out | more | dict(labelled=more["labelled"] & out["frame_mask"], action=np.array([s["action"] for s in samples]))
+        return (
+            out
+            | more
+            | dict(labelled=more["labelled"] & out["frame_mask"], action=np.array([s["action"] for s in samples]))
+        )
 
     def _forward(self, model, batch):
         frames = batch["frames"]
-        timed = dict(times=batch["time"]) if getattr(getattr(model, "module", model), "task", None) == "recognise_and_estimate" and frames.shape[1] > 1 else {}
-        return model(frames.float() / 255 if frames.dtype == torch.uint8 else frames, frame_mask=batch["frame_mask"], **timed)
+        timed = (
+            dict(times=batch["time"])
+            if getattr(getattr(model, "module", model), "task", None) == "recognise_and_estimate"
+            and frames.shape[1] > 1
+            else {}
+        )
+        return model(
+            frames.float() / 255 if frames.dtype == torch.uint8 else frames, frame_mask=batch["frame_mask"], **timed
+        )
 
     def loss(self, model, batch):
         out, visible = self._forward(model, batch), batch["visible"] & batch["frame_mask"][..., None]
@@ -93,78 +143,125 @@ class RecogniseAndEstimate:
         parts = dict(
             pose=over_blocks(lambda b: elastic_net(b["keypoints"], batch["keypoints"], visible)),
             maps=over_blocks(lambda b: map_cross_entropy(b["logits"], batch["keypoints"], visible, sigma=self.sigma)),
-            confidence=confidence_loss(confidence, right_joints(out["keypoints"].detach(), target, visible), visible | batch["absent"] & real) + .1 * spread_loss(distance, off.norm(dim=-1), visible),
-            presence=masked_mean(F.binary_cross_entropy_with_logits(out["presence"], visible.any(-1).float(), reduction="none"), batch["frame_mask"] & (visible.any(-1) | batch["labelled"])),
-            action=masked_cross_entropy(out["action_logits"], batch["action"]))
+            confidence=confidence_loss(
+                confidence, right_joints(out["keypoints"].detach(), target, visible), visible | batch["absent"] & real
+            )
+            + 0.1 * spread_loss(distance, off.norm(dim=-1), visible),
+            presence=masked_mean(
+                F.binary_cross_entropy_with_logits(out["presence"], visible.any(-1).float(), reduction="none"),
+                batch["frame_mask"] & (visible.any(-1) | batch["labelled"]),
+            ),
+            action=masked_cross_entropy(out["action_logits"], batch["action"]),
+        )
         return sum(getattr(self, k) * x for k, x in parts.items()), parts
 
     def outcome(self, model, batch):
         out = self._forward(model, batch)
-        keep = dict(keypoints=out["keypoints"], confidence=out["confidence"], presence=out.get("presence", out["confidence"].mean(-1))) | (dict(logits=out["action_logits"]) if "action_logits" in out else {})
-        size = np.array(batch["frames"].shape[:-3:-1])   # width, height
-        return {k: x.float().cpu().numpy() for k, x in keep.items()} | {k: batch[k].cpu().numpy() for k in ("visible", "frame_mask", "labelled", "action")} | \
-            dict(reference=batch["keypoints"].cpu().numpy() * size, size=size)
+        keep = dict(
+            keypoints=out["keypoints"],
+            confidence=out["confidence"],
+            presence=out.get("presence", out["confidence"].mean(-1)),
+        ) | (dict(logits=out["action_logits"]) if "action_logits" in out else {})
+        size = np.array(batch["frames"].shape[:-3:-1])  # width, height
+        return (
+            {k: x.float().cpu().numpy() for k, x in keep.items()}
+            | {k: batch[k].cpu().numpy() for k in ("visible", "frame_mask", "labelled", "action")}
+            | dict(reference=batch["keypoints"].cpu().numpy() * size, size=size)
+        )
 
     def figures(self, outcomes):
         join = lambda f: np.concatenate([f(o) for o in outcomes])
         real = join(lambda o: o["frame_mask"].ravel())
         frames = lambda key: join(lambda o: o[key].reshape(-1, *o[key].shape[2:]))[real]
-        pred, visible, labelled = join(lambda o: (o["keypoints"] * o["size"]).reshape(-1, *o["keypoints"].shape[2:]))[real], frames("visible"), frames("labelled")
+        pred, visible, labelled = (
+            join(lambda o: (o["keypoints"] * o["size"]).reshape(-1, *o["keypoints"].shape[2:]))[real],
+            frames("visible"),
+            frames("labelled"),
+        )
         action = join(lambda o: o["action"]) if "logits" in outcomes[0] else np.full(0, -1)
         out = {}
         if visible.any():
-            for threshold in (0.2, 0.1, 0.05): out[f"pck@{threshold}"] = pck(pred, frames("reference"), visible, threshold=threshold)
+            for threshold in (0.2, 0.1, 0.05):
+                out[f"pck@{threshold}"] = pck(pred, frames("reference"), visible, threshold=threshold)
             right = right_joints(*(torch.from_numpy(x) for x in (pred, frames("reference"), visible))).numpy()[visible]
-            if right.any() and not right.all(): out["confidence auc"] = auc(frames("confidence")[visible], right)
+            if right.any() and not right.all():
+                out["confidence auc"] = auc(frames("confidence")[visible], right)
         person = visible.any(-1)[labelled]
-        if person.any() and not person.all(): out["presence auc"] = auc(frames("presence")[labelled], person)
+        if person.any() and not person.all():
+            out["presence auc"] = auc(frames("presence")[labelled], person)
         known = action >= 0
         if known.any():
             out |= _recognition(action[known], join(lambda o: o["logits"])[known], self.classes)
         # a job without a weight is not learnt, so its figure must not choose the checkpoint
-        main = [out[k] for k, learnt in (("pck@0.2", self.pose or self.maps), ("accuracy", self.action)) if learnt and k in out]
-        if not main: raise ValueError("nothing to score: no sample has a visible joint or an action that the task learns")
+        main = [
+            out[k]
+            for k, learnt in (("pck@0.2", self.pose or self.maps), ("accuracy", self.action))
+            if learnt and k in out
+        ]
+        if not main:
+            raise ValueError("nothing to score: no sample has a visible joint or an action that the task learns")
         return out | dict(score=float(np.mean(main)))
 
 # %% ../../nbs/41_train.tasks.ipynb #6794d1ce
 @dataclass
 class Estimate(RecogniseAndEstimate):
     "Find the joints, with the model's own loss (HPRNet-style)."
+
     name = "estimate"
 
     def loss(self, model, batch):
-        parts = getattr(model, "module", model).loss(self._forward(model, batch), batch["keypoints"], batch["visible"] & batch["frame_mask"][..., None], batch["labelled"] & batch["frame_mask"])
+        parts = getattr(model, "module", model).loss(
+            self._forward(model, batch),
+            batch["keypoints"],
+            batch["visible"] & batch["frame_mask"][..., None],
+            batch["labelled"] & batch["frame_mask"],
+        )
         return sum(parts.values()), parts
 
 # %% ../../nbs/41_train.tasks.ipynb #6e78811c
 @dataclass
 class Recognise:
     "Name the action from poses: AGC-LSTM."
-    classes: tuple = ACTION_CLASSES # names of the actions, in the order of their labels
-    smoothing: float = 0. # of the labels
+
+    classes: tuple = ACTION_CLASSES  # names of the actions, in the order of their labels
+    smoothing: float = 0.0  # of the labels
     name = "recognise"
 
-    def length(self, sample): return len(sample["position"])
+    def length(self, sample):
+        return len(sample["position"])
 
     def check(self, sample):
         position, n = sample["position"], len(self.classes)
-        if position.ndim != 3 or not len(position): _fault(sample, f"has poses {position.shape}; there must be at least one, (t, k, d)")
-        if not np.isfinite(position[sample["visible"]]).all(): _fault(sample, "has NaN in a visible joint; mark the joint as not visible")
-        if not 0 <= sample["action"] < n: _fault(sample, f"has action {sample['action']}, outside the class list of {n}: labels run from 0 to {n - 1}")
+        if position.ndim != 3 or not len(position):
+            _fault(sample, f"has poses {position.shape}; there must be at least one, (t, k, d)")
+        if not np.isfinite(position[sample["visible"]]).all():
+            _fault(sample, "has NaN in a visible joint; mark the joint as not visible")
+        if not 0 <= sample["action"] < n:
+            _fault(
+                sample, f"has action {sample['action']}, outside the class list of {n}: labels run from 0 to {n - 1}"
+            )
 
     def batch(self, samples):
         pad = max(map(self.length, samples))
         out = {k: _stack(samples, k, pad) for k in ("position", "visible", "frame_mask")}
-        return out | dict(position=np.where(out["visible"][..., None], out["position"], 0).astype(np.float32), action=np.array([s["action"] for s in samples]))
+        return out | dict(
+            position=np.where(out["visible"][..., None], out["position"], 0).astype(np.float32),
+            action=np.array([s["action"] for s in samples]),
+        )
 
-    def _forward(self, model, batch): return model(batch["position"], visible=batch["visible"], frame_mask=batch["frame_mask"])
+    def _forward(self, model, batch):
+        return model(batch["position"], visible=batch["visible"], frame_mask=batch["frame_mask"])
 
     def loss(self, model, batch):
         out = self._forward(model, batch)
         loss = getattr(model, "module", model).loss(out, batch["action"], smoothing=self.smoothing)
         return loss, dict(action=loss)
 
-    def outcome(self, model, batch): return dict(logits=self._forward(model, batch)["action_logits"].float().cpu().numpy(), action=batch["action"].cpu().numpy())
+    def outcome(self, model, batch):
+        return dict(
+            logits=self._forward(model, batch)["action_logits"].float().cpu().numpy(),
+            action=batch["action"].cpu().numpy(),
+        )
 
     def figures(self, outcomes):
         out = _recognition(*(np.concatenate([o[k] for o in outcomes]) for k in ("action", "logits")), self.classes)
@@ -173,14 +270,20 @@ class Recognise:
 # %% ../../nbs/41_train.tasks.ipynb #22d0ab40
 class Rows(Sequence):
     "Samples from arrays of one length, such as `pose_windows` returns."
-    def __init__(self,
-        arrays: dict, # name to array (n, ...)
-        source: str = "", # name of the data set
+
+    def __init__(
+        self,
+        arrays: dict,  # name to array (n, ...)
+        source: str = "",  # name of the data set
     ):
         lengths = {k: len(x) for k, x in arrays.items()}
-        if len(set(lengths.values())) != 1: raise ValueError(f"arrays of one length are needed, got {lengths}")
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"arrays of one length are needed, got {lengths}")
         self.arrays, self.source = arrays, source
-    def __len__(self): return len(next(iter(self.arrays.values())))
+
+    def __len__(self):
+        return len(next(iter(self.arrays.values())))
+
     def __getitem__(self, i):
         i = range(len(self))[i]
         return {k: x[i] for k, x in self.arrays.items()} | dict(source=self.source)
@@ -189,82 +292,134 @@ class Rows(Sequence):
 @dataclass
 class Forecast:
     "Predict the poses that follow: MS-GCN and its rivals."
-    history: int = 10 # poses in
-    horizon: int = 8 # poses out
-    skeleton: str = "body13" # joints of the poses
-    norm: str = "coordinates" # what eq. (12) measures: "coordinates", or the "distance" of joints
-    beta: float = 0. # coordinates: where the loss becomes quadratic, parts of the box
-    far: float = 0. # distance: exponent of the lead in its weight
-    soften: float = 0. # distance: from where on a miss counts by its logarithm, parts of the box
-    limbs: float = 0. # weight of the limbs' directions
-    min_limb: float = 3. # shorter limbs have no angle worth the name, unit of the recording
+
+    history: int = 10  # poses in
+    horizon: int = 8  # poses out
+    skeleton: str = "body13"  # joints of the poses
+    norm: str = "coordinates"  # what eq. (12) measures: "coordinates", or the "distance" of joints
+    beta: float = 0.0  # coordinates: where the loss becomes quadratic, parts of the box
+    far: float = 0.0  # distance: exponent of the lead in its weight
+    soften: float = 0.0  # distance: from where on a miss counts by its logarithm, parts of the box
+    limbs: float = 0.0  # weight of the limbs' directions
+    min_limb: float = 3.0  # shorter limbs have no angle worth the name, unit of the recording
     name = "forecast"
 
     def __post_init__(self):
-        if self.norm not in ("coordinates", "distance"): raise ValueError(f"the norm of a forecast's loss is 'coordinates' or 'distance', got {self.norm!r}")
-        if idle := [k for k in (("far", "soften") if self.norm == "coordinates" else ("beta",)) if getattr(self, k)]: raise ValueError(f"{idle[0]} says nothing to the norm {self.norm!r}: leave it out, or choose the other norm")
+        if self.norm not in ("coordinates", "distance"):
+            raise ValueError(f"the norm of a forecast's loss is 'coordinates' or 'distance', got {self.norm!r}")
+        if idle := [k for k in (("far", "soften") if self.norm == "coordinates" else ("beta",)) if getattr(self, k)]:
+            raise ValueError(
+                f"{idle[0]} says nothing to the norm {self.norm!r}: leave it out, or choose the other norm"
+            )
 
-    def length(self, sample): return 1
+    def length(self, sample):
+        return 1
 
     def check(self, sample):
         t = self.history + self.horizon
-        if len(sample["position"]) != t: _fault(sample, f"has {len(sample['position'])} poses; {self.history} of history and {self.horizon} of horizon are needed")
-        if not np.isfinite(sample["position"][sample["visible"]]).all(): _fault(sample, "has NaN in a visible joint; mark the joint as not visible")
+        if len(sample["position"]) != t:
+            _fault(
+                sample,
+                f"has {len(sample['position'])} poses; {self.history} of history and {self.horizon} of horizon are needed",
+            )
+        if not np.isfinite(sample["position"][sample["visible"]]).all():
+            _fault(sample, "has NaN in a visible joint; mark the joint as not visible")
 
     def batch(self, samples):
-        plain = dict(centre=np.zeros(samples[0]["position"].shape[-1], np.float32), scale=np.float32(1), action=-1)   # windows that are in their own unit
-        return {k: np.stack([(plain | s)[k] for s in samples]) for k in ("position", "visible", "centre", "scale", "action")}
+        plain = dict(
+            centre=np.zeros(samples[0]["position"].shape[-1], np.float32), scale=np.float32(1), action=-1
+        )  # windows that are in their own unit
+        return {
+            k: np.stack([(plain | s)[k] for s in samples]) for k in ("position", "visible", "centre", "scale", "action")
+        }
 
     def _forward(self, model, batch, **kw):
         config = getattr(getattr(model, "module", model), "config", None)
-        if getattr(config, "n_actions", 0): kw["action"] = batch["action"]
-        return model(batch["position"][:, :self.history], visible=batch["visible"][:, :self.history], **kw)
+        if getattr(config, "n_actions", 0):
+            kw["action"] = batch["action"]
+        return model(batch["position"][:, : self.history], visible=batch["visible"][:, : self.history], **kw)
 
     def loss(self, model, batch):
-        truth, visible = batch["position"][:, self.history:], batch["visible"][:, self.history:]
+        truth, visible = batch["position"][:, self.history :], batch["visible"][:, self.history :]
         told = getattr(getattr(getattr(model, "module", model), "config", None), "spread", False)
         pred, spread = self._forward(model, batch, spread=True) if told else (self._forward(model, batch), None)
-        parts = dict(forecast=forecast_loss(pred, truth, visible, beta=self.beta) if self.norm == "coordinates" else distance_loss(pred, truth, visible, far=self.far, soften=self.soften))
-        if self.limbs: parts["limbs"] = limb_loss(pred, truth, visible, get_skeleton(self.skeleton).limbs)
-        if told: parts["spread"] = spread_loss(spread, (pred - truth).norm(dim=-1), visible)
-        return sum(dict(forecast=1., limbs=self.limbs, spread=.01)[k] * x for k, x in parts.items()), parts
+        parts = dict(
+            forecast=forecast_loss(pred, truth, visible, beta=self.beta)
+            if self.norm == "coordinates"
+            else distance_loss(pred, truth, visible, far=self.far, soften=self.soften)
+        )
+        if self.limbs:
+            parts["limbs"] = limb_loss(pred, truth, visible, get_skeleton(self.skeleton).limbs)
+        if told:
+            parts["spread"] = spread_loss(spread, (pred - truth).norm(dim=-1), visible)
+        return sum(dict(forecast=1.0, limbs=self.limbs, spread=0.01)[k] * x for k, x in parts.items()), parts
 
     def outcome(self, model, batch):
-        arrays = dict(pred=self._forward(model, batch), reference=batch["position"][:, self.history:], visible=batch["visible"][:, self.history:],
-                      centre=batch["centre"], scale=batch["scale"])
+        arrays = dict(
+            pred=self._forward(model, batch),
+            reference=batch["position"][:, self.history :],
+            visible=batch["visible"][:, self.history :],
+            centre=batch["centre"],
+            scale=batch["scale"],
+        )
         return {k: (x.float() if x.is_floating_point() else x).cpu().numpy() for k, x in arrays.items()}
 
     def figures(self, outcomes):
-        pred, ref, visible, centre, scale = (np.concatenate([o[k] for o in outcomes]) for k in ("pred", "reference", "visible", "centre", "scale"))
+        pred, ref, visible, centre, scale = (
+            np.concatenate([o[k] for o in outcomes]) for k in ("pred", "reference", "visible", "centre", "scale")
+        )
         out = {"error": mpjpe(pred, ref, visible)}
         if ref.shape[-1] == 2:
             unit = lambda p: p * scale[:, None, None, None] + centre[:, None, None]
             out["pck@0.05"] = pck(pred, ref, visible, threshold=0.05, normaliser="box", skeleton=self.skeleton)
             norm, _ = limb_angle_error(unit(pred), unit(ref), visible, self.skeleton, min_length=self.min_limb)
-            if np.isfinite(norm[:, -1]).any(): out |= dict(angle=float(np.nanmean(norm)), angle_last=float(np.nanmean(norm[:, -1])))
+            if np.isfinite(norm[:, -1]).any():
+                out |= dict(angle=float(np.nanmean(norm)), angle_last=float(np.nanmean(norm[:, -1])))
         return out | dict(score=out.get("pck@0.05", -100 * out["error"]))
 
 # %% ../../nbs/41_train.tasks.ipynb #1baa08ce
 @dataclass
 class Refine:
     "Decide again where joints are, from a window of estimates."
-    speed: float = 1.5 # weight of the change of the error from frame to frame
-    confidence: float = .05 # weight of the confidence's cross-entropy
-    radius: float = .01 # weight of the likelihood of the distance
-    far: float = .3 # from where on a miss counts by its logarithm, sizes of the body
+
+    speed: float = 1.5  # weight of the change of the error from frame to frame
+    confidence: float = 0.05  # weight of the confidence's cross-entropy
+    radius: float = 0.01  # weight of the likelihood of the distance
+    far: float = 0.3  # from where on a miss counts by its logarithm, sizes of the body
     name = "refine"
 
-    def length(self, sample): return 1
+    def length(self, sample):
+        return 1
 
     def check(self, sample):
-        if sample["estimated"].ndim != 3: _fault(sample, f"has estimates {sample['estimated'].shape}; a window is (t, k, 2)")
+        if sample["estimated"].ndim != 3:
+            _fault(sample, f"has estimates {sample['estimated'].shape}; a window is (t, k, 2)")
         for key in ("estimated", "position", "second"):
-            if not np.isfinite(sample[key][sample["frame_mask"]]).all(): _fault(sample, f"has NaN in {key} of a frame with a pose; leave that frame out of frame_mask")
+            if not np.isfinite(sample[key][sample["frame_mask"]]).all():
+                _fault(sample, f"has NaN in {key} of a frame with a pose; leave that frame out of frame_mask")
 
     def batch(self, samples):
-        return {k: np.stack([s[k] for s in samples]) for k in ("position", "visible", "estimated", "confidence", "radius50", "second", "second_mass", "frame_mask", "time")}
+        return {
+            k: np.stack([s[k] for s in samples])
+            for k in (
+                "position",
+                "visible",
+                "estimated",
+                "confidence",
+                "radius50",
+                "second",
+                "second_mass",
+                "frame_mask",
+                "time",
+            )
+        }
 
-    def _forward(self, model, batch): return model(batch["estimated"], *(batch[k] for k in ("confidence", "radius50", "second", "second_mass", "frame_mask")), times=batch["time"])
+    def _forward(self, model, batch):
+        return model(
+            batch["estimated"],
+            *(batch[k] for k in ("confidence", "radius50", "second", "second_mass", "frame_mask")),
+            times=batch["time"],
+        )
 
     def loss(self, model, batch):
         out, visible = self._forward(model, batch), batch["visible"] & batch["frame_mask"][..., None]
@@ -272,38 +427,62 @@ class Refine:
         distance, change = error.norm(dim=-1), error.diff(dim=1).norm(dim=-1)
         right = right_joints(out["position"].detach(), batch["position"], visible).float()
         parts = dict(
-            place=masked_mean(torch.where(distance < self.far, distance, self.far * (1 + (distance.clamp(min=self.far) / self.far).log())), visible),
-            speed=masked_mean(change.clamp(max=.5), visible[:, 1:] & visible[:, :-1]),
+            place=masked_mean(
+                torch.where(
+                    distance < self.far, distance, self.far * (1 + (distance.clamp(min=self.far) / self.far).log())
+                ),
+                visible,
+            ),
+            speed=masked_mean(change.clamp(max=0.5), visible[:, 1:] & visible[:, :-1]),
             confidence=masked_mean(F.binary_cross_entropy_with_logits(out["logit"], right, reduction="none"), visible),
-            radius=spread_loss(out["radius50"] / math.log(2) / out["size"][..., 0], distance, visible))
+            radius=spread_loss(out["radius50"] / math.log(2) / out["size"][..., 0], distance, visible),
+        )
         return parts["place"] + sum(getattr(self, k) * parts[k] for k in ("speed", "confidence", "radius")), parts
 
     def outcome(self, model, batch):
         out = self._forward(model, batch)
-        keep = dict(refined=out["position"], confidence=out["confidence"]) | {k: batch[k] for k in ("position", "visible", "estimated", "frame_mask", "time")}
+        keep = dict(refined=out["position"], confidence=out["confidence"]) | {
+            k: batch[k] for k in ("position", "visible", "estimated", "frame_mask", "time")
+        }
         return {k: x.cpu().numpy() for k, x in keep.items()}
 
     def figures(self, outcomes):
         o = {k: np.concatenate([x[k] for x in outcomes]) for k in outcomes[0]}
         visible = o["visible"] & o["frame_mask"][..., None]
-        out = {f"pck@{threshold}": pck(o["refined"], o["position"], visible, threshold=threshold) for threshold in (.2, .1, .05)}
-        speed = {key: np.concatenate([jitter(*row) for row in zip(o[key], o["position"], visible, o["time"])]).mean() for key in ("refined", "estimated")}
-        out |= {"pck@0.2 estimated": pck(o["estimated"], o["position"], visible, threshold=.2), "jitter": float(speed["refined"]), "jitter ratio": float(speed["refined"] / max(speed["estimated"], 1e-9))}
+        out = {
+            f"pck@{threshold}": pck(o["refined"], o["position"], visible, threshold=threshold)
+            for threshold in (0.2, 0.1, 0.05)
+        }
+        speed = {
+            key: np.concatenate([jitter(*row) for row in zip(o[key], o["position"], visible, o["time"])]).mean()
+            for key in ("refined", "estimated")
+        }
+        out |= {
+            "pck@0.2 estimated": pck(o["estimated"], o["position"], visible, threshold=0.2),
+            "jitter": float(speed["refined"]),
+            "jitter ratio": float(speed["refined"] / max(speed["estimated"], 1e-9)),
+        }
         return out | dict(score=np.mean([out["pck@0.2"], out["pck@0.1"]]) - 10 * out["jitter ratio"])
 
 # %% ../../nbs/41_train.tasks.ipynb #5809ef1b
 def task_for(
-    model: nn.Module, # made by `create_model`
-    **settings, # fields of the task to change
-): # the task, with what the model's config says about it
+    model: nn.Module,  # made by `create_model`
+    **settings,  # fields of the task to change
+):  # the task, with what the model's config says about it
     "The task that a model is made for."
     c = model.config
-    if model.task == "forecast": return Forecast(**dict(history=c.history, horizon=c.horizon, skeleton=c.skeleton) | settings)
-    if model.task == "refine": return Refine(**settings)
-    if model.task == "estimate": return Estimate(**settings)
+    if model.task == "forecast":
+        return Forecast(**dict(history=c.history, horizon=c.horizon, skeleton=c.skeleton) | settings)
+    if model.task == "refine":
+        return Refine(**settings)
+    if model.task == "estimate":
+        return Estimate(**settings)
     kinds = dict(recognise_and_estimate=RecogniseAndEstimate, recognise=Recognise)
     if model.task in kinds:
         task = kinds[model.task](**settings)
-        if len(task.classes) != c.n_actions: raise ValueError(f"the task has {len(task.classes)} classes, the model {c.n_actions}: create the model with n_actions={len(task.classes)} or give the task other classes")
+        if len(task.classes) != c.n_actions:
+            raise ValueError(
+                f"the task has {len(task.classes)} classes, the model {c.n_actions}: create the model with n_actions={len(task.classes)} or give the task other classes"
+            )
         return task
     raise ValueError(f"no task is called {model.task!r}")

@@ -15,38 +15,59 @@ from IPython.display import display
 
 # %% ../../nbs/60a_viz.curves.ipynb #64e50a4e
 def draw_curves(
-    curves:pd.DataFrame, # of `fit`: step, loss, lr, and columns that start with "valid"
-    figure=None, # to draw in; None makes one
-): # the figure
+    curves: pd.DataFrame,  # of `fit`: step, loss, lr, and columns that start with "valid"
+    figure=None,  # to draw in; None makes one
+):  # the figure
     "Loss, validation score and learning rate over the steps."
-    if "step" not in curves or "loss" not in curves: raise ValueError(f"curves of a training have the columns step and loss; these have {', '.join(map(str, curves.columns))}")
+    if "step" not in curves or "loss" not in curves:
+        raise ValueError(
+            f"curves of a training have the columns step and loss; these have {', '.join(map(str, curves.columns))}"
+        )
     figure = figure or plt.figure(figsize=(10, 2.6), layout="constrained")
     figure.clear()
     axes = figure.subplots(1, 3)
-    axes[0].plot(curves["step"], curves["loss"], color="black"); axes[0].set(title="training loss")
-    if (curves["loss"] > 0).all(): axes[0].set_yscale("log")
+    axes[0].plot(curves["step"], curves["loss"], color="black")
+    axes[0].set(title="training loss")
+    if (curves["loss"] > 0).all():
+        axes[0].set_yscale("log")
     axes[1].set(title="validation score")
     if "valid score" in curves:
         held = curves.dropna(subset=["valid score"])
         axes[1].plot(held["step"], held["valid score"], "o-", ms=3, color="#1f77b4")
-        if len(held): axes[1].annotate(f"best {held['valid score'].max():.4g}", (held.loc[held["valid score"].idxmax(), "step"], held["valid score"].max()), textcoords="offset points", xytext=(-4, -14), ha="right", fontsize=9)
+        if len(held):
+            axes[1].annotate(
+                f"best {held['valid score'].max():.4g}",
+                (held.loc[held["valid score"].idxmax(), "step"], held["valid score"].max()),
+                textcoords="offset points",
+                xytext=(-4, -14),
+                ha="right",
+                fontsize=9,
+            )
     axes[2].set(title="learning rate")
-    if "lr" in curves: axes[2].plot(curves["step"], curves["lr"], color="black")
-    for ax in axes: ax.set_xlabel("step"); ax.spines[["top", "right"]].set_visible(False)
+    if "lr" in curves:
+        axes[2].plot(curves["step"], curves["lr"], color="black")
+    for ax in axes:
+        ax.set_xlabel("step")
+        ax.spines[["top", "right"]].set_visible(False)
     return figure
 
 # %% ../../nbs/60a_viz.curves.ipynb #23f776f9
 def live_curves(
-    every:float=2., # seconds between two pictures, at least
-): # to be given to `fit` as `watch`
+    every: float = 2.0,  # seconds between two pictures, at least
+):  # to be given to `fit` as `watch`
     "Shows a training's curves while it goes on."
     shown = dict(at=-every, handle=None, figure=None)
+
     def watch(curves):
-        if get_ipython() is None or time.monotonic()-shown["at"] < every: return
+        if get_ipython() is None or time.monotonic() - shown["at"] < every:
+            return
         shown["at"] = time.monotonic()
         shown["figure"] = draw_curves(curves, shown["figure"])
-        plt.close(shown["figure"])   # shown by us, not once more at the end of the cell
-        if shown["handle"] is None: shown["handle"] = display(shown["figure"], display_id=True)
-        else: shown["handle"].update(shown["figure"])
+        plt.close(shown["figure"])  # shown by us, not once more at the end of the cell
+        if shown["handle"] is None:
+            shown["handle"] = display(shown["figure"], display_id=True)
+        else:
+            shown["handle"].update(shown["figure"])
+
     watch.shown = shown
     return watch

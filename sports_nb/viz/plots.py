@@ -21,296 +21,459 @@ from ..core.skeleton import BODY13, convert, get_skeleton
 ESTIMATED, PREDICTED, REFERENCE = "#1f77b4", "#ff7f0e", "#2ca02c"
 ROLE_COLOURS = dict(estimated=ESTIMATED, predicted=PREDICTED, reference=REFERENCE)
 
+
 def tint(
-    colour, # any matplotlib colour
-    amount:float=.5, # 0: as it is, 1: white
-) -> str: # hex colour
+    colour,  # any matplotlib colour
+    amount: float = 0.5,  # 0: as it is, 1: white
+) -> str:  # hex colour
     "A lighter version of a colour: left limbs"
-    return to_hex(np.array(to_rgb(colour))*(1 - amount) + amount)
+    return to_hex(np.array(to_rgb(colour)) * (1 - amount) + amount)
 
 # %% ../../nbs/60_viz.plots.ipynb #c8ba29aa
-_RADII = dict(shoulder=.1, elbow=.078, wrist=.055, hip=.13, knee=.1, ankle=.065) # of the trunk's length
-_HEAD, _NECK, _TRUNK = .22, .07, .09
+_RADII = dict(shoulder=0.1, elbow=0.078, wrist=0.055, hip=0.13, knee=0.1, ankle=0.065)  # of the trunk's length
+_HEAD, _NECK, _TRUNK = 0.22, 0.07, 0.09
 
-def _capsule(p, q, rp, rq): # ends (2,), radii at them -> outline (m, 2)
+
+def _capsule(p, q, rp, rq):  # ends (2,), radii at them -> outline (m, 2)
     "A limb: two circles of different size and what is between them"
-    a, half = np.arctan2(q[1] - p[1], q[0] - p[0]), np.linspace(-np.pi/2, np.pi/2, 9)
-    ring = lambda centre, r, start: centre + r*np.stack([np.cos(start + half), np.sin(start + half)], -1)
+    a, half = np.arctan2(q[1] - p[1], q[0] - p[0]), np.linspace(-np.pi / 2, np.pi / 2, 9)
+    ring = lambda centre, r, start: centre + r * np.stack([np.cos(start + half), np.sin(start + half)], -1)
     return np.concatenate([ring(q, rq, a), ring(p, rp, a + np.pi)])
 
+
 def _dashes(
-    p, q, # (2,) ends
-    r:float, # half the thickness
-    on:float, # length of a dash, and of the gap after it
-) -> list: # outlines
+    p,
+    q,  # (2,) ends
+    r: float,  # half the thickness
+    on: float,  # length of a dash, and of the gap after it
+) -> list:  # outlines
     "A dashed line as small capsules, from p to q"
     length = np.linalg.norm(q - p)
-    if length < 3*r: return [_capsule(p, q, r, r)]
-    at = np.linspace(0, length, 2*max(1, round((length/on + 1)/2)))
-    return [_capsule(p + (a + r)*(q - p)/length, p + (b - r)*(q - p)/length, r, r) for a, b in zip(at[::2], at[1::2])]
+    if length < 3 * r:
+        return [_capsule(p, q, r, r)]
+    at = np.linspace(0, length, 2 * max(1, round((length / on + 1) / 2)))
+    return [
+        _capsule(p + (a + r) * (q - p) / length, p + (b - r) * (q - p) / length, r, r)
+        for a, b in zip(at[::2], at[1::2])
+    ]
 
 # %% ../../nbs/60_viz.plots.ipynb #ecc80e5e
-def _sticks(position, skeleton, rgb, alpha): # as `_person`, for what has no human body: edges and joints
+def _sticks(position, skeleton, rgb, alpha):  # as `_person`, for what has no human body: edges and joints
     known = np.isfinite(position).all(1)
-    r = max(.012*np.ptp(position[known], 0).max(initial=0), 1e-9) if known.any() else 0
-    limbs = [(_capsule(position[i], position[j], r, r), rgb, min(alpha[i], alpha[j])) for i, j in skeleton.edges if known[i] and known[j]]
-    return limbs + [(_capsule(p, p, 2*r, 2*r), rgb, a) for p, a in zip(position[known], alpha[known])]
+    r = max(0.012 * np.ptp(position[known], 0).max(initial=0), 1e-9) if known.any() else 0
+    limbs = [
+        (_capsule(position[i], position[j], r, r), rgb, min(alpha[i], alpha[j]))
+        for i, j in skeleton.edges
+        if known[i] and known[j]
+    ]
+    return limbs + [(_capsule(p, p, 2 * r, 2 * r), rgb, a) for p, a in zip(position[known], alpha[known])]
+
 
 def _person(
-    position, # (k, 2)
-    skeleton, # Skeleton
-    colour, # of the right side and the trunk; left is tinted
-    confidence, # (k,) in [0, 1] or NaN: not known, drawn fully
-    dashed:bool, # thin dashed lines instead of limbs
-    weight:float, # 1: as thick as a body; less: slimmer
-) -> list: # (outline (m, 2), (r, g, b), opacity), in drawing order
+    position,  # (k, 2)
+    skeleton,  # Skeleton
+    colour,  # of the right side and the trunk; left is tinted
+    confidence,  # (k,) in [0, 1] or NaN: not known, drawn fully
+    dashed: bool,  # thin dashed lines instead of limbs
+    weight: float,  # 1: as thick as a body; less: slimmer
+) -> list:  # (outline (m, 2), (r, g, b), opacity), in drawing order
     "The polygons that make a figure"
     position = np.asarray(position, float)
-    if position.shape != (skeleton.n, 2): raise ValueError(f"a pose of {skeleton.name!r} to draw is ({skeleton.n}, 2), got {position.shape}")
-    alpha = np.ones(skeleton.n) if confidence is None else np.clip(np.nan_to_num(np.asarray(confidence, float), nan=1), .08, 1)
-    try: body, seen = convert(position, skeleton)
-    except ValueError: return _sticks(position, skeleton, to_rgb(colour), alpha)
+    if position.shape != (skeleton.n, 2):
+        raise ValueError(f"a pose of {skeleton.name!r} to draw is ({skeleton.n}, 2), got {position.shape}")
+    alpha = (
+        np.ones(skeleton.n)
+        if confidence is None
+        else np.clip(np.nan_to_num(np.asarray(confidence, float), nan=1), 0.08, 1)
+    )
+    try:
+        body, seen = convert(position, skeleton)
+    except ValueError:
+        return _sticks(position, skeleton, to_rgb(colour), alpha)
     opaque = convert(alpha[:, None], skeleton, visible=np.isfinite(position).all(-1))[0][:, 0]
     k = dict(zip(BODY13.keypoints, body))
+
     def middle(name):
         both = [p for p in (k[f"left_{name}"], k[f"right_{name}"]) if np.isfinite(p).all()]
         return np.mean(both, 0) if both else np.full(2, np.nan)
+
     shoulders, hips = middle("shoulder"), middle("hip")
     extent = np.ptp(body[seen], 0).max() if seen.any() else 0
-    size = max(np.nan_to_num(np.linalg.norm(shoulders - hips)), extent/4)
-    if not size > 0: return []
+    size = max(np.nan_to_num(np.linalg.norm(shoulders - hips)), extent / 4)
+    if not size > 0:
+        return []
     right, left = to_rgb(colour), to_rgb(tint(colour))
-    out, thin = [], .028*size
+    out, thin = [], 0.028 * size
+
     def limb(a, b, ra, rb, rgb, opacity):
-        if not np.isfinite([a, b]).all(): return
-        if dashed: out.extend((d, rgb, opacity) for d in _dashes(a, b, thin, .17*size))
-        else: out.append((_capsule(a, b, ra*size*weight, rb*size*weight), rgb, opacity))
+        if not np.isfinite([a, b]).all():
+            return
+        if dashed:
+            out.extend((d, rgb, opacity) for d in _dashes(a, b, thin, 0.17 * size))
+        else:
+            out.append((_capsule(a, b, ra * size * weight, rb * size * weight), rgb, opacity))
+
     for name in ("left", "right"):
         rgb = left if name == "left" else right
         for a, b in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist")):
             i, j = BODY13.index(f"{name}_{a}"), BODY13.index(f"{name}_{b}")
             limb(body[i], body[j], _RADII[a], _RADII[b], rgb, min(opaque[i], opaque[j]))
-        extra = [(i, j) for i, j in skeleton.edges if all(skeleton.keypoints[e].startswith(name) for e in (i, j)) and
-                 not {skeleton.keypoints[i], skeleton.keypoints[j]} <= set(BODY13.keypoints) and
-                 {i, j} & set(skeleton.parts.get(f"{name}_arm", ()) + skeleton.parts.get(f"{name}_leg", ()))]
-        for i, j in extra: limb(position[i], position[j], .035, .03, rgb, min(alpha[i], alpha[j]))
-        if name == "left": # the trunk between the two sides
+        extra = [
+            (i, j)
+            for i, j in skeleton.edges
+            if all(skeleton.keypoints[e].startswith(name) for e in (i, j))
+            and not {skeleton.keypoints[i], skeleton.keypoints[j]} <= set(BODY13.keypoints)
+            and {i, j} & set(skeleton.parts.get(f"{name}_arm", ()) + skeleton.parts.get(f"{name}_leg", ()))
+        ]
+        for i, j in extra:
+            limb(position[i], position[j], 0.035, 0.03, rgb, min(alpha[i], alpha[j]))
+        if name == "left":  # the trunk between the two sides
             corners = [BODY13.index(c) for c in ("left_shoulder", "right_shoulder", "right_hip", "left_hip")]
             opacity = opaque[corners].min()
-            if seen[corners].all() and not dashed and weight > .7:
-                rim = np.concatenate([_capsule(body[a], body[b], _TRUNK*size*weight, _TRUNK*size*weight) for a, b in zip(corners, corners[1:] + corners[:1])])
+            if seen[corners].all() and not dashed and weight > 0.7:
+                rim = np.concatenate(
+                    [
+                        _capsule(body[a], body[b], _TRUNK * size * weight, _TRUNK * size * weight)
+                        for a, b in zip(corners, corners[1:] + corners[:1])
+                    ]
+                )
                 out.append((cv2.convexHull(rim.astype(np.float32))[:, 0], right, opacity))
             else:
-                for a, b in zip(corners, corners[1:] + corners[:1]): limb(body[a], body[b], _TRUNK, _TRUNK, right, min(opaque[a], opaque[b]))
+                for a, b in zip(corners, corners[1:] + corners[:1]):
+                    limb(body[a], body[b], _TRUNK, _TRUNK, right, min(opaque[a], opaque[b]))
     if seen[0]:
-        r, down = _HEAD*size, shoulders - k["head"]
+        r, down = _HEAD * size, shoulders - k["head"]
         far = np.nan_to_num(np.linalg.norm(down))
-        if far > r: limb(shoulders, k["head"] + down*r/far, _NECK, _NECK, right, opaque[0]) # the neck ends at the head's edge
-        start = np.arctan2(down[1], down[0]) if far else 0.
-        turn = start + np.linspace(0, 2*np.pi, 33)
-        circle = lambda r: k["head"] + r*np.stack([np.cos(turn), np.sin(turn)], -1)
-        if dashed: out.extend((_capsule(circle(r)[i], circle(r)[i+2], thin, thin), right, opaque[0]) for i in range(0, 32, 4))
-        else: out.append((circle(r) if weight > .7 else np.concatenate([circle(r), circle(r - .08*size)[::-1]]), right, opaque[0]))
+        if far > r:
+            limb(
+                shoulders, k["head"] + down * r / far, _NECK, _NECK, right, opaque[0]
+            )  # the neck ends at the head's edge
+        start = np.arctan2(down[1], down[0]) if far else 0.0
+        turn = start + np.linspace(0, 2 * np.pi, 33)
+        circle = lambda r: k["head"] + r * np.stack([np.cos(turn), np.sin(turn)], -1)
+        if dashed:
+            out.extend(
+                (_capsule(circle(r)[i], circle(r)[i + 2], thin, thin), right, opaque[0]) for i in range(0, 32, 4)
+            )
+        else:
+            out.append(
+                (
+                    circle(r) if weight > 0.7 else np.concatenate([circle(r), circle(r - 0.08 * size)[::-1]]),
+                    right,
+                    opaque[0],
+                )
+            )
     return out
 
 # %% ../../nbs/60_viz.plots.ipynb #ee2614e5
 def draw_pose(
-    canvas, # matplotlib Axes, or an image (h, w, 3) uint8 RGB
-    position, # (k, 2) px
-    skeleton="body13", # skeleton or its name
-    colour=ESTIMATED, # one of the role colours
-    confidence=None, # (k,) in [0, 1], as opacity
+    canvas,  # matplotlib Axes, or an image (h, w, 3) uint8 RGB
+    position,  # (k, 2) px
+    skeleton="body13",  # skeleton or its name
+    colour=ESTIMATED,  # one of the role colours
+    confidence=None,  # (k,) in [0, 1], as opacity
     *,
-    dashed:bool=None, # None: when the colour is that of predictions
-    weight:float=None, # thickness, 1 is a body's; None: .45 on images, 1 on axes
-    spread=None, # (k,) px, how far off each joint may be: the radius of a faint disc around it
-): # the axes, or a new image
+    dashed: bool = None,  # None: when the colour is that of predictions
+    weight: float = None,  # thickness, 1 is a body's; None: .45 on images, 1 on axes
+    spread=None,  # (k,) px, how far off each joint may be: the radius of a faint disc around it
+):  # the axes, or a new image
     "A pose as a person"
     image = isinstance(canvas, np.ndarray)
     if image and (canvas.ndim != 3 or canvas.shape[2] != 3 or canvas.dtype != np.uint8):
         raise ValueError(f"an image to draw on is (h, w, 3) uint8, got {canvas.shape} {canvas.dtype}")
     dashed = to_hex(colour) == PREDICTED if dashed is None else dashed
-    weight = (.45 if image else 1.) if weight is None else weight
+    weight = (0.45 if image else 1.0) if weight is None else weight
     shapes = _person(position, get_skeleton(skeleton), colour, confidence, dashed, weight)
     if spread is not None:
-        turn = np.linspace(0, 2*np.pi, 33)[:-1]
+        turn = np.linspace(0, 2 * np.pi, 33)[:-1]
         known = np.isfinite(position).all(-1) & (np.nan_to_num(spread) > 0)
-        shapes = [(np.asarray(p, float) + r*np.stack([np.cos(turn), np.sin(turn)], -1), to_rgb(colour), .2) for p, r in zip(np.asarray(position)[known], np.asarray(spread)[known])] + shapes
+        shapes = [
+            (np.asarray(p, float) + r * np.stack([np.cos(turn), np.sin(turn)], -1), to_rgb(colour), 0.2)
+            for p, r in zip(np.asarray(position)[known], np.asarray(spread)[known])
+        ] + shapes
     if not image:
         for outline, rgb, opacity in shapes:
-            canvas.add_patch(Polygon(outline, closed=True, facecolor=rgb, alpha=opacity, edgecolor="white", linewidth=0 if dashed else .6*weight**2, zorder=3))
+            canvas.add_patch(
+                Polygon(
+                    outline,
+                    closed=True,
+                    facecolor=rgb,
+                    alpha=opacity,
+                    edgecolor="white",
+                    linewidth=0 if dashed else 0.6 * weight**2,
+                    zorder=3,
+                )
+            )
         canvas.update_datalim(np.concatenate([s[0] for s in shapes]) if shapes else np.empty((0, 2)))
         return canvas
     return _paint(canvas, shapes)
 
+
 def _paint(
-    image:np.ndarray, # (h, w, 3) uint8
-    shapes:list, # of `_person`
-) -> np.ndarray: # a copy with the shapes on it
+    image: np.ndarray,  # (h, w, 3) uint8
+    shapes: list,  # of `_person`
+) -> np.ndarray:  # a copy with the shapes on it
     "Polygons into pixels, blended inside the rectangle they cover"
     out = image.copy()
-    if not shapes: return out
+    if not shapes:
+        return out
     every = np.concatenate([s[0] for s in shapes])
     x0, y0 = np.maximum(np.floor(every.min(0)).astype(int) - 3, 0)
     x1, y1 = np.minimum(np.ceil(every.max(0)).astype(int) + 4, image.shape[1::-1])
-    if x1 <= x0 or y1 <= y0: return out
+    if x1 <= x0 or y1 <= y0:
+        return out
     part = out[y0:y1, x0:x1]
     layer, cover = part.copy(), np.zeros(part.shape[:2], np.uint8)
     rim = 2 if np.ptp(every, 0).max() > 300 else 1
     for outline, rgb, opacity in shapes:
-        fixed = [np.round((outline - (x0, y0))*16).astype(np.int32)] # 1/16 px
-        cv2.polylines(layer, fixed, True, [255*(.25*c + .75) for c in rgb], rim, cv2.LINE_AA, 4)
-        cv2.polylines(cover, fixed, True, (200*opacity,), rim, cv2.LINE_AA, 4)
-        cv2.fillPoly(layer, fixed, [255*c for c in rgb], cv2.LINE_AA, 4)
-        cv2.fillPoly(cover, fixed, (255*opacity,), cv2.LINE_AA, 4)
-    mix = cover[..., None].astype(np.float32)/255
-    part[:] = np.round(part*(1 - mix) + layer*mix)
+        fixed = [np.round((outline - (x0, y0)) * 16).astype(np.int32)]  # 1/16 px
+        cv2.polylines(layer, fixed, True, [255 * (0.25 * c + 0.75) for c in rgb], rim, cv2.LINE_AA, 4)
+        cv2.polylines(cover, fixed, True, (200 * opacity,), rim, cv2.LINE_AA, 4)
+        cv2.fillPoly(layer, fixed, [255 * c for c in rgb], cv2.LINE_AA, 4)
+        cv2.fillPoly(cover, fixed, (255 * opacity,), cv2.LINE_AA, 4)
+    mix = cover[..., None].astype(np.float32) / 255
+    part[:] = np.round(part * (1 - mix) + layer * mix)
     return out
 
 # %% ../../nbs/60_viz.plots.ipynb #7809851c
 def _at(
-    ds, # poses
-    time, # (n,) seconds
-) -> tuple: # position (n, k, 2), confidence (n, k)
+    ds,  # poses
+    time,  # (n,) seconds
+) -> tuple:  # position (n, k, 2), confidence (n, k)
     "One person's poses at any times"
-    if "lead" in ds.dims: raise ValueError("choose one lead of the predictions first: valid_at(ds, lead)")
+    if "lead" in ds.dims:
+        raise ValueError("choose one lead of the predictions first: valid_at(ds, lead)")
     position, _ = to_array(ds)
-    if position.shape[-1] != 2: raise ValueError("these plots show poses in a picture; project 3-D poses first")
+    if position.shape[-1] != 2:
+        raise ValueError("these plots show poses in a picture; project 3-D poses first")
     return sample(position, ds.time.values, time), sample(ds.confidence.isel(individual=0).values, ds.time.values, time)
 
+
 def _figure(
-    **kw, # of plt.subplots
-) -> tuple: # figure, axes
+    **kw,  # of plt.subplots
+) -> tuple:  # figure, axes
     "A figure that shows once, where a cell returns it, and is not kept open"
     fig, axes = plt.subplots(**kw)
     plt.close(fig)
     return fig, axes
 
+
 def plot_frame(
-    frame:np.ndarray, # (h, w, 3) uint8
-    *datasets, # poses; their role gives the colour
-    time:float=0., # seconds
-    ax=None, # axes to draw in; None: a new figure
-): # matplotlib Figure
+    frame: np.ndarray,  # (h, w, 3) uint8
+    *datasets,  # poses; their role gives the colour
+    time: float = 0.0,  # seconds
+    ax=None,  # axes to draw in; None: a new figure
+):  # matplotlib Figure
     "A frame with skeletons over it"
-    fig, ax = _figure(figsize=(6, 6*frame.shape[0]/frame.shape[1])) if ax is None else (ax.figure, ax)
+    fig, ax = _figure(figsize=(6, 6 * frame.shape[0] / frame.shape[1])) if ax is None else (ax.figure, ax)
     for ds in datasets:
         position, confidence = (v[0] for v in _at(ds, [time]))
         spread = sample(ds.spread.isel(individual=0).values, ds.time.values, [time])[0] if "spread" in ds else None
-        frame = draw_pose(frame, position, ds.attrs["skeleton"], ROLE_COLOURS[ds.attrs["role"]], confidence, spread=spread)
-    ax.imshow(frame); ax.axis("off")
+        frame = draw_pose(
+            frame, position, ds.attrs["skeleton"], ROLE_COLOURS[ds.attrs["role"]], confidence, spread=spread
+        )
+    ax.imshow(frame)
+    ax.axis("off")
     for i, role in enumerate(dict.fromkeys(ds.attrs["role"] for ds in datasets)):
-        ax.text(.02, .98 - .07*i, role, transform=ax.transAxes, va="top", color="white", fontsize=9,
-                bbox=dict(facecolor=ROLE_COLOURS[role], edgecolor="none", boxstyle="round,pad=.25"))
+        ax.text(
+            0.02,
+            0.98 - 0.07 * i,
+            role,
+            transform=ax.transAxes,
+            va="top",
+            color="white",
+            fontsize=9,
+            bbox=dict(facecolor=ROLE_COLOURS[role], edgecolor="none", boxstyle="round,pad=.25"),
+        )
     return fig
 
 # %% ../../nbs/60_viz.plots.ipynb #6490a8f3
 def plot_pose_strip(
-    *datasets, # poses; their role gives the colour
-    n:int=8, # number of poses
-    times=None, # (n,) seconds; None: evenly through the first data set
-    frames=None, # images at the first data set's times, shown behind: indexable, frames[i] (h, w, 3)
-    height:float=2.4, # of the strip, inches
-): # matplotlib Figure
+    *datasets,  # poses; their role gives the colour
+    n: int = 8,  # number of poses
+    times=None,  # (n,) seconds; None: evenly through the first data set
+    frames=None,  # images at the first data set's times, shown behind: indexable, frames[i] (h, w, 3)
+    height: float = 2.4,  # of the strip, inches
+):  # matplotlib Figure
     "Poses side by side, labelled with their time"
     clock = datasets[0].time.values
     times = np.linspace(clock[0], clock[-1], n) if times is None else np.atleast_1d(times)
     read = [_at(ds, times) for ds in datasets]
     every = np.concatenate([p for p, _ in read])
     known = every[np.isfinite(every).any((1, 2))]
-    if not len(known): raise ValueError("there is no pose at any of these times")
-    reach = 1.25*np.nanmax(abs(known - np.nanmean(known, 1, keepdims=True)), axis=(0, 1))
-    fig, axes = _figure(ncols=len(times), squeeze=False, figsize=(height*reach[0]/reach[1]*len(times), height), gridspec_kw=dict(wspace=.03, left=0, right=1, top=.9, bottom=0))
+    if not len(known):
+        raise ValueError("there is no pose at any of these times")
+    reach = 1.25 * np.nanmax(abs(known - np.nanmean(known, 1, keepdims=True)), axis=(0, 1))
+    fig, axes = _figure(
+        ncols=len(times),
+        squeeze=False,
+        figsize=(height * reach[0] / reach[1] * len(times), height),
+        gridspec_kw=dict(wspace=0.03, left=0, right=1, top=0.9, bottom=0),
+    )
     for i, (t, ax) in enumerate(zip(times, axes[0])):
         here = np.stack([p[i] for p, _ in read]).reshape(-1, 2)
         middle = np.nanmean(here, 0) if np.isfinite(here).any() else np.zeros(2)
-        if frames is not None: ax.imshow(frames[int(abs(clock - t).argmin())])
+        if frames is not None:
+            ax.imshow(frames[int(abs(clock - t).argmin())])
         for ds, (p, c) in zip(datasets, read):
-            draw_pose(ax, p[i], ds.attrs["skeleton"], ROLE_COLOURS[ds.attrs["role"]], c[i], weight=1 if frames is None else .45)
+            draw_pose(
+                ax,
+                p[i],
+                ds.attrs["skeleton"],
+                ROLE_COLOURS[ds.attrs["role"]],
+                c[i],
+                weight=1 if frames is None else 0.45,
+            )
         ax.set_facecolor("0.95" if frames is not None else "white")
-        ax.set(xlim=middle[0] + reach[0]*np.array([-1, 1]), ylim=middle[1] + reach[1]*np.array([1, -1])*(1 if datasets[0].attrs["y_axis"] == "down" else -1), aspect="equal", xticks=[], yticks=[])
+        ax.set(
+            xlim=middle[0] + reach[0] * np.array([-1, 1]),
+            ylim=middle[1] + reach[1] * np.array([1, -1]) * (1 if datasets[0].attrs["y_axis"] == "down" else -1),
+            aspect="equal",
+            xticks=[],
+            yticks=[],
+        )
         ax.set_title(f"{t:.2f} s", fontsize=9)
-        for s in ax.spines.values(): s.set_color("0.85")
+        for s in ax.spines.values():
+            s.set_color("0.85")
     return fig
 
 # %% ../../nbs/60_viz.plots.ipynb #69abaee2
 def plot_angles(
-    *datasets, # poses; their role gives the colour. Predictions: with `lead`
-    joints=("shoulder", "elbow", "hip", "knee"), # without left and right
-    lead:float=None, # seconds, for predictions: what was predicted `lead` ago
-    mark=None, # dict of seconds -> label, drawn as upright lines
-    facing=None, # as `joint_angles`
-): # matplotlib Figure
+    *datasets,  # poses; their role gives the colour. Predictions: with `lead`
+    joints=("shoulder", "elbow", "hip", "knee"),  # without left and right
+    lead: float = None,  # seconds, for predictions: what was predicted `lead` ago
+    mark=None,  # dict of seconds -> label, drawn as upright lines
+    facing=None,  # as `joint_angles`
+):  # matplotlib Figure
     "Joint angles over time"
-    fig, axes = _figure(nrows=len(joints), sharex=True, squeeze=False, figsize=(8, 1.35*len(joints) + .6), gridspec_kw=dict(hspace=.25))
+    fig, axes = _figure(
+        nrows=len(joints),
+        sharex=True,
+        squeeze=False,
+        figsize=(8, 1.35 * len(joints) + 0.6),
+        gridspec_kw=dict(hspace=0.25),
+    )
     for ds in datasets:
         role = ds.attrs["role"]
         if "lead" in ds.dims:
-            if lead is None: raise ValueError("predictions need the lead to show, in seconds")
+            if lead is None:
+                raise ValueError("predictions need the lead to show, in seconds")
             ds = valid_at(ds, lead)
         angles = joint_angles(ds, facing).isel(individual=0)
         for joint, ax in zip(joints, axes[:, 0]):
             for side in ("left", "right"):
                 name = f"{side}_{joint}"
-                if name not in angles.angle: raise ValueError(f"no angle {name!r}; there are {', '.join(map(str, angles.angle.values))}")
+                if name not in angles.angle:
+                    raise ValueError(f"no angle {name!r}; there are {', '.join(map(str, angles.angle.values))}")
                 colour = ROLE_COLOURS[role] if side == "right" else tint(ROLE_COLOURS[role])
-                label = f"{role}{f' {1000*lead:.0f} ms before' if role == 'predicted' and lead else ''}, {side}"
-                ax.plot(ds.time, angles.sel(angle=name), "--" if role == "predicted" else "-", color=colour, lw=1.8, label=label)
+                label = f"{role}{f' {1000 * lead:.0f} ms before' if role == 'predicted' and lead else ''}, {side}"
+                ax.plot(
+                    ds.time,
+                    angles.sel(angle=name),
+                    "--" if role == "predicted" else "-",
+                    color=colour,
+                    lw=1.8,
+                    label=label,
+                )
     for joint, ax in zip(joints, axes[:, 0]):
-        ax.set_ylabel(f"{joint} (°)"); ax.grid(axis="y", color="0.92"); ax.spines[["top", "right"]].set_visible(False)
+        ax.set_ylabel(f"{joint} (°)")
+        ax.grid(axis="y", color="0.92")
+        ax.spines[["top", "right"]].set_visible(False)
         for t, text in (mark or {}).items():
             ax.axvline(t, color="0.5", lw=1)
-            if ax is axes[0, 0]: ax.annotate(text, (t, 1), xycoords=("data", "axes fraction"), xytext=(3, 3), textcoords="offset points", fontsize=8, color="0.3")
+            if ax is axes[0, 0]:
+                ax.annotate(
+                    text,
+                    (t, 1),
+                    xycoords=("data", "axes fraction"),
+                    xytext=(3, 3),
+                    textcoords="offset points",
+                    fontsize=8,
+                    color="0.3",
+                )
     axes[-1, 0].set_xlabel("time (s)")
     fig.align_ylabels()
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="lower center", bbox_to_anchor=(.5, .9), ncols=len(labels), frameon=False, fontsize=8)
+    fig.legend(
+        handles, labels, loc="lower center", bbox_to_anchor=(0.5, 0.9), ncols=len(labels), frameon=False, fontsize=8
+    )
     return fig
 
 # %% ../../nbs/60_viz.plots.ipynb #54518986
 def contact_sheet(
-    frames, # images (h, w, 3) uint8, of any size
-    labels=None, # a short text for each
-    positions=None, # (n, k, 2) px poses to draw on them
+    frames,  # images (h, w, 3) uint8, of any size
+    labels=None,  # a short text for each
+    positions=None,  # (n, k, 2) px poses to draw on them
     *,
-    skeleton="body13", # of the poses
-    colour=REFERENCE, # of the poses
-    cols:int=None, # images in a row; None: about as many as rows
-    width:float=1.6, # of an image, inches
-): # matplotlib Figure
+    skeleton="body13",  # of the poses
+    colour=REFERENCE,  # of the poses
+    cols: int = None,  # images in a row; None: about as many as rows
+    width: float = 1.6,  # of an image, inches
+):  # matplotlib Figure
     "Pictures in a grid"
     frames = list(frames)
-    if not frames: raise ValueError("a contact sheet needs at least one picture")
-    cols = cols or int(np.ceil(np.sqrt(len(frames)))); rows = -(-len(frames)//cols)
-    tall = max(f.shape[0]/f.shape[1] for f in frames)
-    space = .18 if labels is not None else .02 # inches above each picture
-    height = rows*(width*tall + space)
-    fig, axes = _figure(nrows=rows, ncols=cols, squeeze=False, figsize=(cols*width, height),
-                        gridspec_kw=dict(left=0, right=1, bottom=0, top=1 - space/height, wspace=.02, hspace=space/(width*tall)))
+    if not frames:
+        raise ValueError("a contact sheet needs at least one picture")
+    cols = cols or int(np.ceil(np.sqrt(len(frames))))
+    rows = -(-len(frames) // cols)
+    tall = max(f.shape[0] / f.shape[1] for f in frames)
+    space = 0.18 if labels is not None else 0.02  # inches above each picture
+    height = rows * (width * tall + space)
+    fig, axes = _figure(
+        nrows=rows,
+        ncols=cols,
+        squeeze=False,
+        figsize=(cols * width, height),
+        gridspec_kw=dict(left=0, right=1, bottom=0, top=1 - space / height, wspace=0.02, hspace=space / (width * tall)),
+    )
     for i, ax in enumerate(axes.flat):
         ax.axis("off")
-        if i >= len(frames): continue
+        if i >= len(frames):
+            continue
         ax.imshow(frames[i] if positions is None else draw_pose(frames[i], positions[i], skeleton, colour))
-        if labels is not None: ax.set_title(str(labels[i]), fontsize=8, pad=2, parse_math=False)
+        if labels is not None:
+            ax.set_title(str(labels[i]), fontsize=8, pad=2, parse_math=False)
     return fig
 
 # %% ../../nbs/60_viz.plots.ipynb #401f7867
 def plot_confusion(
-    table:dict, # from core.metrics.classification_table
-    ax=None, # axes to draw in; None: a new figure
-): # matplotlib Figure
+    table: dict,  # from core.metrics.classification_table
+    ax=None,  # axes to draw in; None: a new figure
+):  # matplotlib Figure
     "A confusion matrix with counts and recall"
     counts = np.asarray(table["confusion"])
-    share = counts/np.maximum(counts.sum(1, keepdims=True), 1)
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     n = len(counts)
-    fig, ax = _figure(figsize=(1.6 + .8*n, 1.1 + .62*n)) if ax is None else (ax.figure, ax)
+    fig, ax = _figure(figsize=(1.6 + 0.8 * n, 1.1 + 0.62 * n)) if ax is None else (ax.figure, ax)
     ax.imshow(share, cmap="Greys", vmin=0, vmax=1.15, aspect="auto")
     for i in range(n):
-        for j in range(n): ax.text(j, i, counts[i, j], ha="center", va="center", color="white" if share[i, j] > .55 else "0.15", fontweight="bold" if i == j else None)
+        for j in range(n):
+            ax.text(
+                j,
+                i,
+                counts[i, j],
+                ha="center",
+                va="center",
+                color="white" if share[i, j] > 0.55 else "0.15",
+                fontweight="bold" if i == j else None,
+            )
         recall = table["recall"][i]
-        ax.text(n - .4, i, "-" if recall is None else f"{100*recall:.0f} %", va="center", color="0.3", fontsize=9)
-    ax.text(n - .4, -.62, "recall", color="0.3", fontsize=9)
-    ax.set(xticks=range(n), yticks=range(n), xticklabels=table["classes"], yticklabels=table["classes"], xlabel="said", ylabel="was")
-    ax.set_title(f"accuracy {100*table['accuracy']:.0f} %, always the commonest class {100*table['majority']:.0f} %", fontsize=9, pad=8, loc="left")
-    ax.tick_params(length=0); ax.spines[:].set_visible(False)
+        ax.text(n - 0.4, i, "-" if recall is None else f"{100 * recall:.0f} %", va="center", color="0.3", fontsize=9)
+    ax.text(n - 0.4, -0.62, "recall", color="0.3", fontsize=9)
+    ax.set(
+        xticks=range(n),
+        yticks=range(n),
+        xticklabels=table["classes"],
+        yticklabels=table["classes"],
+        xlabel="said",
+        ylabel="was",
+    )
+    ax.set_title(
+        f"accuracy {100 * table['accuracy']:.0f} %, always the commonest class {100 * table['majority']:.0f} %",
+        fontsize=9,
+        pad=8,
+        loc="left",
+    )
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
     return fig

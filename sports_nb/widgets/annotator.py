@@ -52,21 +52,55 @@ class Annotator(Dashboard, W.VBox):
         if start is not None:
             start = start.isel(individual=[individual])
         self.resumed = Path(path).exists()
-        self.work = Annotation.open(path) if self.resumed else Annotation(clip.times, skeleton, start, path, clip="" if film is None else Path(film).name)
+        self.work = (
+            Annotation.open(path)
+            if self.resumed
+            else Annotation(clip.times, skeleton, start, path, clip="" if film is None else Path(film).name)
+        )
         if len(self.work.times) != len(clip.times) or abs(self.work.times - clip.times).max() > 1e-3:
-            raise ValueError(f"{path} belongs to a clip of {len(self.work.times)} frames up to {self.work.times[-1]:.2f} s, this one has {len(clip.times)} up to {clip.times[-1]:.2f} s; give its clip, or another path")
+            raise ValueError(
+                f"{path} belongs to a clip of {len(self.work.times)} frames up to {self.work.times[-1]:.2f} s, this one has {len(clip.times)} up to {clip.times[-1]:.2f} s; give its clip, or another path"
+            )
         self.start = start
-        self.player = Player({LABELS: self.work.poses()}, clip, edit=LABELS, on_edit=self._edit, visible=["video", LABELS])
+        self.player = Player(
+            {LABELS: self.work.poses()}, clip, edit=LABELS, on_edit=self._edit, visible=["video", LABELS]
+        )
         self._keep_time(self.player)
-        self.action = W.Dropdown(options=list(actions), description="action", layout=W.Layout(width="190px"), style=dict(description_width="48px"))
+        self.action = W.Dropdown(
+            options=list(actions),
+            description="action",
+            layout=W.Layout(width="190px"),
+            style=dict(description_width="48px"),
+        )
         button = lambda text, tip, act: self._button(text, tip, act)
         self._from = None
-        self.begins, self.ends = button("starts here", "the action starts in this frame", self._starts), button("ends here", "the action ends in this frame", self._ends)
-        self.spans = Table(title="actions", columns=[dict(key="action", label="action"), dict(key="start", label="from frame", digits=0), dict(key="stop", label="to frame", digits=0)])
+        self.begins, self.ends = (
+            button("starts here", "the action starts in this frame", self._starts),
+            button("ends here", "the action ends in this frame", self._ends),
+        )
+        self.spans = Table(
+            title="actions",
+            columns=[
+                dict(key="action", label="action"),
+                dict(key="start", label="from frame", digits=0),
+                dict(key="stop", label="to frame", digits=0),
+            ],
+        )
         self.forget = button("remove the picked one", "the picked action is taken out", self._unspan)
-        self.undo, self.redo = button("undo", "ctrl+z", lambda: self._do("undo")), button("redo", "ctrl+shift+z", lambda: self._do("redo"))
+        self.undo, self.redo = (
+            button("undo", "ctrl+z", lambda: self._do("undo")),
+            button("redo", "ctrl+shift+z", lambda: self._do("redo")),
+        )
         self.next = button("next to label", "the frame that is worth it most", self._go)
-        self.suggested = Table(title="to label next", columns=[dict(key="frame", label="frame", digits=0), dict(key="kind", label="why"), dict(key="joint", label="where"), dict(key="value", label="how much", digits=2)])
+        self.suggested = Table(
+            title="to label next",
+            columns=[
+                dict(key="frame", label="frame", digits=0),
+                dict(key="kind", label="why"),
+                dict(key="joint", label="where"),
+                dict(key="value", label="how much", digits=2),
+            ],
+        )
         self.status = W.HTML()
         for table in (self.spans, self.suggested):
             table.observe(self._jump, "picked")
@@ -74,8 +108,26 @@ class Annotator(Dashboard, W.VBox):
         self._suggest()
         self._after(())
         self.player.layout = W.Layout(flex="3 1 480px", min_width="300px", width="auto")
-        side = W.VBox([self.status, W.HBox([self.undo, self.redo, self.next]), self.suggested, W.HBox([self.action, self.begins, self.ends], layout=W.Layout(flex_flow="row wrap")), self.spans, W.HBox([self.forget])], layout=W.Layout(flex="2 1 300px", min_width="280px"))
-        super().__init__([W.HBox([self.player, side], layout=W.Layout(flex_flow="row wrap", align_items="flex-start", width="100%", grid_gap="12px"))], layout=W.Layout(width="100%"))
+        side = W.VBox(
+            [
+                self.status,
+                W.HBox([self.undo, self.redo, self.next]),
+                self.suggested,
+                W.HBox([self.action, self.begins, self.ends], layout=W.Layout(flex_flow="row wrap")),
+                self.spans,
+                W.HBox([self.forget]),
+            ],
+            layout=W.Layout(flex="2 1 300px", min_width="280px"),
+        )
+        super().__init__(
+            [
+                W.HBox(
+                    [self.player, side],
+                    layout=W.Layout(flex_flow="row wrap", align_items="flex-start", width="100%", grid_gap="12px"),
+                )
+            ],
+            layout=W.Layout(width="100%"),
+        )
 
     def _button(self, text, tip, act):
         b = W.Button(description=text, tooltip=tip, layout=W.Layout(width="auto"))
@@ -86,7 +138,9 @@ class Annotator(Dashboard, W.VBox):
         "The frame with its labels."
         f = self.player.frame
         confidence = np.choose(self.work.state[f], [0.0, 0.5, 1.0])
-        return draw_pose(np.asarray(self.player._pictures[f]), self.work.position[f], self.work.skeleton, ESTIMATED, confidence)
+        return draw_pose(
+            np.asarray(self.player._pictures[f]), self.work.position[f], self.work.skeleton, ESTIMATED, confidence
+        )
 
     # ---- deeds
     def _edit(self, deed):  # from the browser: never trusted further than its numbers
@@ -119,7 +173,10 @@ class Annotator(Dashboard, W.VBox):
         rows = slice(first, last + 1)
         confidence = np.choose(self.work.state[rows], [0.0, 0.5, 1.0])
         points = np.concatenate([self.work.position[rows], confidence[..., None]], -1).astype(np.float32)
-        self.player.send({"points": LABELS, "first": int(first), "ticks": self.work.labelled.tolist()}, [points.tobytes(), np.ascontiguousarray(self.work.box[rows], np.float32).tobytes()])
+        self.player.send(
+            {"points": LABELS, "first": int(first), "ticks": self.work.labelled.tolist()},
+            [points.tobytes(), np.ascontiguousarray(self.work.box[rows], np.float32).tobytes()],
+        )
 
     def _tell(self, _=None):
         n, f = len(self.work.labelled), self.player.frame
@@ -147,12 +204,26 @@ class Annotator(Dashboard, W.VBox):
     def _suggest(self):
         rows = []
         if self.start is not None:
-            moment = self.start.reindex(time=self.work.times, method="nearest", tolerance=np.median(np.diff(self.work.times)) / 2 * 1.01 if len(self.work.times) > 1 else 0.5)
+            moment = self.start.reindex(
+                time=self.work.times,
+                method="nearest",
+                tolerance=np.median(np.diff(self.work.times)) / 2 * 1.01 if len(self.work.times) > 1 else 0.5,
+            )
             table = worst_frames({"start": moment}, count=8)
             done = set(self.work.labelled.tolist())
-            rows = [dict(frame=int(r.frame), kind=r.kind, joint=str(r.joint).replace("_", " "), value=float(r.value)) for r in table.itertuples() if r.frame not in done]
+            rows = [
+                dict(frame=int(r.frame), kind=r.kind, joint=str(r.joint).replace("_", " "), value=float(r.value))
+                for r in table.itertuples()
+                if r.frame not in done
+            ]
         else:  # nothing is known: frames spread over the clip
-            rows = [dict(frame=int(f), kind="spread", joint="", value=float(i)) for i, f in enumerate(np.linspace(0, len(self.work.times) - 1, min(12, len(self.work.times))).round().astype(int)) if not self.work.hand[f].any()]
+            rows = [
+                dict(frame=int(f), kind="spread", joint="", value=float(i))
+                for i, f in enumerate(
+                    np.linspace(0, len(self.work.times) - 1, min(12, len(self.work.times))).round().astype(int)
+                )
+                if not self.work.hand[f].any()
+            ]
         self.suggested.rows = rows
 
     def _go(self):
@@ -179,9 +250,27 @@ class Annotator(Dashboard, W.VBox):
         rows = [int(f) for f in self.work.labelled if (self.work.state[f] > 0).any()]
         if not rows:
             raise ValueError("no joint is labelled yet, so there is nothing to learn from: put one right first")
-        named = [next((list(ACTION_CLASSES).index(s["action"]) for s in self.work.spans if s["start"] <= f <= s["stop"] and s["action"] in ACTION_CLASSES), -1) for f in rows]
+        named = [
+            next(
+                (
+                    list(ACTION_CLASSES).index(s["action"])
+                    for s in self.work.spans
+                    if s["start"] <= f <= s["stop"] and s["action"] in ACTION_CLASSES
+                ),
+                -1,
+            )
+            for f in rows
+        ]
         # squares of one size for all: a frame in which only the arms were seen is not looked at more closely than the others
-        whole = followed_sample([np.asarray(self.player._pictures[f]) for f in rows], self.work.position[rows], self.work.state[rows] > 0, size, room, skeleton=self.work.skeleton, source=self.work.clip)
+        whole = followed_sample(
+            [np.asarray(self.player._pictures[f]) for f in rows],
+            self.work.position[rows],
+            self.work.state[rows] > 0,
+            size,
+            room,
+            skeleton=self.work.skeleton,
+            source=self.work.clip,
+        )
         parts = ("frames", "keypoints", "visible", "labelled", "frame_mask", "affine")
         return [whole | {k: whole[k][i : i + 1] for k in parts} | dict(action=a) for i, a in enumerate(named)]
 

@@ -60,17 +60,27 @@ def serve(
         film = None if clip is None else str(Path(clip).absolute())
         cell = f"import warnings\nimport sports_nb as sn\nwarnings.simplefilter('ignore')\nsn.explore(sn.load({str(analysis)!r}), {film!r})"
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)], metadata=kernel), f"{folder}/sports_nb.ipynb")
-        settings = dict(Voila=dict(ip="127.0.0.1", port=port, port_retries=0, open_browser=False, token=token), VoilaConfiguration=dict(show_tracebacks=False))
+        nbformat.write(
+            nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)], metadata=kernel),
+            f"{folder}/sports_nb.ipynb",
+        )
+        settings = dict(
+            Voila=dict(ip="127.0.0.1", port=port, port_retries=0, open_browser=False, token=token),
+            VoilaConfiguration=dict(show_tracebacks=False),
+        )
         Path(folder, "voila.json").write_text(json.dumps(settings))
         log = open(f"{folder}/log", "wb")
-        process = subprocess.Popen([sys.executable, "-m", "voila", "sports_nb.ipynb"], cwd=folder, stdout=log, stderr=log)  # reads voila.json where it runs
+        process = subprocess.Popen(
+            [sys.executable, "-m", "voila", "sports_nb.ipynb"], cwd=folder, stdout=log, stderr=log
+        )  # reads voila.json where it runs
         try:
             until = time.time() + PATIENCE
             while not (there := _answers(f"http://127.0.0.1:{port}/")):
                 if process.poll() is not None or time.time() > until:
                     said = Path(folder, "log").read_text(errors="replace").strip().splitlines()
-                    raise OSError(f"the page did not start on port {port}: {said[-1][-200:] if said else 'no answer'}; give another --port")
+                    raise OSError(
+                        f"the page did not start on port {port}: {said[-1][-200:] if said else 'no answer'}; give another --port"
+                    )
                 time.sleep(0.2)
             if "/login" not in there:  # another program's page, or one that asks for nothing
                 raise OSError(f"what answers on port {port} does not ask for a token; give another --port")

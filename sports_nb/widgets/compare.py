@@ -25,7 +25,14 @@ from .figure import Figure
 from .player import Player
 
 # %% ../../nbs/62a_widgets.compare.ipynb #80551a7d
-PALETTE = (ESTIMATED, "#7b4dc4", "#a6611a", "#0b8a8f", "#c2185b", "#5c636b")  # of sources of one role, told apart also by the colour-blind
+PALETTE = (
+    ESTIMATED,
+    "#7b4dc4",
+    "#a6611a",
+    "#0b8a8f",
+    "#c2185b",
+    "#5c636b",
+)  # of sources of one role, told apart also by the colour-blind
 
 
 def gather(
@@ -40,7 +47,10 @@ def gather(
     out = {}
     for name, source in sources.items():
         if isinstance(source, Analysis):
-            out |= {f"{name} {role}".strip(): ds for role, ds in dict(estimated=source.shown, predicted=source.predicted).items()}
+            out |= {
+                f"{name} {role}".strip(): ds
+                for role, ds in dict(estimated=source.shown, predicted=source.predicted).items()
+            }
         else:
             out[str(name)] = source if isinstance(source, xr.Dataset) else read_poses(source)
     if reference is not None:
@@ -82,29 +92,43 @@ class Compare(Dashboard, W.VBox):
         reference: xr.Dataset | None = None,  # poses that are known to be right
         events: dict | None = None,  # name -> seconds at which the same thing happens in each source
         side_by_side: bool | None = None,  # a player for each source; None: where clips or events differ
-        yardstick: str | None = None,  # the source that others are measured against; None: the reference, else the first
+        yardstick: str
+        | None = None,  # the source that others are measured against; None: the reference, else the first
         lead: float | None = None,  # of predictions, seconds; None: 160 ms or the nearest
         individual: int = 0,  # number of the person
     ):
         if isinstance(sources, Analysis) and clip is None:
             clip = sources.clip
         named = gather(sources, reference)
-        unknown = [n for part in (events, clip if isinstance(clip, dict) else None) for n in part or () if not any(k == n or k.startswith(f"{n} ") for k in named)]
+        unknown = [
+            n
+            for part in (events, clip if isinstance(clip, dict) else None)
+            for n in part or ()
+            if not any(k == n or k.startswith(f"{n} ") for k in named)
+        ]
         if unknown:
             raise ValueError(f"no source {unknown[0]!r}; there are {', '.join(named)}")
         pick = lambda table, name: (table or {}).get(_belongs(name, table or {}))
         first = next(iter(named))
         at = {name: pick(events, name) for name in named}
         if events and any(v is None for v in at.values()):
-            raise ValueError(f"events need a time for each source; {next(n for n, v in at.items() if v is None)!r} has none")
+            raise ValueError(
+                f"events need a time for each source; {next(n for n, v in at.items() if v is None)!r} has none"
+            )
         self.shifts = {name: (at[name] - at[first] if events else 0.0) for name in named}
-        self.side_by_side = isinstance(clip, dict) or any(self.shifts.values()) if side_by_side is None else side_by_side
+        self.side_by_side = (
+            isinstance(clip, dict) or any(self.shifts.values()) if side_by_side is None else side_by_side
+        )
         self.colours, self.sources = colours_of(named), named
         self.laid = isinstance(clip, dict) and len(clip) > 1
         self._full = 100 if self.laid else 40  # % of the torso at which the map is full
         self._make_players(named, clip, lead, pick)
         times = self.players[0].times
-        self.times, self.lead, self.individual = times, next((p.lead for p in self.players if p.leads), None), individual
+        self.times, self.lead, self.individual = (
+            times,
+            next((p.lead for p in self.players if p.leads), None),
+            individual,
+        )
         self.yardstick = yardstick or next((n for n, ds in named.items() if ds.attrs["role"] == "reference"), first)
         if self.yardstick not in named:
             raise ValueError(f"no source {self.yardstick!r} to be the yardstick; there are {', '.join(named)}")
@@ -118,7 +142,9 @@ class Compare(Dashboard, W.VBox):
         leads = sorted({float(v) for ds in named.values() if "lead" in ds.dims for v in ds.lead.values})
         state = dict(lead=min(leads, key=lambda v: abs(v - (0.16 if lead is None else lead)))) if leads else {}
         if lead is not None and leads and abs(state["lead"] - lead) > 5e-4:
-            raise ValueError(f"no prediction looks {lead:g} s ahead; the leads are {', '.join(f'{v:g}' for v in leads)} s")
+            raise ValueError(
+                f"no prediction looks {lead:g} s ahead; the leads are {', '.join(f'{v:g}' for v in leads)} s"
+            )
         if not self.side_by_side:
             self.players = [Player(named, clip, colours=self.colours, follow=self._follow, **state)]
             return
@@ -129,12 +155,28 @@ class Compare(Dashboard, W.VBox):
         for i, (key, own) in enumerate(parts.items()):
             has = state if any("lead" in ds.dims for ds in own.values()) else {}
             film = clip.get(key) if isinstance(clip, dict) else clip
-            self.players.append(Player(own, film, colours=self.colours, group=group, shift=self.shifts[next(iter(own))], follow=self._follow if i == 0 else "", **has))
+            self.players.append(
+                Player(
+                    own,
+                    film,
+                    colours=self.colours,
+                    group=group,
+                    shift=self.shifts[next(iter(own))],
+                    follow=self._follow if i == 0 else "",
+                    **has,
+                )
+            )
 
     def _read(self):  # all sources on the first player's clock
         self.now = {}
         for name, ds in self.sources.items():
-            moment = on_clock(ds, self.times, shift=self.shifts[name], individual=self.individual, lead=self.lead if "lead" in ds.dims else None)
+            moment = on_clock(
+                ds,
+                self.times,
+                shift=self.shifts[name],
+                individual=self.individual,
+                lead=self.lead if "lead" in ds.dims else None,
+            )
             self.now[name] = moment
         ruler = self.now[self.yardstick]
         if self.laid:  # films of their own: places and sizes mean nothing
@@ -143,7 +185,12 @@ class Compare(Dashboard, W.VBox):
         self.angles = {name: joint_angles(ds).isel(individual=0) for name, ds in self.now.items()}
 
     def _as_told(self):  # predictions as they were made, others on the clock: what the table is made from
-        return {name: ds.isel(individual=[self.individual]) if "lead" in ds.dims and not self.shifts[name] and not self.laid else self.now[name] for name, ds in self.sources.items()}
+        return {
+            name: ds.isel(individual=[self.individual])
+            if "lead" in ds.dims and not self.shifts[name] and not self.laid
+            else self.now[name]
+            for name, ds in self.sources.items()
+        }
 
     def _worst(self):
         table = worst_frames(self._as_told(), self.yardstick, lead=self.lead)
@@ -152,17 +199,41 @@ class Compare(Dashboard, W.VBox):
     def _parts(self):
         joints = list(dict.fromkeys(str(k) for d in self.distances.values() for k in d.keypoint.values))
         bends = list(dict.fromkeys(str(a) for angle in self.angles.values() for a in angle.angle.values))
-        drop = lambda label, options, value=None: W.Dropdown(description=label, options=options, **({} if value is None else dict(value=value)), layout=W.Layout(width="200px"), style=dict(description_width="44px"))
+        drop = lambda label, options, value=None: W.Dropdown(
+            description=label,
+            options=options,
+            **({} if value is None else dict(value=value)),
+            layout=W.Layout(width="200px"),
+            style=dict(description_width="44px"),
+        )
         self.joint = drop("joint", [("mean of all", ""), *((_words(j), j) for j in joints)])
         self.angle = drop("angle", [(_words(b), b) for b in bends] or [("none", "")])
         others = list(self.distances)
         self.mapped = drop("map", [(n, n) for n in others] or [("none", "")])
         start, stop = float(self.times[0]), float(self.times[-1])
-        self.range = W.FloatRangeSlider(value=(start, stop), min=start, max=max(stop, start + 1e-6), step=max((stop - start) / max(len(self.times) - 1, 1), 1e-6), readout_format=".2f", description="stretch, s", continuous_update=False, layout=W.Layout(width="96%"), style=dict(description_width="64px"))
+        self.range = W.FloatRangeSlider(
+            value=(start, stop),
+            min=start,
+            max=max(stop, start + 1e-6),
+            step=max((stop - start) / max(len(self.times) - 1, 1), 1e-6),
+            readout_format=".2f",
+            description="stretch, s",
+            continuous_update=False,
+            layout=W.Layout(width="96%"),
+            style=dict(description_width="64px"),
+        )
         self.figures = W.HTML()
         self.figure = Figure(self._figure())
         self.figure.add_class(self._follow)
-        columns = [dict(key="time_s", label="time, s", digits=2), dict(key="frame", label="frame", digits=0), dict(key="kind", label="what"), dict(key="source", label="source"), dict(key="joint", label="where"), dict(key="value", label="how much", digits=2), dict(key="unit", label="unit")]
+        columns = [
+            dict(key="time_s", label="time, s", digits=2),
+            dict(key="frame", label="frame", digits=0),
+            dict(key="kind", label="what"),
+            dict(key="source", label="source"),
+            dict(key="joint", label="where"),
+            dict(key="value", label="how much", digits=2),
+            dict(key="unit", label="unit"),
+        ]
         self.table = Table(title="frames worth a look", columns=columns, rows=self._worst())
         for control in (self.joint, self.angle, self.mapped):
             control.observe(self._redraw, "value")
@@ -173,20 +244,39 @@ class Compare(Dashboard, W.VBox):
         self._score()
         for player in self.players:
             player.layout = W.Layout(flex="1 1 340px", min_width="280px", width="auto")
-        stages = W.HBox(self.players, layout=W.Layout(flex_flow="row wrap", align_items="flex-start", width="100%", grid_gap="12px"))
-        curves = W.VBox([W.HBox([self.joint, self.angle, self.mapped], layout=W.Layout(flex_flow="row wrap")), self.figure], layout=W.Layout(flex="3 1 440px", min_width="300px", overflow="hidden"))
+        stages = W.HBox(
+            self.players, layout=W.Layout(flex_flow="row wrap", align_items="flex-start", width="100%", grid_gap="12px")
+        )
+        curves = W.VBox(
+            [W.HBox([self.joint, self.angle, self.mapped], layout=W.Layout(flex_flow="row wrap")), self.figure],
+            layout=W.Layout(flex="3 1 440px", min_width="300px", overflow="hidden"),
+        )
         side = W.VBox([self.range, self.figures, self.table], layout=W.Layout(flex="2 1 340px", min_width="280px"))
-        return [stages, W.HBox([curves, side], layout=W.Layout(flex_flow="row wrap", align_items="flex-start", width="100%", grid_gap="12px"))]
+        return [
+            stages,
+            W.HBox(
+                [curves, side],
+                layout=W.Layout(flex_flow="row wrap", align_items="flex-start", width="100%", grid_gap="12px"),
+            ),
+        ]
 
     def _errors(self, name):  # (time,) of the chosen joint
         d = self.distances[name]
         if not self.joint.value:
             return d.mean("keypoint").values
-        return d.sel(keypoint=self.joint.value).values if self.joint.value in d.keypoint.values else np.full(len(self.times), np.nan)
+        return (
+            d.sel(keypoint=self.joint.value).values
+            if self.joint.value in d.keypoint.values
+            else np.full(len(self.times), np.nan)
+        )
 
     def _bend(self, name):
         a = self.angles[name]
-        return a.sel(angle=self.angle.value).values if self.angle.value in a.angle.values else np.full(len(self.times), np.nan)
+        return (
+            a.sel(angle=self.angle.value).values
+            if self.angle.value in a.angle.values
+            else np.full(len(self.times), np.nan)
+        )
 
     def _band(self):  # lowest and highest of all sources
         every = np.stack([self._bend(n) for n in self.angles])
@@ -194,33 +284,114 @@ class Compare(Dashboard, W.VBox):
         return np.where(np.isfinite(low), low, np.nan), np.where(np.isfinite(high), high, np.nan)
 
     def _figure(self):
-        figure, times = make_subplots(3, 1, shared_xaxes=True, vertical_spacing=0.1, row_heights=[0.32, 0.32, 0.36]), self.times
-        line = lambda name: dict(color=self.colours[name], width=2, dash="5px,4px" if self.sources[name].attrs["role"] == "predicted" else "solid")
+        figure, times = (
+            make_subplots(3, 1, shared_xaxes=True, vertical_spacing=0.1, row_heights=[0.32, 0.32, 0.36]),
+            self.times,
+        )
+        line = lambda name: dict(
+            color=self.colours[name],
+            width=2,
+            dash="5px,4px" if self.sources[name].attrs["role"] == "predicted" else "solid",
+        )
         for name in self.distances:
-            figure.add_scatter(x=times, y=self._errors(name), row=1, col=1, name=name, line=line(name), mode="lines", hovertemplate="%{y:.1f} %")
+            figure.add_scatter(
+                x=times,
+                y=self._errors(name),
+                row=1,
+                col=1,
+                name=name,
+                line=line(name),
+                mode="lines",
+                hovertemplate="%{y:.1f} %",
+            )
         low, high = self._band()
-        figure.add_scatter(x=times, y=low, row=2, col=1, line=dict(width=0), mode="lines", hoverinfo="skip", showlegend=False, visible=True)
-        figure.add_scatter(x=times, y=high, row=2, col=1, line=dict(width=0), fill="tonexty", fillcolor="rgba(128,128,128,0.22)", mode="lines", hoverinfo="skip", showlegend=False)
+        figure.add_scatter(
+            x=times,
+            y=low,
+            row=2,
+            col=1,
+            line=dict(width=0),
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+            visible=True,
+        )
+        figure.add_scatter(
+            x=times,
+            y=high,
+            row=2,
+            col=1,
+            line=dict(width=0),
+            fill="tonexty",
+            fillcolor="rgba(128,128,128,0.22)",
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+        )
         for name in self.angles:
-            figure.add_scatter(x=times, y=self._bend(name), row=2, col=1, name=name, line=line(name), mode="lines", hovertemplate="%{y:.0f}°")
+            figure.add_scatter(
+                x=times,
+                y=self._bend(name),
+                row=2,
+                col=1,
+                name=name,
+                line=line(name),
+                mode="lines",
+                hovertemplate="%{y:.0f}°",
+            )
         if self.distances:
             d = self.distances[self.mapped.value]
-            figure.add_heatmap(x=times, y=[_words(k) for k in d.keypoint.values], z=d.values.T, row=3, col=1, zmin=0, zmax=self._full, colorscale=[[0, "rgba(194,24,91,0.03)"], [1, "rgba(194,24,91,1)"]], showscale=False, hovertemplate="%{y} %{z:.0f} %<extra></extra>")
+            figure.add_heatmap(
+                x=times,
+                y=[_words(k) for k in d.keypoint.values],
+                z=d.values.T,
+                row=3,
+                col=1,
+                zmin=0,
+                zmax=self._full,
+                colorscale=[[0, "rgba(194,24,91,0.03)"], [1, "rgba(194,24,91,1)"]],
+                showscale=False,
+                hovertemplate="%{y} %{z:.0f} %<extra></extra>",
+            )
         for row, title in enumerate(self._titles(), 1):
-            figure.add_annotation(text=title, x=0, y=figure.layout[f"yaxis{row if row > 1 else ''}"].domain[1], xref="paper", yref="paper", xanchor="left", yanchor="bottom", showarrow=False, font_size=12)
+            figure.add_annotation(
+                text=title,
+                x=0,
+                y=figure.layout[f"yaxis{row if row > 1 else ''}"].domain[1],
+                xref="paper",
+                yref="paper",
+                xanchor="left",
+                yanchor="bottom",
+                showarrow=False,
+                font_size=12,
+            )
         grid = dict(showgrid=True, gridwidth=1, zeroline=False, ticks="", showline=False)
         figure.update_yaxes(fixedrange=True, nticks=4, **grid)
         figure.update_yaxes(rangemode="tozero", row=1, col=1)
         figure.update_yaxes(autorange="reversed", showgrid=False, tickmode="linear", tickfont_size=9, row=3, col=1)
         figure.update_xaxes(**grid, range=[times[0], times[-1]])
         figure.update_xaxes(title=dict(text="time, seconds", standoff=4), row=3, col=1)
-        return figure.update_layout(height=520, margin=dict(l=92, r=12, t=24, b=40), showlegend=False, hovermode="x", hoverdistance=-1, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font_size=11, autosize=True)
+        return figure.update_layout(
+            height=520,
+            margin=dict(l=92, r=12, t=24, b=40),
+            showlegend=False,
+            hovermode="x",
+            hoverdistance=-1,
+            paper_bgcolor="rgba(0,0,0,0)",
+            plot_bgcolor="rgba(0,0,0,0)",
+            font_size=11,
+            autosize=True,
+        )
 
     def _titles(self):
         joint = _words(self.joint.value) if self.joint.value else "mean of all joints"
         safe = lambda text: html.escape(str(text))
         laid = "laid on" if self.laid else "distance to"
-        return [f"{joint}: {laid} {safe(self.yardstick)}, % of torso", f"{_words(self.angle.value)} angle, degrees; band: lowest to highest", f"{safe(self.mapped.value)}: distance of each joint (0 to {self._full} % of torso)"]
+        return [
+            f"{joint}: {laid} {safe(self.yardstick)}, % of torso",
+            f"{_words(self.angle.value)} angle, degrees; band: lowest to highest",
+            f"{safe(self.mapped.value)}: distance of each joint (0 to {self._full} % of torso)",
+        ]
 
     def _redraw(self, _=None):
         traces = iter(self.figure.data)
@@ -239,10 +410,26 @@ class Compare(Dashboard, W.VBox):
 
     def _score(self, _=None):
         self.scores = range_scores(self.now, self.yardstick, *self.range.value)
-        cell = lambda v, unit, digits=1: f"<td style='text-align:right;padding:2px 5px'>{'' if np.isnan(v) else f'{v:.{digits}f}{unit}'}</td>"
+        cell = lambda v, unit, digits=1: (
+            f"<td style='text-align:right;padding:2px 5px'>{'' if np.isnan(v) else f'{v:.{digits}f}{unit}'}</td>"
+        )
         dot = lambda name: f"<span style='color:{self.colours[name]}'>&#9679;</span> "
-        rows = "".join(f"<tr><td style='padding:2px 5px;text-align:left'>{dot(n)}{html.escape(n)}</td>{cell(r.frames, '', 0)}{cell(r.distance_percent, ' %')}{cell(r.pck_20, ' %')}{cell(r.angle_degrees, '°')}</tr>" for n, r in self.scores.iterrows())
-        head = "".join(f"<th style='text-align:{'left' if i == 0 else 'right'};padding:2px 5px' title='{tip}'>{t}</th>" for i, (t, tip) in enumerate((("against " + html.escape(self.yardstick), ""), ("frames", ""), ("distance", "mean over joints, % of the torso"), ("PCK@0.2", "joints within a fifth of the torso"), ("angles", "mean difference of the joint angles"))))
+        rows = "".join(
+            f"<tr><td style='padding:2px 5px;text-align:left'>{dot(n)}{html.escape(n)}</td>{cell(r.frames, '', 0)}{cell(r.distance_percent, ' %')}{cell(r.pck_20, ' %')}{cell(r.angle_degrees, '°')}</tr>"
+            for n, r in self.scores.iterrows()
+        )
+        head = "".join(
+            f"<th style='text-align:{'left' if i == 0 else 'right'};padding:2px 5px' title='{tip}'>{t}</th>"
+            for i, (t, tip) in enumerate(
+                (
+                    ("against " + html.escape(self.yardstick), ""),
+                    ("frames", ""),
+                    ("distance", "mean over joints, % of the torso"),
+                    ("PCK@0.2", "joints within a fifth of the torso"),
+                    ("angles", "mean difference of the joint angles"),
+                )
+            )
+        )
         self.figures.value = f"<table style='color:var(--jp-ui-font-color1);font-size:12px;line-height:1.35;font-variant-numeric:tabular-nums;width:100%'><tr>{head}</tr>{rows}</table>"
 
     def _jump(self, change):

@@ -45,7 +45,11 @@ def jpeg(
         shown = cv2.imdecode(np.frombuffer(held.getvalue(), np.uint8), 1)[..., ::-1]
     h, w = shown.shape[:2]
     for width, quality in ((800, 75), (800, 50), (480, 50), (240, 40), (120, 30)):
-        small = cv2.resize(shown, (width, max(1, round(h * width / w))), interpolation=cv2.INTER_AREA) if w > width else shown
+        small = (
+            cv2.resize(shown, (width, max(1, round(h * width / w))), interpolation=cv2.INTER_AREA)
+            if w > width
+            else shown
+        )
         packed = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
         if len(packed) <= SMALL:
             break

@@ -31,7 +31,9 @@ def distance(
 ) -> np.ndarray:  # (time,) percent of b's torso; NaN where nothing can be compared
     "Mean distance between the keypoints of two poses, frame by frame."
     if a.attrs["skeleton"] != b.attrs["skeleton"]:
-        raise ValueError(f"a {a.attrs['skeleton']} pose cannot be compared with a {b.attrs['skeleton']} pose; convert one first")
+        raise ValueError(
+            f"a {a.attrs['skeleton']} pose cannot be compared with a {b.attrs['skeleton']} pose; convert one first"
+        )
     (p, seen), (q, known) = to_array(a), to_array(b)
     both = seen & known
     apart = np.where(both, np.linalg.norm(p - q, axis=-1), 0).sum(-1)
@@ -46,20 +48,34 @@ def curves(
 ) -> xr.Dataset:  # joint_angle (source, time, angle) in degrees, error (source, time) in percent of the torso
     "Everything the figure draws, at the clip's frame times."
     half = np.median(np.diff(times)) / 2 * 1.01 if len(times) > 1 else 0.5
-    now = {name: (valid_at(ds, lead) if "lead" in ds.dims else ds).isel(individual=[0]).reindex(time=times, method="nearest", tolerance=half)
-           for name, ds in sources.items()}
-    angle = xr.concat([joint_angles(ds).isel(individual=0, drop=True) for ds in now.values()], xr.DataArray(list(now), dims="source", name="source"))
-    yardstick = next((name for role in ("reference", "estimated") for name, ds in now.items() if ds.attrs["role"] == role), None)
+    now = {
+        name: (valid_at(ds, lead) if "lead" in ds.dims else ds)
+        .isel(individual=[0])
+        .reindex(time=times, method="nearest", tolerance=half)
+        for name, ds in sources.items()
+    }
+    angle = xr.concat(
+        [joint_angles(ds).isel(individual=0, drop=True) for ds in now.values()],
+        xr.DataArray(list(now), dims="source", name="source"),
+    )
+    yardstick = next(
+        (name for role in ("reference", "estimated") for name, ds in now.items() if ds.attrs["role"] == role), None
+    )
     nothing = np.full(len(times), np.nan)
     error = [nothing if yardstick in (None, name) else distance(ds, now[yardstick]) for name, ds in now.items()]
-    return xr.Dataset({"joint_angle": angle.transpose("source", "time", "angle"), "error": (("source", "time"), np.stack(error))}, attrs={"yardstick": yardstick or ""})
+    return xr.Dataset(
+        {"joint_angle": angle.transpose("source", "time", "angle"), "error": (("source", "time"), np.stack(error))},
+        attrs={"yardstick": yardstick or ""},
+    )
 
 # %% ../../nbs/62_widgets.explorer.ipynb #dee280aa
 def _label(angle):  # left_knee -> left knee
     return str(angle).replace("_", " ")
 
+
 def _other_side(name):
     return name.replace("left_", "right_") if "left_" in name else name.replace("right_", "left_")
+
 
 def dashboard_figure(
     data: xr.Dataset,  # what `curves` gives
@@ -69,23 +85,61 @@ def dashboard_figure(
 ) -> go.Figure:  # two angle rows, the error row, and one for the actions where there are any
     "The curves of an analysis on one time axis."
     rows = 3 + (actions is not None)
-    figure = make_subplots(rows, 1, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.28, 0.28, 0.2, 0.24][:rows])
+    figure = make_subplots(
+        rows, 1, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.28, 0.28, 0.2, 0.24][:rows]
+    )
     times = data.time.values
     for row in (1, 2, 3):
         for name, role in looks.items():
             y = data.error.sel(source=name) if row == 3 else data.joint_angle.sel(source=name, angle=angles[row - 1])
             line = dict(color=COLOURS[role], width=2, dash="5px,4px" if role == "predicted" else "solid")
             tip = "%{y:.1f} %" if row == 3 else "%{y:.0f}°"
-            figure.add_scatter(x=times, y=y.values, row=row, col=1, name=name, line=line, mode="lines", hovertemplate=f"{name} {tip}<extra></extra>")
+            figure.add_scatter(
+                x=times,
+                y=y.values,
+                row=row,
+                col=1,
+                name=name,
+                line=line,
+                mode="lines",
+                hovertemplate=f"{name} {tip}<extra></extra>",
+            )
     if rows == 4:
         purple = [[0, "rgba(123,77,196,0.04)"], [1, "rgba(123,77,196,1)"]]
-        figure.add_heatmap(x=times, y=[_label(a) for a in actions.action.values], z=actions.transpose("action", "time").values, zmin=0, zmax=1, colorscale=purple, showscale=False,
-                           row=4, col=1, ygap=2, hovertemplate="%{y} %{z:.0%}<extra></extra>")
-    against = f"distance to the {data.attrs['yardstick']}" if data.attrs["yardstick"] == "reference" else "prediction's distance to the estimate"
-    titles = [f"{_label(a)} angle, degrees" for a in angles] + [f"{against}, % of torso", "action probability"][: rows - 2]
+        figure.add_heatmap(
+            x=times,
+            y=[_label(a) for a in actions.action.values],
+            z=actions.transpose("action", "time").values,
+            zmin=0,
+            zmax=1,
+            colorscale=purple,
+            showscale=False,
+            row=4,
+            col=1,
+            ygap=2,
+            hovertemplate="%{y} %{z:.0%}<extra></extra>",
+        )
+    against = (
+        f"distance to the {data.attrs['yardstick']}"
+        if data.attrs["yardstick"] == "reference"
+        else "prediction's distance to the estimate"
+    )
+    titles = [f"{_label(a)} angle, degrees" for a in angles] + [f"{against}, % of torso", "action probability"][
+        : rows - 2
+    ]
     for row, title in enumerate(titles, 1):
         top = figure.layout[f"yaxis{row if row > 1 else ''}"].domain[1]
-        figure.add_annotation(text=title, x=0, y=top, xref="paper", yref="paper", xanchor="left", yanchor="bottom", showarrow=False, font_size=12)
+        figure.add_annotation(
+            text=title,
+            x=0,
+            y=top,
+            xref="paper",
+            yref="paper",
+            xanchor="left",
+            yanchor="bottom",
+            showarrow=False,
+            font_size=12,
+        )
     grid = dict(showgrid=True, gridwidth=1, zeroline=False, ticks="", showline=False)
     figure.update_yaxes(fixedrange=True, nticks=4, **grid)
     figure.update_yaxes(rangemode="tozero", row=3, col=1)
@@ -93,8 +147,18 @@ def dashboard_figure(
         figure.update_yaxes(autorange="reversed", showgrid=False, tickmode="linear", row=4, col=1)
     figure.update_xaxes(**grid, range=[times[0], times[-1]])
     figure.update_xaxes(title=dict(text="time, seconds", standoff=4), row=rows, col=1)
-    return figure.update_layout(height=105 + 100 * rows, margin=dict(l=70 if rows == 4 else 44, r=12, t=24, b=40), showlegend=False, hovermode="x", hoverdistance=-1,
-                                paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font_size=11, autosize=True)
+    return figure.update_layout(
+        height=105 + 100 * rows,
+        margin=dict(l=70 if rows == 4 else 44, r=12, t=24, b=40),
+        showlegend=False,
+        hovermode="x",
+        hoverdistance=-1,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font_size=11,
+        autosize=True,
+    )
+
 
 class Explorer(Dashboard, W.VBox):
     "An analysis to look through: player, curves and actions at one moment."
@@ -105,7 +169,8 @@ class Explorer(Dashboard, W.VBox):
         clip=None,  # Clip, path or frames; None: that of the analysis
         *,
         reference: xr.Dataset | None = None,  # reference poses, where they are known
-        angles: tuple | None = None,  # the two joint angles to begin with; None: the one that moves most, and its other side
+        angles: tuple
+        | None = None,  # the two joint angles to begin with; None: the one that moves most, and its other side
         **state,  # first values of the player's frame, lead, visible, ...
     ):
         follow = f"snp-{uuid.uuid4().hex[:8]}"
@@ -126,13 +191,25 @@ class Explorer(Dashboard, W.VBox):
         self.figure = Figure(dashboard_figure(self.data, looks, chosen, self._probabilities))
         self.figure.add_class(follow)
         choices = [(_label(n), n) for n in names]
-        self.choose = [W.Dropdown(description=f"{nth} angle", options=choices, value=angle, layout=W.Layout(width="240px"), style=dict(description_width="96px")) for nth, angle in zip(("first", "second"), chosen)]
+        self.choose = [
+            W.Dropdown(
+                description=f"{nth} angle",
+                options=choices,
+                value=angle,
+                layout=W.Layout(width="240px"),
+                style=dict(description_width="96px"),
+            )
+            for nth, angle in zip(("first", "second"), chosen)
+        ]
         for dropdown in self.choose:
             dropdown.observe(self._redraw, "value")
         self.player.observe(self._recompute, "lead")
         self.player.observe(self._hide, "visible")
         self.player.layout = W.Layout(flex="3 1 440px", min_width="300px", width="auto", margin="0 14px 0 0")
-        side = W.VBox([W.HBox(self.choose, layout=W.Layout(flex_flow="row wrap")), self.figure], layout=W.Layout(flex="2 1 380px", min_width="300px", width="auto", overflow="hidden"))
+        side = W.VBox(
+            [W.HBox(self.choose, layout=W.Layout(flex_flow="row wrap")), self.figure],
+            layout=W.Layout(flex="2 1 380px", min_width="300px", width="auto", overflow="hidden"),
+        )
         row = W.HBox([self.player, side], layout=W.Layout(flex_flow="row wrap", align_items="flex-start", width="100%"))
         super().__init__([W.HTML(self._title(analysis)), row], layout=W.Layout(width="100%"))
         self._hide()
@@ -147,7 +224,14 @@ class Explorer(Dashboard, W.VBox):
             for name in self.player.visible:
                 if name in self.sources:
                     role = self.sources[name].attrs["role"]
-                    ax.plot(self.player.times, self.data.joint_angle.sel(source=name, angle=choice.value), "--" if role == "predicted" else "-", color=COLOURS[role], lw=1.5, label=name)
+                    ax.plot(
+                        self.player.times,
+                        self.data.joint_angle.sel(source=name, angle=choice.value),
+                        "--" if role == "predicted" else "-",
+                        color=COLOURS[role],
+                        lw=1.5,
+                        label=name,
+                    )
             ax.axvline(self.player.times[self.player.frame], color="0.4", lw=1)
             ax.set_title(f"{_label(choice.value)} angle, degrees", fontsize=9, loc="left")
             ax.spines[["top", "right"]].set_visible(False)
@@ -161,7 +245,13 @@ class Explorer(Dashboard, W.VBox):
         if isinstance(analysis, Analysis):
             lost = int(analysis.box.isnull().any("corner").sum())
             best = analysis.action
-            named = f"<b style='font-size:1.25em'>{html.escape(best)}</b> {100 * analysis.clip_action[best]:.0f} %" if best in analysis.clip_action else "no movement, no action" if best else "no action seen"
+            named = (
+                f"<b style='font-size:1.25em'>{html.escape(best)}</b> {100 * analysis.clip_action[best]:.0f} %"
+                if best in analysis.clip_action
+                else "no movement, no action"
+                if best
+                else "no action seen"
+            )
             facts = [named, *facts, f"lost in {lost} frames" if lost else "never lost"]
             if not analysis.complete:
                 facts.append("<b>stopped early: this analysis is not complete</b>")
@@ -174,7 +264,11 @@ class Explorer(Dashboard, W.VBox):
     def _redraw(self, _=None):
         with self.figure.batch_update():
             for trace, source, row in self._traces():
-                y = self.data.error.sel(source=source) if row == 2 else self.data.joint_angle.sel(source=source, angle=self.choose[row].value)
+                y = (
+                    self.data.error.sel(source=source)
+                    if row == 2
+                    else self.data.joint_angle.sel(source=source, angle=self.choose[row].value)
+                )
                 trace.y = y.values
             for row in (0, 1):
                 self.figure.layout.annotations[row].text = f"{_label(self.choose[row].value)} angle, degrees"
@@ -187,6 +281,7 @@ class Explorer(Dashboard, W.VBox):
         with self.figure.batch_update():
             for trace, source, _row in self._traces():
                 trace.visible = source in self.player.visible
+
 
 def explore(
     analysis,  # an Analysis, or pose Datasets

@@ -17,7 +17,12 @@ from .dashboard import Dashboard, script
 from .player import Player
 
 # %% ../../nbs/64_widgets.lens.ipynb #a8c92003
-_ARRAYS = dict(kernels=dict(kernels=5, before=3, after=3), attention=dict(space=3, time=3), maps=dict(maps=3, keypoints=2), nodes=dict(weights=3, at_to=2, at_of=2, time=3))
+_ARRAYS = dict(
+    kernels=dict(kernels=5, before=3, after=3),
+    attention=dict(space=3, time=3),
+    maps=dict(maps=3, keypoints=2),
+    nodes=dict(weights=3, at_to=2, at_of=2, time=3),
+)
 _OPTIONAL = {"space", "time"}
 _FACTS = dict(kernels=("stride", "dilation"), attention=("grid",), maps=("names",), nodes=("to", "of", "edges"))
 
@@ -38,24 +43,44 @@ def check_entry(
             raise ValueError(f"a layer of kind {kind!r} lacks {name!r}")
         a = np.asarray(entry[name], np.float32)
         if a.ndim != ndim or not a.size or not np.isfinite(a).all():
-            raise ValueError(f"{name!r} of a layer of kind {kind!r} has {ndim} dimensions and finite numbers; got shape {a.shape}")
+            raise ValueError(
+                f"{name!r} of a layer of kind {kind!r} has {ndim} dimensions and finite numbers; got shape {a.shape}"
+            )
         arrays[name] = np.ascontiguousarray(a)
     if missing := [k for k in _FACTS[kind] if k not in entry]:
         raise ValueError(f"a layer of kind {kind!r} lacks {missing[0]!r}")
     counts = [entry[k] for k in ("stride", "dilation") if k in _FACTS[kind]] + list(np.ravel(entry.get("grid", 1)))
-    if not all(isinstance(n, (int, np.integer)) and n > 0 for n in counts) or kind == "attention" and np.shape(entry["grid"]) != (2,):
+    if (
+        not all(isinstance(n, (int, np.integer)) and n > 0 for n in counts)
+        or kind == "attention"
+        and np.shape(entry["grid"]) != (2,)
+    ):
         raise ValueError("stride and dilation are whole numbers above 0, and grid is two of them, (h, w)")
     shape = {k: a.shape for k, a in arrays.items()}
     if kind == "kernels":
-        fits = shape["kernels"][1] == shape["kernels"][2] and shape["kernels"][1] % 2 == 1 and shape["kernels"][0] == shape["before"][0] and shape["after"] == (shape["kernels"][0], *shape["kernels"][3:])
+        fits = (
+            shape["kernels"][1] == shape["kernels"][2]
+            and shape["kernels"][1] % 2 == 1
+            and shape["kernels"][0] == shape["before"][0]
+            and shape["after"] == (shape["kernels"][0], *shape["kernels"][3:])
+        )
     elif kind == "attention":
         n = int(np.prod(entry["grid"]))
-        fits = arrays and all(s[1] == n for s in shape.values()) and shape.get("space", (0, 0, n))[2] == n and shape.get("time", (0, 0, frames))[2] == frames
+        fits = (
+            arrays
+            and all(s[1] == n for s in shape.values())
+            and shape.get("space", (0, 0, n))[2] == n
+            and shape.get("time", (0, 0, frames))[2] == frames
+        )
     elif kind == "maps":
         fits = shape["keypoints"] == (shape["maps"][0], 2) and len(entry["names"]) == shape["maps"][0]
     else:
         to, of = len(entry["to"]), len(entry["of"])
-        fits = shape["weights"][1:] == (to, of) and (shape["at_to"], shape["at_of"]) == ((to, 2), (of, 2)) and shape.get("time", (0, to, frames))[1:] == (to, frames)
+        fits = (
+            shape["weights"][1:] == (to, of)
+            and (shape["at_to"], shape["at_of"]) == ((to, 2), (of, 2))
+            and shape.get("time", (0, to, frames))[1:] == (to, frames)
+        )
         fits = fits and all(len(e) == 2 and 0 <= min(e) and max(e) < of for e in entry["edges"])
     if not fits:
         raise ValueError(f"the arrays of a layer of kind {kind!r} do not fit together: {shape}")
@@ -71,7 +96,9 @@ class LensView(anywidget.AnyWidget):
     group = traitlets.Unicode("", help="kind of layer").tag(sync=True)
     layer = traitlets.Unicode("", help="name of the layer").tag(sync=True)
     part = traitlets.Int(-1, help="kernel group, head or joint; -1: the mean of all heads").tag(sync=True)
-    point = traitlets.List(traitlets.Float(), [0.5, 0.5], help="place in the picture, x and y from 0 to 1").tag(sync=True)
+    point = traitlets.List(traitlets.Float(), [0.5, 0.5], help="place in the picture, x and y from 0 to 1").tag(
+        sync=True
+    )
 
     def __init__(
         self,
@@ -107,13 +134,32 @@ class LensView(anywidget.AnyWidget):
             seen, entry = self.look(int(question["frame"]))
             facts, arrays = check_entry(entry, len(seen["times"]))
             picture, pictures = (np.ascontiguousarray(seen[k], np.uint8) for k in ("picture", "pictures"))
-            if picture.ndim != 3 or picture.shape[2] != 3 or pictures.ndim != 4 or len(pictures) != len(seen["times"]) or pictures.shape[3] != 3:
-                raise ValueError(f"a trace has a picture (h, w, 3) and pictures (t, h, w, 3), one for each of its {len(seen['times'])} times; got {picture.shape} and {pictures.shape}")
+            if (
+                picture.ndim != 3
+                or picture.shape[2] != 3
+                or pictures.ndim != 4
+                or len(pictures) != len(seen["times"])
+                or pictures.shape[3] != 3
+            ):
+                raise ValueError(
+                    f"a trace has a picture (h, w, 3) and pictures (t, h, w, 3), one for each of its {len(seen['times'])} times; got {picture.shape} and {pictures.shape}"
+                )
             thumbs = np.stack([cv2.resize(p, (64, 64), interpolation=cv2.INTER_AREA) for p in pictures])
-            head = dict(id=question["id"], frame=int(seen["frame"]), group=self.group, layer=self.layer, entry=facts, arrays=[[k, list(a.shape)] for k, a in arrays.items()],
-                        picture=list(picture.shape), thumbs=list(thumbs.shape), times=[float(t) for t in seen["times"]])
+            head = dict(
+                id=question["id"],
+                frame=int(seen["frame"]),
+                group=self.group,
+                layer=self.layer,
+                entry=facts,
+                arrays=[[k, list(a.shape)] for k, a in arrays.items()],
+                picture=list(picture.shape),
+                thumbs=list(thumbs.shape),
+                times=[float(t) for t in seen["times"]],
+            )
             self.send(head, [a.tobytes() for a in arrays.values()] + [picture.tobytes(), thumbs.tobytes()])
-        except Exception as error:  # a trace is anybody's code; the reader sees the cause, and the lens goes on with the next frame
+        except (
+            Exception
+        ) as error:  # a trace is anybody's code; the reader sees the cause, and the lens goes on with the next frame
             self.send({"id": question["id"], "note": f"{error}"[:300] or type(error).__name__}, [])
 
     @traitlets.validate("point")
@@ -132,14 +178,23 @@ def _overlay(ax, seen, entry, point, part):  # what belongs to the point, over t
     heads = a.get("space", a.get("weights", a.get("kernels", a.get("maps", [0]))))
     part = min(part, len(heads) - 1)
     mean = lambda m: m.mean(0) if part < 0 else m[part]
-    show = lambda m, full: ax.imshow(m, cmap="PuOr_r", vmin=-full, vmax=full, alpha=0.75, extent=(0, 1, 1, 0), interpolation="nearest")
+    show = lambda m, full: ax.imshow(
+        m, cmap="PuOr_r", vmin=-full, vmax=full, alpha=0.75, extent=(0, 1, 1, 0), interpolation="nearest"
+    )
     if kind == "kernels":
         rows, columns = a["after"].shape[1:]
         i, j = int(y * rows), int(x * columns)
         k = a["kernels"][max(part, 0), :, :, i, j]
         (h, w), reach = a["before"].shape[1:], len(k) * facts["dilation"] / 2
         cx, cy = (j * facts["stride"] + 0.5) / w, (i * facts["stride"] + 0.5) / h
-        ax.imshow(k, cmap="PuOr_r", vmin=-abs(k).max(), vmax=abs(k).max(), alpha=0.85, extent=(cx - reach / w, cx + reach / w, cy + reach / h, cy - reach / h))
+        ax.imshow(
+            k,
+            cmap="PuOr_r",
+            vmin=-abs(k).max(),
+            vmax=abs(k).max(),
+            alpha=0.85,
+            extent=(cx - reach / w, cx + reach / w, cy + reach / h, cy - reach / h),
+        )
         ax.set(xlim=(0, 1), ylim=(1, 0))
     elif kind == "attention" and "space" in a:
         gh, gw = facts["grid"]
@@ -154,7 +209,12 @@ def _overlay(ax, seen, entry, point, part):  # what belongs to the point, over t
         i = int(((a["at_to"] - point) ** 2).sum(1).argmin())
         row = mean(a["weights"][:, i])
         for j, v in enumerate(row):
-            ax.plot(*np.stack([a["at_of"][j], a["at_to"][i]]).T, color="#7b4dc4" if v > 0 else "#a6611a", lw=0.5 + 5 * abs(v) / max(abs(row).max(), 1e-9), solid_capstyle="round")
+            ax.plot(
+                *np.stack([a["at_of"][j], a["at_to"][i]]).T,
+                color="#7b4dc4" if v > 0 else "#a6611a",
+                lw=0.5 + 5 * abs(v) / max(abs(row).max(), 1e-9),
+                solid_capstyle="round",
+            )
         ax.plot(*a["at_to"][i], "o", mfc="none", mec="black", ms=12)
     ax.axis("off")
 
@@ -177,7 +237,15 @@ class Lens(Dashboard, W.VBox):
         self._keep_time(self.player)
         self.player.layout = W.Layout(flex="1 1 330px", min_width="300px", max_width="460px", width="auto")
         self.view.layout = W.Layout(flex="3 1 560px", min_width="300px", width="auto")
-        super().__init__([W.HBox([self.player, self.view], layout=W.Layout(flex_flow="row wrap", align_items="flex-start", width="100%", grid_gap="14px"))], layout=W.Layout(width="100%"))
+        super().__init__(
+            [
+                W.HBox(
+                    [self.player, self.view],
+                    layout=W.Layout(flex_flow="row wrap", align_items="flex-start", width="100%", grid_gap="14px"),
+                )
+            ],
+            layout=W.Layout(width="100%"),
+        )
 
     def still(self):
         "The frame, and the layer's answer at the point."

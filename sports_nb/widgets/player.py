@@ -27,7 +27,9 @@ def _half_frame(times):  # how far from a frame its poses may be, seconds
     return np.median(np.diff(times)) / 2 * 1.01 if len(times) > 1 else 0.5
 
 # %% ../../nbs/61_widgets.player.ipynb #58b5f50f
-REACH = 0.9  # seconds from the middle of an action window, 1.3 s long, to the last frame that no later window speaks for
+REACH = (
+    0.9  # seconds from the middle of an action window, 1.3 s long, to the last frame that no later window speaks for
+)
 
 
 def actions_on_frames(
@@ -48,10 +50,14 @@ def on_frames(
     "Lay poses on the frames of a clip."
     validate(ds)
     if ds.sizes["space"] != 2:
-        raise ValueError("the player draws x and y, but these poses have z too; choose a view, for example ds.sel(space=['x', 'y'])")
+        raise ValueError(
+            "the player draws x and y, but these poses have z too; choose a view, for example ds.sel(space=['x', 'y'])"
+        )
     unit, up = ds.attrs["space_unit"], ds.attrs["y_axis"] == "up"
     if size and unit == "m":
-        raise ValueError("poses in metres do not say where they are in the picture; leave the clip out, or project them to pixels")
+        raise ValueError(
+            "poses in metres do not say where they are in the picture; leave the clip out, or project them to pixels"
+        )
     moments = [valid_at(ds, lead) for lead in ds.lead.values] if "lead" in ds.dims else [ds]
     half = _half_frame(times)
     layers = []
@@ -69,6 +75,7 @@ def on_frames(
 COLOURS = dict(reference=REFERENCE, estimated=ESTIMATED, predicted=PREDICTED)  # in drawing order, the last on top
 CHUNK = 1 << 20  # bytes of video in one message
 
+
 def _named(data, reference):  # -> name -> Dataset, in drawing order
     if isinstance(data, Analysis):
         data = [data.shown, data.predicted]
@@ -78,24 +85,36 @@ def _named(data, reference):  # -> name -> Dataset, in drawing order
         listed = [ds for ds in [*(data or ()), reference] if ds is not None]
         data = {validate(ds).attrs["role"]: ds for ds in listed}
         if len(data) < len(listed):
-            raise ValueError("two of these data sets play the same role; name them: Player({'first': a, 'second': b}, clip)")
+            raise ValueError(
+                "two of these data sets play the same role; name them: Player({'first': a, 'second': b}, clip)"
+            )
     elif reference is not None:
         data = {**data, "reference": reference}
     return dict(sorted(data.items(), key=lambda item: list(COLOURS).index(validate(item[1]).attrs["role"])))
 
-def _spread_on_frames(ds, times, size):  # radius (lead, n, individual, keypoint) float32 of a prediction that tells it, in the scene's unit
+
+def _spread_on_frames(
+    ds, times, size
+):  # radius (lead, n, individual, keypoint) float32 of a prediction that tells it, in the scene's unit
     if "lead" not in ds.dims or "spread" not in ds:
         return None
     scale = size[0] if size and ds.attrs["space_unit"] == "normalised" else 1
     shown = []
     for lead in ds.lead.values:  # told when the prediction was made, drawn where it is valid
         told = ds.spread.sel(lead=lead).transpose("time", "individual", "keypoint")
-        shown.append(told.assign_coords(time=told.time + lead).reindex(time=times, method="nearest", tolerance=_half_frame(times)).values * scale)
+        shown.append(
+            told.assign_coords(time=told.time + lead)
+            .reindex(time=times, method="nearest", tolerance=_half_frame(times))
+            .values
+            * scale
+        )
     return np.stack(shown).astype(np.float32)
+
 
 def _nice(x):  # the largest of 1, 2, 5, 10, 20 ... not above x
     power = 10.0 ** np.floor(np.log10(x))
     return float(power * max(m for m in (1, 2, 5) if m * power <= x))
+
 
 def _scene(points, size, unit):  # what the stage shows: x, y, width, height, floor, grid in the poses' unit
     xy = points[np.isfinite(points).all(-1)] if len(points) else np.zeros((0, 2))
@@ -110,7 +129,16 @@ def _scene(points, size, unit):  # what the stage shows: x, y, width, height, fl
     height = max(height, float(high[0] - low[0]) * 1.2 * 9 / 16)
     width = max(width, float(high[0] - low[0]) * 1.2)
     middle = (low + high) / 2
-    return dict(x=float(middle[0] - width / 2), y=float(middle[1] - height / 2), width=width, height=height, floor=floor, grid=_nice(width / 8), unit=unit)
+    return dict(
+        x=float(middle[0] - width / 2),
+        y=float(middle[1] - height / 2),
+        width=width,
+        height=height,
+        floor=floor,
+        grid=_nice(width / 8),
+        unit=unit,
+    )
+
 
 class Player(Dashboard, anywidget.AnyWidget):
     "Scrub a clip, with skeletons over it, in the browser."
@@ -133,7 +161,8 @@ class Player(Dashboard, anywidget.AnyWidget):
         clip=None,  # Clip or path, a synthetic clip, or frames (n, h, w, 3) uint8; None: that of the analysis, or an empty court
         *,
         reference: xr.Dataset | None = None,  # reference poses beside them
-        colours: dict | None = None,  # name -> colour (#rrggbb), where several sources play one role; others have their role's
+        colours: dict
+        | None = None,  # name -> colour (#rrggbb), where several sources play one role; others have their role's
         on_edit=None,  # function of what was done by hand in the layer `edit`, a dict with op and frame
         **state,  # first values of frame, lead, visible, playing, speed, loop, group, shift, edit
     ):
@@ -142,7 +171,10 @@ class Player(Dashboard, anywidget.AnyWidget):
         if clip is None and analysis is not None and analysis.clip:
             clip = analysis.clip
             if not Path(clip).is_file():
-                warnings.warn(f"{clip} is not there any more, the skeletons stand on an empty court; give the file as clip=", stacklevel=2)
+                warnings.warn(
+                    f"{clip} is not there any more, the skeletons stand on an empty court; give the file as clip=",
+                    stacklevel=2,
+                )
                 clip = None
         if isinstance(clip, (str, Path)):
             clip = Clip(clip)
@@ -152,12 +184,18 @@ class Player(Dashboard, anywidget.AnyWidget):
             raise ValueError("there is nothing to play: give poses, a clip, or both")
         self.times = clip.times if hasattr(clip, "times") else first.time.values if first is not None else ()
         if clip is not None and len(pictures) != len(self.times):
-            raise ValueError(f"{len(pictures)} frames have no times: give poses with as many times ({len(self.times)} now), or a Clip")
-        size = None if clip is None else (clip.width, clip.height) if isinstance(clip, Clip) else pictures[0].shape[1::-1]
+            raise ValueError(
+                f"{len(pictures)} frames have no times: give poses with as many times ({len(self.times)} now), or a Clip"
+            )
+        size = (
+            None if clip is None else (clip.width, clip.height) if isinstance(clip, Clip) else pictures[0].shape[1::-1]
+        )
         self._on_edit, self._pictures = on_edit, pictures
         self._colours = {name: (colours or {}).get(name, COLOURS[ds.attrs["role"]]) for name, ds in named.items()}
         self._collect(named, analysis, size, None if clip is None else browser_video(pictures, self.times))
-        super().__init__(**{"visible": list(self.names), "lead": min(self.leads, key=lambda v: abs(v - 0.16), default=0.0), **state})
+        super().__init__(
+            **{"visible": list(self.names), "lead": min(self.leads, key=lambda v: abs(v - 0.16), default=0.0), **state}
+        )
         self.on_msg(self._answer)
         if len(self.times):
             self._keep_time(self)
@@ -166,33 +204,62 @@ class Player(Dashboard, anywidget.AnyWidget):
         layers, points, spreads = [], [], []
         units = {ds.attrs["space_unit"] for ds in named.values()}
         if size is None and len(units) > 1:
-            raise ValueError(f"these poses are in different units, {sorted(units)}; without a clip they need the same one")
+            raise ValueError(
+                f"these poses are in different units, {sorted(units)}; without a clip they need the same one"
+            )
         self.leads = sorted({float(v) for ds in named.values() if "lead" in ds.dims for v in ds.lead.values})
         for name, ds in named.items():
             xyc, skeleton = on_frames(ds, self.times, size), get_skeleton(ds.attrs["skeleton"])
             if "lead" in ds.dims and list(ds.lead.values) != self.leads:
-                raise ValueError("two predictions have different leads; choose the leads they share with ds.sel(lead=...)")
+                raise ValueError(
+                    "two predictions have different leads; choose the leads they share with ds.sel(lead=...)"
+                )
             radius = _spread_on_frames(ds, self.times, size)
-            layers.append(dict(
-                name=name, colour=self._colours[name], left_colour=tint(self._colours[name], 0.4), spread=-1 if radius is None else sum(s.size for s in spreads), dashed=ds.attrs["role"] == "predicted", leads="lead" in ds.dims,
-                offset=sum(p.size for p in points), individuals=xyc.shape[2], keypoints=xyc.shape[3], joints=list(skeleton.keypoints),
-                edges=[[int(i), int(j)] for i, j in skeleton.edges],
-                ends=[i for i, k in enumerate(skeleton.keypoints) if k.endswith(("wrist", "ankle"))],
-            ))
+            layers.append(
+                dict(
+                    name=name,
+                    colour=self._colours[name],
+                    left_colour=tint(self._colours[name], 0.4),
+                    spread=-1 if radius is None else sum(s.size for s in spreads),
+                    dashed=ds.attrs["role"] == "predicted",
+                    leads="lead" in ds.dims,
+                    offset=sum(p.size for p in points),
+                    individuals=xyc.shape[2],
+                    keypoints=xyc.shape[3],
+                    joints=list(skeleton.keypoints),
+                    edges=[[int(i), int(j)] for i, j in skeleton.edges],
+                    ends=[i for i, k in enumerate(skeleton.keypoints) if k.endswith(("wrist", "ankle"))],
+                )
+            )
             points.append(xyc)
             if radius is not None:
                 spreads.append(radius)
-        self.names = (["video"] if video else []) + list(named) + (["spread"] if spreads else []) + (["trails"] if named else [])
+        self.names = (
+            (["video"] if video else []) + list(named) + (["spread"] if spreads else []) + (["trails"] if named else [])
+        )
         lost, classes, actions = np.zeros(len(self.times), np.uint8), [], np.zeros(0, np.float32)
         if analysis is not None:
-            lost = analysis.box.reindex(time=self.times, method="nearest", tolerance=_half_frame(self.times)).isnull().any("corner").values.astype(np.uint8)
+            lost = (
+                analysis.box.reindex(time=self.times, method="nearest", tolerance=_half_frame(self.times))
+                .isnull()
+                .any("corner")
+                .values.astype(np.uint8)
+            )
             classes = [str(a) for a in analysis.actions.action.values]
             actions = actions_on_frames(analysis, self.times).transpose("time", "action").values.astype(np.float32)
         self.lost = lost.astype(bool)
         flat = np.concatenate([p.ravel() for p in points]) if points else np.zeros(0, np.float32)
         scene = _scene(flat.reshape(-1, 3)[:, :2], size, *units if size is None else ("px",))
-        self._header = dict(n=len(self.times), names=self.names, leads=self.leads, layers=layers, scene=scene, classes=classes)
-        self._buffers = [flat, np.asarray(self.times, np.float64), lost, np.ascontiguousarray(actions), np.concatenate([s.ravel() for s in spreads]) if spreads else np.zeros(0, np.float32)]
+        self._header = dict(
+            n=len(self.times), names=self.names, leads=self.leads, layers=layers, scene=scene, classes=classes
+        )
+        self._buffers = [
+            flat,
+            np.asarray(self.times, np.float64),
+            lost,
+            np.ascontiguousarray(actions),
+            np.concatenate([s.ravel() for s in spreads]) if spreads else np.zeros(0, np.float32),
+        ]
         self._video = video
         if video:
             self._header["video"] = dict(size=len(video["data"]), width=video["width"], height=video["height"])
@@ -218,34 +285,55 @@ class Player(Dashboard, anywidget.AnyWidget):
         for layer in self._header["layers"]:
             if layer["name"] not in self.visible:
                 continue
-            shape = (len(self.leads) if layer["leads"] else 1, len(self.times), layer["individuals"], layer["keypoints"], 3)
+            shape = (
+                len(self.leads) if layer["leads"] else 1,
+                len(self.times),
+                layer["individuals"],
+                layer["keypoints"],
+                3,
+            )
             xyc = points[layer["offset"] : layer["offset"] + int(np.prod(shape))].reshape(shape)
             for person in xyc[self.leads.index(self.lead) if layer["leads"] else 0, self.frame]:
-                picture = draw_pose(picture, (person[:, :2] - corner) * scale, self.sources[layer["name"]].attrs["skeleton"], layer["colour"], person[:, 2], dashed=layer["dashed"])
+                picture = draw_pose(
+                    picture,
+                    (person[:, :2] - corner) * scale,
+                    self.sources[layer["name"]].attrs["skeleton"],
+                    layer["colour"],
+                    person[:, 2],
+                    dashed=layer["dashed"],
+                )
         return picture
 
     @traitlets.validate("frame")
     def _check_frame(self, proposal):
         if not 0 <= proposal.value < len(self.times):
-            raise traitlets.TraitError(f"there is no frame {proposal.value}; frames run from 0 to {len(self.times) - 1}")
+            raise traitlets.TraitError(
+                f"there is no frame {proposal.value}; frames run from 0 to {len(self.times) - 1}"
+            )
         return proposal.value
 
     @traitlets.validate("lead")
     def _check_lead(self, proposal):
         near = min(self.leads, key=lambda v: abs(v - proposal.value), default=proposal.value)
         if abs(near - proposal.value) > 5e-4:
-            raise traitlets.TraitError(f"no prediction looks {proposal.value:g} s ahead; the leads are {', '.join(f'{v:g}' for v in self.leads)} s")
+            raise traitlets.TraitError(
+                f"no prediction looks {proposal.value:g} s ahead; the leads are {', '.join(f'{v:g}' for v in self.leads)} s"
+            )
         return near
 
     @traitlets.validate("visible")
     def _check_visible(self, proposal):
         wrong = set(proposal.value) - set(self.names)
         if wrong:
-            raise traitlets.TraitError(f"nothing is called {', '.join(sorted(wrong))}; there is {', '.join(self.names)}")
+            raise traitlets.TraitError(
+                f"nothing is called {', '.join(sorted(wrong))}; there is {', '.join(self.names)}"
+            )
         return [name for name in self.names if name in proposal.value]
 
     @traitlets.validate("speed")
     def _check_speed(self, proposal):
         if not 0 < proposal.value <= 16:
-            raise traitlets.TraitError(f"speed must lie above 0 and at most at 16 (1 is real time), got {proposal.value:g}")
+            raise traitlets.TraitError(
+                f"speed must lie above 0 and at most at 16 (1 is real time), got {proposal.value:g}"
+            )
         return proposal.value

@@ -24,11 +24,20 @@ GOP = 8  # frames from one key frame to the next; a jump decodes half as many
 def _packets(path, n):  # what the player needs of a proxy of n frames
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        packets = [(p.pos, p.size, p.is_keyframe, float(p.pts * p.time_base)) for p in container.demux(stream) if p.size]
-        found = dict(data=Path(path).read_bytes(), extradata=bytes(stream.codec_context.extradata), width=stream.width, height=stream.height)
+        packets = [
+            (p.pos, p.size, p.is_keyframe, float(p.pts * p.time_base)) for p in container.demux(stream) if p.size
+        ]
+        found = dict(
+            data=Path(path).read_bytes(),
+            extradata=bytes(stream.codec_context.extradata),
+            width=stream.width,
+            height=stream.height,
+        )
     shown = np.array([p[3] for p in packets])
     if len(packets) != n or (np.diff(shown) <= 0).any():
-        raise ValueError(f"the proxy has {len(packets)} packets for {n} frames, or they are out of order; this clip cannot be scrubbed exactly")
+        raise ValueError(
+            f"the proxy has {len(packets)} packets for {n} frames, or they are out of order; this clip cannot be scrubbed exactly"
+        )
     return dict(found, table=np.array([p[:3] for p in packets], np.int32), times=shown)
 
 # %% ../../nbs/60d_widgets.proxy.ipynb #5e4db3c9
@@ -51,7 +60,10 @@ def kept_proxy(
     "The proxy of a video file from the cache, made if it is not there."
     try:
         fact = Path(clip.path).stat()
-        name = hashlib.sha256(repr((str(Path(clip.path).resolve()), fact.st_size, fact.st_mtime_ns, GOP, "proxy 1")).encode() + np.asarray(clip.times).tobytes()).hexdigest()[:32]
+        name = hashlib.sha256(
+            repr((str(Path(clip.path).resolve()), fact.st_size, fact.st_mtime_ns, GOP, "proxy 1")).encode()
+            + np.asarray(clip.times).tobytes()
+        ).hexdigest()[:32]
         path = cache_folder() / "proxies" / f"{name}.mp4"
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # films of people are for their owner
         if path.exists():

@@ -41,8 +41,12 @@ def draw_panel(
     else:
         h, w = picture.shape[:2]
         k = side / max(h, w)
-        rows, columns = (np.clip(((np.arange(side) + 0.5) / k - (side / k - n) / 2).astype(int), 0, n - 1) for n in (h, w))
-        poses = {role: (p + 0.5 + np.array([(side / k - w) / 2, (side / k - h) / 2])) * k - 0.5 for role, p in poses.items()}
+        rows, columns = (
+            np.clip(((np.arange(side) + 0.5) / k - (side / k - n) / 2).astype(int), 0, n - 1) for n in (h, w)
+        )
+        poses = {
+            role: (p + 0.5 + np.array([(side / k - w) / 2, (side / k - h) / 2])) * k - 0.5 for role, p in poses.items()
+        }
         picture = np.ascontiguousarray(np.asarray(picture, np.uint8)[rows][:, columns])
     for role, p in poses.items():
         picture = draw_pose(picture, p, panel["skeleton"], ROLE_COLOURS[role])
@@ -50,20 +54,64 @@ def draw_panel(
 
 # %% ../../nbs/65_widgets.trainer.ipynb #4a18d770
 _LOSS, _SCORE, _RATE = "#5c636b", "#0b8a8f", "#a6611a"
-_WORDS = dict(ready="ready", running="running", stopping="stopping after this row", stopped="stopped", done="done", failed="failed; run the cell again to start anew")
+_WORDS = dict(
+    ready="ready",
+    running="running",
+    stopping="stopping after this row",
+    stopped="stopped",
+    done="done",
+    failed="failed; run the cell again to start anew",
+)
 
 
 def training_figure() -> go.Figure:  # three empty curves
     "Loss, validation score and learning rate over the steps."
-    figure = make_subplots(1, 3, horizontal_spacing=0.07, subplot_titles=("training loss", "validation score", "learning rate"))
-    figure.add_scatter(x=[], y=[], row=1, col=1, name="loss", line=dict(color=_LOSS, width=2), mode="lines", hovertemplate="step %{x}: %{y:.4g}<extra></extra>")
-    figure.add_scatter(x=[], y=[], row=1, col=2, name="score", line=dict(color=_SCORE, width=2), mode="lines+markers", hovertemplate="step %{x}: %{y:.4g}<extra></extra>")
-    figure.add_scatter(x=[], y=[], row=1, col=3, name="rate", line=dict(color=_RATE, width=2), mode="lines", hovertemplate="step %{x}: %{y:.2g}<extra></extra>")
+    figure = make_subplots(
+        1, 3, horizontal_spacing=0.07, subplot_titles=("training loss", "validation score", "learning rate")
+    )
+    figure.add_scatter(
+        x=[],
+        y=[],
+        row=1,
+        col=1,
+        name="loss",
+        line=dict(color=_LOSS, width=2),
+        mode="lines",
+        hovertemplate="step %{x}: %{y:.4g}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=[],
+        y=[],
+        row=1,
+        col=2,
+        name="score",
+        line=dict(color=_SCORE, width=2),
+        mode="lines+markers",
+        hovertemplate="step %{x}: %{y:.4g}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=[],
+        y=[],
+        row=1,
+        col=3,
+        name="rate",
+        line=dict(color=_RATE, width=2),
+        mode="lines",
+        hovertemplate="step %{x}: %{y:.2g}<extra></extra>",
+    )
     grid = dict(showgrid=True, gridwidth=1, zeroline=False, ticks="", showline=False)
     figure.update_yaxes(**grid, nticks=5)
     figure.update_xaxes(**grid, title=dict(text="step", standoff=4), rangemode="tozero")
     figure.update_annotations(font_size=12)
-    return figure.update_layout(height=250, margin=dict(l=44, r=12, t=30, b=40), showlegend=False, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font_size=11, autosize=True)
+    return figure.update_layout(
+        height=250,
+        margin=dict(l=44, r=12, t=30, b=40),
+        showlegend=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font_size=11,
+        autosize=True,
+    )
 
 
 class Trainer(Dashboard, W.VBox):
@@ -82,7 +130,9 @@ class Trainer(Dashboard, W.VBox):
         try:
             takes = inspect.signature(job).parameters
         except TypeError:
-            raise ValueError(f"the job is a function that trains, such as partial(sn.fit, net, None, train, valid, out='run'); got {type(job).__name__}") from None
+            raise ValueError(
+                f"the job is a function that trains, such as partial(sn.fit, net, None, train, valid, out='run'); got {type(job).__name__}"
+            ) from None
         free = any(p.kind is p.VAR_KEYWORD for p in takes.values())
         if missing := [k for k in ("watch", "resume") if k not in takes and not free]:
             raise ValueError(f"the job takes no {missing[0]!r}; it is called as job(watch=..., resume=...)")
@@ -90,11 +140,27 @@ class Trainer(Dashboard, W.VBox):
         self._quiet = dict(progress=False) if "progress" in takes else {}
         self.curves = self.result = self.error = self.panels = self.thread = None
         self._stop, self._shown, self._validated, self._unshown = threading.Event(), 0.0, 0, ""
-        self.button = W.Button(description="go on" if resume else "start", icon="play", tooltip="start, stop or go on", layout=W.Layout(width="110px"))
+        self.button = W.Button(
+            description="go on" if resume else "start",
+            icon="play",
+            tooltip="start, stop or go on",
+            layout=W.Layout(width="110px"),
+        )
         self.button.on_click(lambda _: self.toggle())
         self.status, self.gallery = W.HTML(), W.HTML()
         self.figure = Figure(training_figure())
-        super().__init__([W.HBox([self.button, self.status], layout=W.Layout(align_items="center", grid_gap="12px", flex_flow="row wrap")), self.figure, self.gallery, W.HTML(f"<style>{static('figure.css')}</style>")], layout=W.Layout(width="100%"))
+        super().__init__(
+            [
+                W.HBox(
+                    [self.button, self.status],
+                    layout=W.Layout(align_items="center", grid_gap="12px", flex_flow="row wrap"),
+                ),
+                self.figure,
+                self.gallery,
+                W.HTML(f"<style>{static('figure.css')}</style>"),
+            ],
+            layout=W.Layout(width="100%"),
+        )
         if samples is not None:
             self._show(self._look)
         self._tell()
@@ -173,13 +239,24 @@ class Trainer(Dashboard, W.VBox):
             raise ValueError(f"curves have a column {missing[0]!r}; these have {', '.join(map(str, c.columns))}")
         held = c.dropna(subset=["valid score"]) if "valid score" in c else c.iloc[:0]
         with self.figure.batch_update():
-            for trace, (x, y) in zip(self.figure.data, ((c["step"], c["loss"]), (held["step"], held.get("valid score", ())), (c["step"], c.get("lr", ())))):
+            for trace, (x, y) in zip(
+                self.figure.data,
+                ((c["step"], c["loss"]), (held["step"], held.get("valid score", ())), (c["step"], c.get("lr", ()))),
+            ):
                 trace.x, trace.y = np.asarray(x), np.asarray(y)
             # a logarithm tells more where the loss falls far, and its axis is hard to read where it does not
-            self.figure.layout.yaxis.type = "log" if c["loss"].min() > 0 and c["loss"].max() > 8 * c["loss"].min() else "linear"
+            self.figure.layout.yaxis.type = (
+                "log" if c["loss"].min() > 0 and c["loss"].max() > 8 * c["loss"].min() else "linear"
+            )
 
     def _tell(self):
-        self.button.description, self.button.icon = dict(running=("stop", "stop"), stopping=("stopping", "hourglass-half"), stopped=("go on", "play"), failed=("failed", "times"), done=("done", "check")).get(self.state, ("go on" if self._resume else "start", "play"))
+        self.button.description, self.button.icon = dict(
+            running=("stop", "stop"),
+            stopping=("stopping", "hourglass-half"),
+            stopped=("go on", "play"),
+            failed=("failed", "times"),
+            done=("done", "check"),
+        ).get(self.state, ("go on" if self._resume else "start", "play"))
         self.button.disabled = self.state in ("done", "failed")
         facts = [f"<b>{_WORDS[self.state]}</b>"]
         if self.curves is not None and len(self.curves) and {"step", "loss"} <= set(self.curves):
@@ -205,7 +282,11 @@ class Trainer(Dashboard, W.VBox):
         cards = []
         for panel in self.panels:
             text = html.escape(str(panel.get("caption", "")), quote=True)
-            cards.append(card.format(w=168, alt=f"sample: {text}", text=text, data=base64.b64encode(jpeg(draw_panel(panel))).decode()))
+            cards.append(
+                card.format(
+                    w=168, alt=f"sample: {text}", text=text, data=base64.b64encode(jpeg(draw_panel(panel))).decode()
+                )
+            )
         named = [role for role in ROLE_COLOURS if any(role in p["poses"] for p in self.panels)]
         key = " &nbsp; ".join(f"<span style='color:{ROLE_COLOURS[role]}'>&#9632;</span> {role}" for role in named)
         self.gallery.value = f"<div style='color:var(--jp-ui-font-color1)'><div style='font-size:12px;padding:2px 0 6px'>samples now &nbsp; {key}</div><div style='display:flex;flex-wrap:wrap;gap:10px'>{''.join(cards)}</div></div>"
@@ -214,7 +295,11 @@ class Trainer(Dashboard, W.VBox):
         "The curves, or the samples before there are curves."
         if self.curves is not None and len(self.curves):
             return draw_curves(self.curves)
-        return contact_sheet([draw_panel(p) for p in self.panels], [p.get("caption", "") for p in self.panels]) if self.panels else None
+        return (
+            contact_sheet([draw_panel(p) for p in self.panels], [p.get("caption", "") for p in self.panels])
+            if self.panels
+            else None
+        )
 
 
 def watch(
