@@ -10,7 +10,7 @@ _VERBS = {
     "load": "data.analysis:Analysis.open",
     "read_poses": "data.formats:read_poses",
     "write_poses": "data.formats:write_poses",
-    "analyse": "analysis.pipeline:analyse",
+    "analyse": "analysis.analyser:analyse",
     "trace": "analysis.trace:trace",
     "report": "analysis.report:report",
     "explore": "widgets.explorer:explore",

@@ -20,13 +20,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from .pdf import print_pdf
-from .pipeline import forecast
+from .predict import forecast
 from ..core.kinematics import joint_angles
 from ..core.metrics import torso_size
 from ..core.poses import predictions, to_array, valid_at
 from ..core.skeleton import get_skeleton
 from ..data.files import write_atomic
-from ..data.video import Clip, write_video
+from ..data.video import write_video
 from ..models.registry import create_model
 from ..viz.plots import ESTIMATED, PREDICTED, draw_pose, plot_angles
 
@@ -67,7 +67,7 @@ def overlay(
     caption=True,  # add the strip with time, action and legend
 ):  # yields (frame number, (h, w, 3) uint8 RGB)
     "Frames with the estimated skeleton (solid) and the one predicted for this moment (dashed)"
-    clip = clip or Clip(analysis.clip)
+    clip = clip or analysis.video
     (width, height), skeleton = _shown_size(clip), get_skeleton(analysis.estimated.attrs["skeleton"])
     lead = float(min(analysis.predicted.lead.values, key=lambda v: abs(v - lead), default=0))
     scale = np.array([width / clip.width, height / clip.height])
@@ -104,7 +104,7 @@ def overlay_video(
     lead=0.16,  # seconds
 ) -> Path:  # the written file
     "The clip with both skeletons, playable in a browser"
-    clip = clip or Clip(analysis.clip)
+    clip = clip or analysis.video
     last = clip.index_at(analysis.estimated.time.values[-1] + 1e-6)
     return write_video(path, (image for _, image in overlay(analysis, clip, lead)), times=clip.times[: last + 1])
 
@@ -141,8 +141,8 @@ def forecast_table(
             name: 100 * np.linalg.norm(p - now, axis=-1)[both].mean() / torso if both.any() else np.nan
             for name, p in then.items()
         }
-        if "spread" in analysis.predicted:
-            radius = valid_at(analysis.predicted, lead).spread.values[..., 0]
+        if "radius50" in analysis.predicted:
+            radius = valid_at(analysis.predicted, lead).radius50.values[..., 0]
             rows[round(1000 * lead)]["within its spread"] = (
                 100 * (np.linalg.norm(then["predicted"] - now, axis=-1) <= radius)[both].mean()
                 if both.any()
@@ -268,7 +268,7 @@ def page(
     lead=0.16,  # seconds
 ) -> str:  # HTML
     "One page that says what was found, how the body moved, and how far to trust it"
-    clip, text = clip or Clip(analysis.clip), html.escape
+    clip, text = clip or analysis.video, html.escape
     ranked = ranking(analysis)
     frames, found = len(analysis.estimated.time), int(np.isfinite(analysis.box.values).all(-1).sum())
     parts = [f"<h1>{text(clip.path.name)}</h1>"]
@@ -371,7 +371,7 @@ def report(
     force=False,  # overwrite
 ) -> dict:  # file name -> path
     "Summary page, overlay video and data in a folder, or the page alone in a file"
-    clip, folder = clip or Clip(analysis.clip), Path(folder)
+    clip, folder = clip or analysis.video, Path(folder)
     if folder.suffix.lower() in (".html", ".pdf"):
         refuse_to_overwrite(folder.parent, force, (folder.name,))
         content = page(analysis, clip, lead)

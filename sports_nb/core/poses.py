@@ -338,6 +338,6 @@ def valid_at(
     read = {
         k: (v.dims, sample(v.values, time, time - ds.lead.values[near], until=time - 1e-4))
         for k, v in one.items()
-        if k in ("position", "confidence", "spread")
+        if k in ("position", "confidence", "radius50")
     }
     return validate(one.assign(read).drop_vars("lead").assign_attrs(lead=float(ds.lead.values[near])))

@@ -14,8 +14,10 @@ from functools import lru_cache
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..analysis.pipeline import CHUNK, SURE
-from ..analysis.tracking import Tracker
+from ..analysis.analyser import CHUNK
+from ..analysis.estimators import HICNNEstimator
+from ..analysis.predict import SURE
+from ..analysis.track import Tracker
 from ..data.files import write_atomic
 from ..data.image_sets import window_rows
 from ..data.pose_views import EstimatorNoise, fit_noise
@@ -30,20 +32,22 @@ from ..train.checkpoints import load_pretrained
 FILMED = 25.0  # frames a second
 PARTS = dict(
     position="estimated", confidence="confidence", radius50="radius50", second="second", second_mass="second_mass"
-)  # what is kept of `analysis.tracking.estimate`, and its name in a motion
+)  # what is kept of `analysis.estimators.estimate`, and its name in a motion
 
 
 def track(
     clip,  # `SyntheticClip`, or anything with position (t, 13, 2), visible (t, 13), times (t,) and draw(i)
     model=None,  # HICNN-PSTA; None: the shipped one
-    stream: bool = None,  # as in `analysis.tracking.Tracker`
-) -> dict:  # estimated (t, 13, 2) px, confidence, radius50 px, second (t, 13, 2) px and second_mass (t, 13) of `analysis.tracking.estimate`; NaN where the athlete was lost, confidence and masses 0
+    stream: bool = None,  # as in `analysis.estimators.HICNNEstimator`
+) -> dict:  # estimated (t, 13, 2) px, confidence, radius50 px, second (t, 13, 2) px and second_mass (t, 13) of `analysis.estimators.estimate`; NaN where the athlete was lost, confidence and masses 0
     "The joints that are estimated in a clip, from the athlete's box in the first frame on."
     model = model or shipped()
     first = next((i for i in range(len(clip)) if clip.visible[i].sum() >= 4), None)
     if first is None:
         raise ValueError("no frame of this clip shows four joints: there is nobody to follow")
-    tracker = Tracker(model, box=person_box(clip.position[first], clip.visible[first]), stream=stream)
+    tracker = Tracker(
+        HICNNEstimator(model, margin=1.0, stream=stream), box=person_box(clip.position[first], clip.visible[first])
+    )
     kept = {
         name: np.full((len(clip), 13, 2) if part in ("position", "second") else (len(clip), 13), np.nan, np.float32)
         for part, name in PARTS.items()
@@ -149,7 +153,7 @@ def estimated_motions(
     *,
     only: str = None,  # of BallPlay-M: this session alone
     first: int = None,  # only so many (of each action, for basketball400)
-    stream: bool = None,  # whether each frame sees those before it, as in `analysis.tracking.Tracker`; None: as the weights ship
+    stream: bool = None,  # whether each frame sees those before it, as in `analysis.estimators.HICNNEstimator`; None: as the weights ship
     progress: bool = False,  # show a bar
 ) -> list:  # motions in px, body13, 25 frames a second, with what `track` gives, and `time` (t,) s
     "Motions, filmed and read by the shipped HICNN-PSTA."
