@@ -7,10 +7,13 @@ __version__ = "0.1.0"
 # The few verbs that a sports scientist needs; each is loaded when it is first asked for.
 _VERBS = {
     "Clip": "data.video:Clip",
+    "Frames": "data.sources:Frames",
     "load": "data.analysis:Analysis.open",
     "read_poses": "data.formats:read_poses",
     "write_poses": "data.formats:write_poses",
     "analyse": "analysis.analyser:analyse",
+    "predict": "analysis.predict:predict",
+    "recognise": "analysis.recognise:recognise",
     "trace": "analysis.trace:trace",
     "report": "analysis.report:report",
     "explore": "widgets.explorer:explore",

@@ -50,7 +50,9 @@ def read_crops(
     **memory,  # times, memory
 ) -> Joints:
     "What an estimator reads in these crops"
-    return read_joints(estimator, frames, np.array([square(c, 1 / estimator.margin) for c in crops]), **memory)
+    if estimator.margin is not None:
+        crops = np.array([square(c, 1 / estimator.margin) for c in crops])
+    return read_joints(estimator, frames, crops, **memory)
 
 # %% ../../nbs/50a_analysis.detect.ipynb #ff2411a8
 def around(
@@ -68,12 +70,12 @@ def best_crop(
     estimator,  # `Estimator`
     frame,  # (h, w, 3) uint8
     crops,  # (n, 4) squares, px
-) -> tuple:  # square (4,) around the most believable body in them, how many of its joints are likely right
+) -> tuple:  # box (4,) around the joints of the most believable body in them, how many are likely right
     "Which of some crops shows a whole body best, and where exactly that body is"
     joints = read_crops(estimator, [frame] * len(crops), crops)
     score = believed(joints)
     i = score.argmax()
-    return square(body_box(joints.position[i], joints.confidence[i], 0), MARGIN), float(score[i])
+    return body_box(joints.position[i], joints.confidence[i], 0), float(score[i])
 
 # %% ../../nbs/50a_analysis.detect.ipynb #dd85a260
 class WindowSearch(Detector):
@@ -90,7 +92,7 @@ class WindowSearch(Detector):
         best: int = 3,  # windows that get a second look
     ):
         model = load_pretrained("hicnn_psta_small") if model is None else model
-        self.first, self.second = (HICNNEstimator(model, size=s, margin=1.0, stream=False) for s in (coarse, size))
+        self.first, self.second = (HICNNEstimator(model, size=s, margin=None, stream=False) for s in (coarse, size))
         self.sides, self.step, self.best = sides, step, best
 
     def windows(
@@ -114,9 +116,9 @@ class WindowSearch(Detector):
         joints = read_crops(self.first, [frame] * len(windows), windows)
         top = np.argsort(-believed(joints))[: self.best]
         bodies = [square(body_box(joints.position[i], joints.confidence[i], 0), MARGIN) for i in top]
-        crop, _ = max((best_crop(self.second, frame, around(b)) for b in bodies), key=lambda found: found[1])
-        score = best_crop(self.second, frame, crop[None])[1]
-        return square(crop, 1 / MARGIN)[None], np.array([score])
+        box, _ = max((best_crop(self.second, frame, around(b)) for b in bodies), key=lambda found: found[1])
+        score = best_crop(self.second, frame, square(box, MARGIN)[None])[1]
+        return box[None], np.array([score])
 
 
 @lru_cache

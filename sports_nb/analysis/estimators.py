@@ -39,7 +39,7 @@ class Estimator(Protocol):
 
     name: str  # as tables show it
     skeleton: str  # of its joints, a name that `core.skeleton` knows
-    margin: float  # side of its square crop over the box's longer side
+    margin: float | None  # side of its square crop over the box's longer side; None: it looks at the boxes themselves
     about: dict  # its weights: file or model, sha256
 
     def start(self):  # what `memory` takes; None: each frame is read by itself
@@ -223,7 +223,7 @@ class HICNNEstimator(Estimator):
         name: str = "HICNN-PSTA",  # as tables show it
         *,
         size: int = None,  # side of the crops, px; None: the card's, or 128
-        margin: float = 1.15,  # side of the crop over the box's longer side
+        margin: float | None = 1.15,  # side of the crop over the box's longer side; None: the boxes are square crops
         mirror: bool = False,  # look at the mirror image too, and take the mean: a point of PCK@0.2 for twice the time
         stream: bool = None,  # let frames see those before them, through the time path; None: if the card says it learnt
         batch: int = 32,  # crops at a time
@@ -240,11 +240,11 @@ class HICNNEstimator(Estimator):
         return self.model.start() if self.stream else None
 
     def __call__(self, frames, boxes, *, times=None, memory=None):
-        boxes, out = squares(frames, boxes, self.margin), []
+        boxes, out = boxes if self.margin is None else squares(frames, boxes, self.margin), []
         if not len(boxes):
             return Joints(np.zeros((0, 13, 2), np.float32), np.zeros((0, 13), np.float32))
-        for i in range(0, len(boxes), self.batch):
-            part = slice(i, i + self.batch)
+        for some in np.array_split(np.arange(len(boxes)), -(-len(boxes) // self.batch)):
+            part = slice(some[0], some[-1] + 1)
             past = {} if memory is None else dict(times=times[part], memory=memory)
             out.append(estimate(self.model, frames[part], boxes[part], self.size, mirror=self.mirror, **past))
         whole = {k: np.concatenate([o[k] for o in out]) for k in out[0]}
@@ -257,7 +257,7 @@ def as_estimator(
 ) -> Estimator:
     "What takes part in the main road"
     if isinstance(estimator, torch.nn.Module) and hasattr(estimator, "estimate"):
-        return HICNNEstimator(estimator.cpu(), **{"margin": 1.0} | kwargs)  # its boxes are the crops of the tracker
+        return HICNNEstimator(estimator.cpu(), **{"margin": None} | kwargs)
     if not isinstance(estimator, Estimator):
         lacks = [part for part in ("name", "skeleton", "margin", "about", "start") if not hasattr(estimator, part)]
         raise ValueError(

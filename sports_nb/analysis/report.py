@@ -116,7 +116,7 @@ def forecast_table(
     analysis,  # an Analysis
 ) -> (
     pd.DataFrame
-):  # mean distance in % of the torso, and how many joints lay within the prediction's spread, %; rows: leads in ms
+):  # mean distance in % of the torso, and how many joints lay within the prediction's 50 % radius, %; rows: leads in ms
     "Predictions against what was estimated later, beside the naive forecasts"
     now, known = to_array(analysis.estimated)
     time, leads = analysis.estimated.time.values, analysis.predicted.lead.values
@@ -143,7 +143,7 @@ def forecast_table(
         }
         if "radius50" in analysis.predicted:
             radius = valid_at(analysis.predicted, lead).radius50.values[..., 0]
-            rows[round(1000 * lead)]["within its spread"] = (
+            rows[round(1000 * lead)]["within its radius"] = (
                 100 * (np.linalg.norm(then["predicted"] - now, axis=-1) <= radius)[both].mean()
                 if both.any()
                 else np.nan
@@ -318,8 +318,8 @@ def page(
             '<p class="note">Mean distance in percent of the torso, between what was predicted and what was then estimated. '
             "Zero, constant and damped velocity are forecasts without a network."
             + (
-                " Within its spread: percent of the joints; the network says where half of them will be.</p>"
-                if "within its spread" in forecast
+                " Within its radius: percent of the joints; the network says where half of them will be.</p>"
+                if "within its radius" in forecast
                 else "</p>"
             ),
         ]

@@ -100,9 +100,9 @@ class Tracker:
         else:
             self.near, self.gone, self.crop, self.memory = (self.crop[:2] + self.crop[2:]) / 2, times[-1], None, None
         if self.crop is not None and score[-1] < self.doubt:
-            crop, sure = best_crop(self.estimator, frames[-1], around(self.crop))
+            box, sure = best_crop(self.estimator, frames[-1], around(self.crop))
             if sure > score[-1]:
-                self.crop = crop
+                self.crop = square(box, MARGIN)
         return out
 
     def _follow(self, found, times, side):

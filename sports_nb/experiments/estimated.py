@@ -46,7 +46,7 @@ def track(
     if first is None:
         raise ValueError("no frame of this clip shows four joints: there is nobody to follow")
     tracker = Tracker(
-        HICNNEstimator(model, margin=1.0, stream=stream), box=person_box(clip.position[first], clip.visible[first])
+        HICNNEstimator(model, margin=None, stream=stream), box=person_box(clip.position[first], clip.visible[first])
     )
     kept = {
         name: np.full((len(clip), 13, 2) if part in ("position", "second") else (len(clip), 13), np.nan, np.float32)
