@@ -98,7 +98,10 @@ def _upright(image, matrix):
 class Clip:
     "A video file, or a stretch of one, with exact frames and exact times."
 
-    def __init__(self, path: str | os.PathLike):  # a video file in any container and codec that FFmpeg reads
+    def __init__(
+        self,
+        path: str | os.PathLike,  # a video file in any container and codec that FFmpeg reads
+    ):
         self.path = Path(path)
         self._stamps, self._keys, self.times, self._base, rate = _frame_table(self.path)
         self._opened = self._reader = None
