@@ -131,7 +131,10 @@ def forecast(
 class ActionWindows:
     "Names the action in sliding windows as the frames come in; keeps no more frames than a window needs"
 
-    def __init__(self, model):
+    def __init__(
+        self,
+        model,  # the recogniser: a network with an action head
+    ):
         self.model, self.kept, self.time, self.probability, self.next = model, [], [], [], None
 
     def add(

@@ -62,8 +62,10 @@ def signature(
     lines: list,  # of the source
 ) -> tuple:  # list of (name, type, default, text), and (type, text) of what is returned
     "What a function takes and returns."
-    a, body = node.args, max(node.body[0].lineno - 1, node.lineno)
-    said = comments(lines, node.lineno, body)
+    a, body = node.args, node.body[0]
+    short = lines[body.lineno - 1][: body.col_offset].strip()  # `def f(x): ...` on one line
+    last = body.end_lineno if short else body.lineno - 1
+    said = comments(lines, node.lineno, last)
     positional = [*a.posonlyargs, *a.args]
     defaults = [None] * (len(positional) - len(a.defaults)) + a.defaults
     stars = [("*", a.vararg, None)] if a.vararg else []
@@ -77,7 +79,7 @@ def signature(
             entries.append((star + arg.arg, kind_of(arg.annotation, default), default and ast.unparse(default), text))
     inside = lambda n: lines[n - 1][: said[n][0]] if n in said else lines[n - 1]
     after = node.returns.end_lineno if node.returns else end
-    closing = next((n for n in range(after, body + 1) if inside(n).rstrip().endswith(":")), node.lineno)
+    closing = next((n for n in range(after, last) if inside(n).rstrip().endswith(":")), last)
     text = comment_of(lines, {n: c for n, c in said.items() if n > end or n == node.lineno}, closing, closing)
     return entries, (kind_of(node.returns, None), text)
 

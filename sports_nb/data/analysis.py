@@ -146,6 +146,7 @@ class Analysis:
     def action(
         self,
     ) -> str:  # the most probable action of the clip; "none" where the athlete never moved, "" where no window was seen
+        "The one action of the clip."
         known = {name: p for name, p in self.clip_action.items() if not np.isnan(p)}
         return max(known, key=known.get) if known else NONE if len(self.actions) else ""
 
@@ -156,6 +157,7 @@ class Analysis:
 
     @property
     def duration(self) -> float:  # seconds that were analysed
+        "How long the clip is."
         time = self.estimated.time.values
         return float(time[-1] - time[0] + 1 / self.estimated.attrs["fps"]) if len(time) else 0.0
 

@@ -136,6 +136,7 @@ class Clip:
 
     @property
     def duration(self) -> float:  # seconds, the last frame shown for one nominal frame time
+        "How long the clip is."
         return float(self.times[-1] - self.times[0] + 1 / self.fps)
 
     def __len__(self):
@@ -234,7 +235,10 @@ class Clip:
             self._opened[0].close()
         self._opened = self._reader = None
 
-    def index_at(self, seconds: float) -> int:
+    def index_at(
+        self,
+        seconds: float,  # on the clip's own clock
+    ) -> int:  # frame
         "The frame shown at a time on the clip's own clock; outside the clip its first or last frame."
         return int(np.clip(np.searchsorted(self.times, seconds, "right") - 1, 0, len(self) - 1))
 

@@ -109,7 +109,10 @@ class LensView(anywidget.AnyWidget):
         super().__init__(**state)
         self.on_msg(self._answer)
 
-    def look(self, frame) -> tuple:  # the trace of the frame, and of it the chosen layer
+    def look(
+        self,
+        frame,  # number in the clip
+    ) -> tuple:  # the trace of the frame, and of it the chosen layer
         "What the trace says of a frame; what can be chosen follows from it."
         seen = self.trace(frame)
         menu = {str(g): [str(n) for n in layers] for g, layers in seen["layers"].items() if layers}
