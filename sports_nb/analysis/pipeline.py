@@ -229,15 +229,40 @@ def chunks(
 def analyse(
     clip,  # `Clip`, or the path of a video
     *,
-    box=None,  # (x0, y0, x1, y1) px around the athlete in the first frame, or a click (x, y) on them; found without help if None
+    # (x0, y0, x1, y1) px around the athlete in the first frame, or a click (x, y) on them; found without help if None
+    box=None,
     leads_ms=(80, 160, 320, 400),  # how far ahead to predict, milliseconds
     estimator=None,  # HICNN-PSTA, trained further, moved to the CPU; None: the shipped weights
     forecaster=None,  # of body13 poses in the plane, moved to the CPU; None: the shipped weights
-    refiner=None,  # decides the joints again, each from the frames around it, for display and measures; None: the shipped weights; False: no refined layer
+    # decides the joints again, each from the frames around it, for display and measures; None: the shipped weights;
+    # False: no refined layer
+    refiner=None,
     mirror: bool = False,  # look at the mirror image of each frame too: about a point of PCK@0.2 for twice the time
     progress: bool = True,  # show a bar with the remaining time
-) -> Analysis:
-    "Find the athlete, estimate joints, name the action, predict the next poses"
+) -> Analysis:  # poses `estimated`, `refined` and `predicted`, actions, box, timings
+    """Find the athlete, estimate joints, name the action, predict the next poses
+
+    Raises
+    ------
+    ClipError
+        The video cannot be read at all. Where it breaks off later, the analysis holds what came before, and
+        `complete` is False; so it is after an interruption.
+    ValueError
+        A lead outside 1 to 1000 ms, a box that is empty or no box, or a network that cannot take the place of ours.
+
+    Notes
+    -----
+    A pose is NaN in frames in which the athlete was not found, and so is the forecast from there. A forecast is made
+    from its frame and those before it alone. Joints and action are those of HICNN-PSTA, eq. (1) to (7), the poses that
+    follow those of MS-GCN, eq. (8) to (12) of the seed paper, in its direct form.
+
+    Examples
+    --------
+    >>> analysis = sn.analyse("shot.mp4")
+    >>> analysis.action
+    >>> analysis.predicted.position.sel(lead=0.16)
+    >>> analysis.save("shot.nc")
+    """
     leads_ms = sorted({float(v) for v in np.atleast_1d(leads_ms)})
     if not leads_ms or not all(0 < v <= 1000 for v in leads_ms):
         raise ValueError(f"leads are milliseconds from 1 to 1000; got {leads_ms}")

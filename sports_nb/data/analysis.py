@@ -192,7 +192,22 @@ class Analysis:
         cls,
         path: str | os.PathLike,  # a file that `save` wrote
     ) -> "Analysis":  # complete in memory, the file closed
-        "Read an analysis and check every value."
+        """Read an analysis and check every value.
+
+        Raises
+        ------
+        AnalysisError
+            The file is missing, damaged, changed after it was saved, or of a newer version.
+
+        Notes
+        -----
+        The clip is not needed: its path is kept relative to the file and followed only when frames are asked for.
+
+        Examples
+        --------
+        >>> analysis = sn.load("shot.nc")
+        >>> analysis.estimated.position.sel(keypoint="left_knee")
+        """
         path = Path(path)
         _require(
             path.is_file(), f"{path}: there is no such file. Check the name; relative names start at {Path.cwd()}."

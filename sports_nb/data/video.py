@@ -96,7 +96,24 @@ def _upright(image, matrix):
 
 # %% ../../nbs/10_data.video.ipynb #2a054791
 class Clip:
-    "A video file, or a stretch of one, with exact frames and exact times."
+    """A video file, or a stretch of one, with exact frames and exact times.
+
+    Raises
+    ------
+    ClipError
+        The file is missing, empty, cut off, damaged, or holds no moving picture; the message says how to repair it.
+
+    Notes
+    -----
+    Frames count from 0. `times` are the container's own, in seconds from the first frame; with a variable frame
+    rate, `fps` is only their usual rate. Frames come as (h, w, 3) uint8 RGB, turned upright.
+
+    Examples
+    --------
+    >>> clip = sn.Clip("shot.mp4")
+    >>> clip[30]  # the frame with number 30
+    >>> clip.cut(1.0, 2.5)  # a stretch, in seconds
+    """
 
     def __init__(
         self,

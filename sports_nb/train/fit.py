@@ -270,7 +270,26 @@ def fit(
     # returns False
     watch: Callable | None = None,
 ) -> pd.DataFrame:  # the curves, one row for every `log_every` steps
-    "Train a model."
+    """Train a model.
+
+    Raises
+    ------
+    ValueError
+        A keyword that does not fit, a sample that is out of range, or a folder that holds another training.
+    FloatingPointError
+        The loss is NaN or infinite; the message names the step.
+
+    Notes
+    -----
+    A joint with a NaN label has to be marked as not visible; it then counts for nothing. The best checkpoint is that
+    with the highest `score` on `valid`. With the same seed on the same machine a training that was interrupted and
+    resumed ends as one that was not.
+
+    Examples
+    --------
+    >>> net = sn.create_model("ms_gcn_nano")
+    >>> curves = sn.fit(net, None, train, valid, epochs=1, out="run")
+    """
     task, precision = task or task_for(model), _precision(precision)
     if resume and out is None:
         raise ValueError("resume=True goes on with a training in a folder: give that folder as `out`")

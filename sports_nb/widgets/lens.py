@@ -269,5 +269,23 @@ def lens(
     clip=None,  # Clip, path or frames; None: that of the analysis
     **kw,  # frame, group, layer, part, point: as for Lens
 ) -> Lens:
-    "Open the dashboard: `lens(analysis, trace(analysis))`."
+    """Open the dashboard: `lens(analysis, trace(analysis))`.
+
+    Raises
+    ------
+    ValueError
+        The trace holds no layer, or a layer whose arrays do not fit together.
+
+    See Also
+    --------
+    widgets.lens.Lens : the dashboard itself, and what further keywords it takes
+
+    Notes
+    -----
+    What is shown is computed in the frame that the player shows; a frame in which the athlete is lost has nothing.
+
+    Examples
+    --------
+    >>> sn.lens(analysis, sn.trace(analysis), frame=30)
+    """
     return Lens(data, trace, clip, **kw)
