@@ -2,6 +2,10 @@
 
 from importlib import import_module as _import_module
 
+from sports_nb.core.docments import install as _install
+
+_install()  # before any other module: their help is written from the comments in their source
+
 __version__ = "0.1.0"
 
 # The few verbs that a sports scientist needs; each is loaded when it is first asked for.

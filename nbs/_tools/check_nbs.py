@@ -247,6 +247,48 @@ def light():
         yield done.stderr.strip().splitlines()[-1]
 
 
+HELP = """if True:
+    import dataclasses, functools, importlib, inspect, re, sys
+
+    def explained(name, thing, takes=None):
+        text = inspect.getdoc(thing) or ""
+        if not text or text.startswith(("Parameters\\n---", "Returns\\n---")):
+            print(f"{name} has no docstring")
+        for p in (inspect.signature(thing).parameters if takes is None else takes).values():
+            told = hasattr(p.annotation, "__metadata__")  # the command line's own: typer says it
+            if p.name not in ("self", "cls") and not told and not re.search(rf"(?m)^[*]*{p.name}( : .+)?\\n    \\S", text):
+                print(f"{name} does not say what {p.name} is: write a comment behind it")
+
+    ours = lambda x: (inspect.isfunction(x) or inspect.isclass(x)) and x.__module__.startswith("sports_nb")
+    for module in map(importlib.import_module, sys.argv[1:]):
+        for name in module.__all__:
+            thing, name = getattr(module, name), f"{module.__name__}.{name}"
+            if not ours(thing) or thing.__module__ != module.__name__:
+                continue
+            if inspect.isfunction(thing):
+                explained(name, thing)
+                continue
+            data, init = dataclasses.is_dataclass(thing), ours(vars(thing).get("__init__"))
+            own = lambda k: not data or k in thing.__annotations__  # what is inherited is explained there
+            takes = inspect.signature(thing).parameters if init else {}
+            explained(name, thing, {k: p for k, p in takes.items() if own(k)})
+            for part, method in vars(thing).items():
+                wanted = part[0] != "_" or part == "__init__" and not data
+                if wanted and isinstance(method, (property, functools.cached_property)):
+                    explained(f"{name}.{part}", method, {})
+                elif wanted and ours(method := getattr(method, "__func__", method)) and inspect.isfunction(method):
+                    explained(f"{name}.{part}", method)"""
+
+
+def helpful():
+    "help() of everything public says what it is, and what each parameter is"
+    names = sorted(f"sports_nb.{m}" for m in modules().values() if not m.startswith("_") and not m.endswith("__init__"))
+    done = subprocess.run([sys.executable, "-c", HELP, *names], cwd=ROOT, capture_output=True, text=True)
+    yield from done.stdout.splitlines()
+    if done.returncode:
+        yield done.stderr.strip().splitlines()[-1]
+
+
 def wheel():
     "the wheel contains every module, the JavaScript, the weights and, with a compiler, the compiled involution, and nothing else"
     with tempfile.TemporaryDirectory() as there:
@@ -305,7 +347,7 @@ def style():
         yield from (done.stdout + done.stderr).strip().splitlines()
 
 
-GATES = [clean, size, cells, export, readme_in_sync, direction, light, wheel, paths, style]
+GATES = [clean, size, cells, export, readme_in_sync, direction, light, helpful, wheel, paths, style]
 
 
 def gate(check):

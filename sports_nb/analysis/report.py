@@ -370,7 +370,26 @@ def report(
     lead=0.16,  # lead of the predicted skeleton in pictures, seconds
     force=False,  # overwrite
 ) -> dict:  # file name -> path
-    "Summary page, overlay video and data in a folder, or the page alone in a file"
+    """Summary page, overlay video and data in a folder, or the page alone in a file
+
+    Raises
+    ------
+    FileExistsError
+        A report stands there already, and `force` is not set.
+    PermissionError
+        Nothing can be written there.
+    FileNotFoundError
+        A PDF is wanted, and neither Chromium nor Chrome is installed.
+
+    Notes
+    -----
+    The page needs nothing but itself, and sends nothing anywhere. Where a joint is NaN, curves have a gap.
+
+    Examples
+    --------
+    >>> sn.report(analysis, "shot_report")
+    >>> sn.report(analysis, "shot.html")
+    """
     clip, folder = clip or analysis.video, Path(folder)
     if folder.suffix.lower() in (".html", ".pdf"):
         refuse_to_overwrite(folder.parent, force, (folder.name,))

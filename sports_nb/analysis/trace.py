@@ -218,7 +218,25 @@ def trace(
     forecaster=None,  # a network that forecasts, moved to the CPU; None: the shipped weights
     frames: int = 8,  # that follow each other, up to the one that is looked at
 ) -> Callable:  # frame number -> dict: `frame`, `picture` (s, s, 3), `pictures` (t, s, s, 3) uint8, `times` (t,) seconds, `layers` group -> layer -> arrays
-    "A function that runs both networks on one frame of a clip, and shows what their layers did"
+    """A function that runs both networks on one frame of a clip, and shows what their layers did
+
+    Raises
+    ------
+    ValueError
+        No clip is known, or it is shorter than the analysis; later, for a frame that is not there, or in which the
+        athlete is lost.
+
+    Notes
+    -----
+    The arrays are those that the networks compute in this frame, with the shipped weights unless others are given.
+    The last eight frames are kept.
+
+    Examples
+    --------
+    >>> look = sn.trace(analysis)
+    >>> look(30)["layers"].keys()
+    >>> sn.lens(analysis, look)
+    """
     if clip is None and analysis.clip is None:
         raise ValueError("this analysis names no clip, and layers need pictures: give trace(analysis, clip)")
     clip = analysis.video if clip is None else Clip(clip) if isinstance(clip, (str, Path)) else clip

@@ -148,6 +148,7 @@ class Analysis:
     def action(
         self,
     ) -> str:  # the most probable action of the clip; "none" where the athlete never moved, "" where no window was seen
+        "The one action of the clip."
         known = {name: p for name, p in self.clip_action.items() if not np.isnan(p)}
         return max(known, key=known.get) if known else NONE if len(self.actions) else ""
 
@@ -166,6 +167,7 @@ class Analysis:
 
     @property
     def duration(self) -> float:  # seconds that were analysed
+        "How long the clip is."
         time = self.estimated.time.values
         return float(time[-1] - time[0] + 1 / self.estimated.attrs["fps"]) if len(time) else 0.0
 
@@ -200,7 +202,22 @@ class Analysis:
         cls,
         path: str | os.PathLike,  # a file that `save` wrote
     ) -> "Analysis":  # complete in memory, the file closed
-        "Read an analysis and check every value."
+        """Read an analysis and check every value.
+
+        Raises
+        ------
+        AnalysisError
+            The file is missing, damaged, changed after it was saved, or of a newer version.
+
+        Notes
+        -----
+        The clip is not needed: its path is kept relative to the file and followed only when frames are asked for.
+
+        Examples
+        --------
+        >>> analysis = sn.load("shot.nc")
+        >>> analysis.estimated.position.sel(keypoint="left_knee")
+        """
         path = Path(path)
         _require(
             path.is_file(), f"{path}: there is no such file. Check the name; relative names start at {Path.cwd()}."

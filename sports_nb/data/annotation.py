@@ -272,6 +272,7 @@ class Annotation:
 
     @property
     def labelled(self) -> np.ndarray:  # numbers of the frames in which something was set by hand
+        "Which frames somebody labelled."
         return np.flatnonzero(self.hand.any(1) | np.isfinite(self.box).all(1))
 
     @classmethod

@@ -63,7 +63,7 @@ class Windows(Sequence):
         frames: int = 8,  # of a window
         step: float = 1,  # clip frames from one window frame to the next
         speed=(0.8, 1.25),  # slowest and fastest tempo in training, times `step`
-        seed: int = 0,
+        seed: int = 0,  # of what `draw` shows
         size: int = None,  # side of the plain view, px (`data.augment.look`); None: as the clips are kept
     ):
         if frames < 1 or step <= 0:
@@ -108,7 +108,11 @@ class Windows(Sequence):
         sample = self._clip(i)
         return self._cut(sample, max(0, len(sample["frames"]) - 1 - (self.frames - 1) * self.step) / 2)
 
-    def draw(self, epoch, i):
+    def draw(
+        self,
+        epoch,  # number of the pass over the set; each shows another
+        i,  # which clip
+    ):  # a sample of `frames` frames
         "The window that an epoch shows."
         return temporal_jitter(
             self._clip(i),
@@ -117,7 +121,11 @@ class Windows(Sequence):
             tuple(self.step * s for s in self.speed),
         )
 
-    def all(self, i, hop=0.5):
+    def all(
+        self,
+        i,  # which clip
+        hop=0.5,  # from one window to the next, part of its length
+    ):  # samples of `frames` frames
         "Every window of a clip, at least one."
         sample = self._clip(i)
         return [self._cut(sample, start) for start in self.starts(i, hop)]

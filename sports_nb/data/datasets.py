@@ -137,7 +137,10 @@ class LSPET(Reader):
 
     skeleton = "lsp14"
 
-    def __init__(self, folder):
+    def __init__(
+        self,
+        folder,  # of the data set
+    ):
         self.zip_path, self._zip = Path(folder) / "crops128.zip", (None, None)
         try:
             with zipfile.ZipFile(self.zip_path) as archive:
@@ -167,7 +170,11 @@ class LSPET(Reader):
     def __len__(self):
         return len(self.names)
 
-    def read(self, i):
+    def read(
+        self,
+        i,  # which person
+    ):  # a sample, see `make_sample`
+        "One person and their joints."
         # a zip handle must not be shared with a worker process: each has its own
         if self._zip[0] != os.getpid():
             self._zip = os.getpid(), zipfile.ZipFile(self.zip_path)
@@ -216,6 +223,7 @@ class Clips(Reader):
         mask=None,  # (t,) bool, False where a frame is padding; None for no padding
         box=None,  # (4,) x0 y0 x1 y1, px; None for the box of the visible joints, or the whole picture where there are none
     ) -> dict:  # the sample
+        "One clip, or some frames of it."
         row = self.table.iloc[i]
         clip = Clip(row["path"])
         frames = np.arange(len(clip)) if frames is None else np.asarray(frames, dtype=int)

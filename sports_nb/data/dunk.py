@@ -25,7 +25,7 @@ from sports_nb.data.motion import (
 
 # %% ../../nbs/12b_data.dunk.ipynb #aa86def8
 def dunk(
-    a: Athlete,
+    a: Athlete,  # who dunks
     rng: np.random.Generator,  # what differs from try to try
 ) -> Motion:
     "Run-up, take-off, ball through the rim from above, landing"

@@ -53,7 +53,7 @@ def write_together(
 
 def write_atomic(
     path: str | Path,  # file to write; its folder is made if it is missing
-    content: bytes,
+    content: bytes,  # all of it
 ):
     "Write a file of which nobody ever sees half."
     write_together({path: content})

@@ -26,10 +26,10 @@ from .video import write_video
 class SyntheticClip:
     "A clip with its exact poses; frames are drawn when they are asked for"
 
-    action: str
-    performer: int
-    seed: int
-    fps: float
+    action: str  # what is done
+    performer: int  # number of the athlete
+    seed: int  # that the clip was made from
+    fps: float  # frames per second
     size: tuple  # (width, height) px
     times: np.ndarray  # (t,) s
     position: np.ndarray  # (t, 13, 2) px, body13
@@ -71,9 +71,9 @@ class SyntheticClip:
 def place_camera(
     rig: np.ndarray,  # (t, 20, 3) m
     height: float,  # standing height, m
-    fps: float,
+    fps: float,  # frames per second
     size: tuple,  # (width, height) px
-    rng: np.random.Generator,
+    rng: np.random.Generator,  # from which what is random is drawn
     reach: tuple = (0.5, 0.9),  # standing height over frame height
     hard: bool = False,  # more extreme views, and bodies that are cut off
     hoop: np.ndarray | None = None,  # (3,) m
@@ -111,11 +111,11 @@ def film(
     times: np.ndarray,  # (t,) s, evenly spaced
     *,
     height: float,  # standing height, m
-    kit: Kit,
-    rng: np.random.Generator,
+    kit: Kit,  # what the athlete wears
+    rng: np.random.Generator,  # from which what is random is drawn
     size: int | tuple = 256,  # px
-    hard: bool = False,
-    reach: tuple = (0.5, 0.9),
+    hard: bool = False,  # poor light, odd views, things in the way
+    reach: tuple = (0.5, 0.9),  # standing height over frame height, from and to
     hoop: np.ndarray | None = None,  # (3,) m
     toward: float = 0.0,  # direction from the rim to its board, rad
     absent: tuple | None = None,  # first and last+1 frame without the athlete

@@ -100,7 +100,24 @@ def read_poses(
     role: str = None,  # estimated, predicted or reference; None: what the format usually holds
     **more,  # what else the format's own reader takes, such as `video` of `read_coco`
 ) -> xr.Dataset:  # poses; the skeleton is a known one where the names are, else made ad hoc
-    "Open poses that any tool made."
+    """Open poses that any tool made.
+
+    Raises
+    ------
+    FormatError
+        The file is of no known format, is damaged, or does not say something that has to be known; the message names
+        the line or field.
+
+    Notes
+    -----
+    The format is recognised by what the file holds, not by its ending: `READERS` lists them. Joints that a file
+    does not place are NaN. Units, axes and times are the file's own.
+
+    Examples
+    --------
+    >>> poses = sn.read_poses("shotDLC.csv", fps=50)
+    >>> poses.position.sel(keypoint="right_wrist")
+    """
     kind = recognise(path)
     require(
         kind != "MOT",
@@ -139,7 +156,24 @@ def write_poses(
     path,  # file; its ending says the format
     format: str = None,  # in `FORMATS`, where the ending does not say: "dlc" (.csv or .h5) or "sleap" (.h5)
 ) -> Path:  # the path
-    "Save poses for another tool; the file appears whole or not at all."
+    """Save poses for another tool; the file appears whole or not at all.
+
+    Raises
+    ------
+    ValueError
+        `format` is not in `FORMATS`.
+    FormatError
+        The ending says no format, or the format cannot hold these poses.
+
+    Notes
+    -----
+    A joint that is NaN is written as the format writes a missing one.
+
+    Examples
+    --------
+    >>> sn.write_poses(analysis.estimated, "shot.trc")
+    >>> sn.write_poses(analysis.estimated, "shot.h5", format="sleap")
+    """
     if format is not None:
         if format not in FORMATS:
             raise ValueError(f"no format {format!r}; there are {', '.join(FORMATS)}")

@@ -31,7 +31,10 @@ class People(Reader):
 
     skeleton = "body13"
 
-    def __init__(self, folder):
+    def __init__(
+        self,
+        folder,  # of the data set
+    ):
         self.zip_path, self._zip = Path(folder) / "people.zip", (None, None)
         keys = ("name", "joints", "confidence", "agreement", "rect", "set", "picture", "ball", "free")
         rows = load_arrays(Path(folder) / "people.npz", keys)
@@ -68,7 +71,11 @@ class People(Reader):
     def __len__(self):
         return len(self.rows["name"])
 
-    def read(self, i):
+    def read(
+        self,
+        i,  # which person
+    ):  # a sample, see `make_sample`
+        "One person and a teacher's joints."
         # a zip handle must not be shared with a worker process: each has its own
         if self._zip[0] != os.getpid():
             self._zip = os.getpid(), zipfile.ZipFile(self.zip_path)

@@ -55,14 +55,14 @@ class Athlete:
     stance: float  # width between the feet in stance, share of height
     crouch: float  # depth of the bend before a jump, share of height
     lean: float  # forward lean of the trunk in stance, radians
-    thigh: float = 0.245
-    shank: float = 0.246
-    upper_arm: float = 0.178
-    forearm: float = 0.148
-    hand: float = 0.10
-    trunk: float = 0.285
-    hips: float = 0.048
-    shoulders: float = 0.112
+    thigh: float = 0.245  # hip to knee
+    shank: float = 0.246  # knee to ankle
+    upper_arm: float = 0.178  # shoulder to elbow
+    forearm: float = 0.148  # elbow to wrist
+    hand: float = 0.10  # wrist to finger tips
+    trunk: float = 0.285  # hips to shoulders
+    hips: float = 0.048  # from the middle to a hip
+    shoulders: float = 0.112  # from the middle to a shoulder
 
 
 def make_athlete(
@@ -131,7 +131,7 @@ def turn(
 
 
 def pose_body(
-    a: Athlete,
+    a: Athlete,  # whose bones
     root: np.ndarray,  # (t, 3) pelvis, m
     pelvis: np.ndarray,  # (t, 3) yaw, pitch, roll of the pelvis, rad
     chest: np.ndarray,  # (t, 3) yaw, pitch, roll of the chest on the pelvis, rad
@@ -264,7 +264,7 @@ def push_down(
     high: float,  # height of the ball when it is pushed, m
     back: float,  # height at which it comes back, m
     seconds: float,  # from push to return
-    keep: float = 0.8,
+    keep: float = 0.8,  # part of its speed that the ball keeps at a bounce
 ) -> float:  # downward speed, m/s
     "Push that makes the ball bounce once and come back to a height in the given time"
 

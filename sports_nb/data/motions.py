@@ -46,7 +46,7 @@ def synthetic_motions(
 def project(
     position,  # (t, k, 3) m, z up
     skeleton: str,  # of the motion
-    fps: float,
+    fps: float,  # frames per second
     seed,  # seen from where: a number, or several
 ) -> np.ndarray:  # (t, 13, 2) px, y down
     "What a camera sees of a motion."
@@ -138,8 +138,10 @@ def cmu_motions(
 def penn_windows(
     reader,  # of `read_penn`
     frames: int = 18,  # of a window: 17 (one pose in) or 18 (two poses in)
-    part: str = "test",
-) -> dict:  # position (n, frames, 13, 2), units in which PCK@0.05 is a distance of 0.1; visible and placed (n, frames, 13), placed: visible, or hidden with a place that the annotators guessed; video (n,)
+    part: str = "test",  # of `reader.splits`
+    # position (n, frames, 13, 2), units in which PCK@0.05 is a distance of 0.1; visible and placed (n, frames, 13),
+    # placed: visible, or hidden with a place that the annotators guessed; video (n,)
+) -> dict:
     "TP-RNN's windows"
     positions, seen, placed, videos = [], [], [], []
     for i in reader.splits[part]:

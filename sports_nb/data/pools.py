@@ -138,7 +138,7 @@ def synthetic_pictures(
     films: int = 4_000,  # clips that athletes are cut out of, four crops each
     *,
     recorded: bool = True,  # a quarter of the clips move as BallPlay-M's players; needs the data set
-    seed: int = 0,
+    seed: int = 0,  # of what is random: the same number, the same result
     workers: int = None,  # processes; None: one per core
 ) -> dict:  # drawn, filmed and empty, each `Pictures`
     "Synthetic pictures, made at the first call and kept."
@@ -180,7 +180,7 @@ class Mixture(Sequence):
         self,
         parts: Mapping,  # name to a sequence of samples of one length
         shares,  # part of the places that each set fills, in their order
-        seed: int = 0,
+        seed: int = 0,  # of the order
     ):
         self.parts, shares = list(parts.values()), np.asarray(shares, float)
         if len(shares) != len(self.parts) or not (shares > 0).all():

@@ -18,13 +18,14 @@ class PoseClips(Sequence):
 
     def __init__(
         self,
-        motions,  # a sequence of motions with position (t, k, d), visible (t, k), source, as `data.recordings` reads them
+        # a sequence of motions with position (t, k, d), visible (t, k), source, as `data.recordings` reads them
+        motions,
         action,  # (n,) class of each
         which=None,  # (m,) indices of motions; None for all
         *,
         frames: int = 40,  # poses of a clip
         least: float = 0.7,  # part of a motion that a training clip shows at least
-        seed: int = 0,
+        seed: int = 0,  # of what `draw` shows
     ):
         if frames < 1:
             raise ValueError(f"a clip has at least one pose, got frames={frames}")
@@ -55,7 +56,11 @@ class PoseClips(Sequence):
     def __getitem__(self, i):
         return self._clip(range(len(self))[i])
 
-    def draw(self, epoch, i):
+    def draw(
+        self,
+        epoch,  # number of the pass over the set; each shows another
+        i,  # which motion
+    ):  # a sample of at most `frames` poses
         "Another stretch in every epoch."
         rng = np.random.default_rng([self.seed, epoch, i])
         return self._clip(i, rng.random(), rng.uniform(self.least, 1))

@@ -19,7 +19,7 @@ from .skills import ACTIONS, perform
 
 # %% ../../nbs/12f_data.pose_images.ipynb #6ad3e826
 def random_pose(
-    rng: np.random.Generator,
+    rng: np.random.Generator,  # from which what is random is drawn
     height: float = 1.8,  # standing height, m
 ) -> np.ndarray:  # (20, 3) m, in the order of RIG
     "Joints of a plausible athletic pose in any orientation"
@@ -80,7 +80,7 @@ def _moments(number):  # twelve moments of one try at a skill: height, bodies, b
 
 
 def random_pose_image(
-    rng: np.random.Generator,
+    rng: np.random.Generator,  # from which what is random is drawn
     size: int = 128,  # side of the picture, px
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # frame (size, size, 3) uint8, position (13, 2) px, visible (13,)
     "A person in any pose over any background, with exact joints"

@@ -19,7 +19,8 @@ class PoseViews(Sequence):
 
     def __init__(
         self,
-        motions,  # a sequence of motions with position (t, k, d), visible (t, k) and fps (None: unknown), of one skeleton
+        # a sequence of motions with position (t, k, d), visible (t, k) and fps (None: unknown), of one skeleton
+        motions,
         history: int = 10,  # poses in
         horizon: int = 25,  # poses out
         *,
@@ -28,7 +29,7 @@ class PoseViews(Sequence):
         speed: float = 0.2,  # largest change of speed, as a logarithm: .2 is 18 % slower to 22 % faster
         past: int = 0,  # poses of the horizon that may lie behind the end of the motion
         least: int = 4,  # joints that the history must show
-        seed: int = 0,
+        seed: int = 0,  # of what `draw` shows
     ):
         if not 0 <= past < horizon:
             raise ValueError(
@@ -109,7 +110,11 @@ class PoseViews(Sequence):
     def __getitem__(self, i):
         return self.cut(range(len(self))[i])
 
-    def draw(self, epoch, i):
+    def draw(
+        self,
+        epoch,  # number of the pass over the set; each shows another
+        i,  # which window
+    ):  # a sample, as `cut` makes it
         "Another moment and another speed in every epoch"
         rng = np.random.default_rng([self.seed, epoch, i])
         return self.cut(i, rng.uniform(0, 1), np.exp(rng.uniform(-self.speed, self.speed)))
@@ -209,7 +214,7 @@ def fit_noise(
 def disturb(
     sample: dict,  # position (t, k, 2) in boxes, visible (t, k)
     rng,  # np.random.Generator
-    noise: EstimatorNoise,
+    noise: EstimatorNoise,  # of an estimator, measured on its own films
     *,
     history: int = 10,  # poses that are spoilt
     often: float = 0.5,  # part of the samples that are

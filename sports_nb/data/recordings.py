@@ -24,7 +24,10 @@ class Penn(Reader):
 
     skeleton = "penn13"
 
-    def __init__(self, folder):
+    def __init__(
+        self,
+        folder,  # of the data set
+    ):
         data = load_arrays(
             Path(folder) / "penn_action_labels.npz",
             ("xy", "visibility", "bbox", "offsets", "video", "action", "view", "train", "dims"),
@@ -50,7 +53,11 @@ class Penn(Reader):
     def __len__(self):
         return len(self.data["video"])
 
-    def read(self, i):
+    def read(
+        self,
+        i,  # which video
+    ):  # position (t, 13, 2) px, visible (t, 13), action, view and more, by name
+        "One video's labels."
         data = self.data
         frames = slice(data["offsets"][i], data["offsets"][i + 1])
         position, label = data["xy"][frames], str(data["action"][i])
@@ -106,7 +113,10 @@ class CMU(Reader):
 
     skeleton = "cmu"
 
-    def __init__(self, folder):
+    def __init__(
+        self,
+        folder,  # of the data set
+    ):
         self.folder = Path(folder)
         tree = json.loads((self.folder / "skeleton.json").read_text())
         cmu = get_skeleton(self.skeleton)
@@ -138,7 +148,12 @@ class CMU(Reader):
         rotation = rows[::2, 3:].reshape(-1, 38, 3)
         return rotation, forward_kinematics(rotation, self.offsets, self.parents).astype(np.float32)
 
-    def read(self, i, whole=False):
+    def read(
+        self,
+        i,  # which part
+        whole=False,  # the whole take, past the borders of its part
+    ):  # position (t, k, 3) relative to the root, and what it was read from, by name
+        "One part of one take."
         part, path = self.pieces[i]
         rotation, position = self._file(path)
         border = round(0.8 * len(position))
@@ -186,7 +201,10 @@ class BallPlay(Reader):
 
     skeleton = "ballplay"
 
-    def __init__(self, folder):
+    def __init__(
+        self,
+        folder,  # of the data set
+    ):
         with open(Path(folder) / "index.csv", newline="") as file:
             self.index = list(csv.DictReader(file))
         names = json.loads((Path(folder) / "skeleton.json").read_text())["names"]
@@ -205,7 +223,11 @@ class BallPlay(Reader):
     def __len__(self):
         return len(self.index)
 
-    def read(self, i):
+    def read(
+        self,
+        i,  # which take
+    ):  # position (t, 53, 3) m, visible (t, 53), ball, contact and more, by name
+        "One take, with the ball."
         row = self.index[i]
         body, ball, contact = (self.data[f"s{int(row['idx']):03d}_{what}"] for what in ("body", "ball", "contact"))
         if body.shape != (len(ball), 53, 3) or len(contact) != len(ball):

@@ -58,14 +58,14 @@ SKINS = ((92, 60, 44), (120, 80, 58), (146, 100, 74), (176, 126, 96), (205, 156,
 class Kit:
     "Colours (RGB) and cut of what an athlete wears"
 
-    skin: tuple
-    hair: tuple
-    shirt: tuple
-    trim: tuple
-    shorts: tuple
-    socks: tuple
-    shoes: tuple
-    sole: tuple
+    skin: tuple  # of face, arms and legs
+    hair: tuple  # of the head
+    shirt: tuple  # of the trunk
+    trim: tuple  # of number and hems
+    shorts: tuple  # of the hips
+    socks: tuple  # of the shanks
+    shoes: tuple  # of the feet
+    sole: tuple  # under the feet
     sleeve: float  # share of the arm covered: 0 none, 0.35 T-shirt, 1 long
     legs: float  # share of the leg covered: 0.1 leotard, 0.4 shorts, 1 trousers
     loose: float  # width of the shorts, 1 = tight
@@ -84,7 +84,7 @@ def _colour(rng, dull=0.5):
 
 
 def make_kit(
-    rng: np.random.Generator,
+    rng: np.random.Generator,  # from which what is random is drawn
     basketball: bool = True,  # basketball kit, else anything that athletes wear
 ) -> Kit:
     "Draw an outfit"
@@ -387,7 +387,7 @@ class Figure:
 
     def __init__(
         self,
-        kit: Kit,
+        kit: Kit,  # what it wears
         segments: int = 10,  # corners of a ring
     ):
         (self.centre, self.axis, self.pole, self.radii, self.faces), key = _body(
@@ -457,7 +457,7 @@ def draw_ball(
     radius: float,  # px
     spin: np.ndarray,  # (3, 3) rotation of the ball relative to the camera
     lamp: np.ndarray,  # (2,) direction toward the light in the picture, length at most 1
-    colour: tuple = (205, 105, 45),
+    colour: tuple = (205, 105, 45),  # RGB
 ):
     "A basketball with its seams"
     at = lambda p: (int(round(p[0] * 16)), int(round(p[1] * 16)))

@@ -22,7 +22,7 @@ def _tint(rng):  # a colour as cameras see them: mostly dull, sometimes bright
 
 
 def noise_texture(
-    rng: np.random.Generator,
+    rng: np.random.Generator,  # from which what is random is drawn
     shape: tuple,  # (h, w) px
     colours: int = 3,  # how many colours are mixed
 ) -> np.ndarray:  # (h, w, 3) uint8
@@ -51,9 +51,9 @@ def noise_texture(
 
 def draw_crowd(
     image: np.ndarray,  # (h, w, 3) uint8, drawn on in place
-    rng: np.random.Generator,
-    top: float,
-    bottom: float,  # rows between which the crowd sits, px
+    rng: np.random.Generator,  # from which what is random is drawn
+    top: float,  # highest row of the crowd, px
+    bottom: float,  # lowest row of the crowd, px
     size: float,  # height of one head, px
 ):
     "Rows of spectators: bodies and heads"
@@ -76,7 +76,7 @@ def draw_crowd(
 
 
 def random_background(
-    rng: np.random.Generator,
+    rng: np.random.Generator,  # from which what is random is drawn
     size: int | tuple = 128,  # px, or (width, height)
 ) -> np.ndarray:  # (h, w, 3) uint8 RGB
     "A picture without an athlete"
@@ -157,7 +157,7 @@ _SCALE, _HALF = 30.0, 16.0  # px per metre of a floor texture; half of its side,
 
 
 def court_texture(
-    rng: np.random.Generator,
+    rng: np.random.Generator,  # from which what is random is drawn
 ) -> np.ndarray:  # (960, 960, 3) uint8, hoop in the middle, playing direction toward -x
     "A wooden, rubber or asphalt floor with the lines of a half court"
     n = int(2 * _HALF * _SCALE)
@@ -199,7 +199,7 @@ class Room:
 
     def __init__(
         self,
-        rng: np.random.Generator,
+        rng: np.random.Generator,  # from which what is random is drawn
         hoop: np.ndarray,  # (3,) centre of the rim, m
         toward: float,  # direction from the hoop out of the court, rad
         middle: np.ndarray,  # (3,) where the action is, m
@@ -233,7 +233,7 @@ class Room:
 
     def draw(
         self,
-        camera: Camera,
+        camera: Camera,  # that looks on
         i: int,  # frame
         size: tuple,  # (width, height) px
     ) -> np.ndarray:  # (h, w, 3) uint8
@@ -270,7 +270,7 @@ class Room:
 
 # %% ../../nbs/12e_data.scene.ipynb #de869b20
 def hoop_things(
-    camera: Camera,
+    camera: Camera,  # that looks on
     i: int,  # frame
     hoop: np.ndarray,  # (3,) centre of the rim, m
     toward: float,  # direction from the rim to its board, rad
@@ -365,7 +365,7 @@ _BONES = np.array(
 
 def shadow(
     image: np.ndarray,  # (h, w, 3) uint8
-    camera: Camera,
+    camera: Camera,  # that looks on
     i: int,  # frame
     rig: np.ndarray,  # (20, 3) m
     light: np.ndarray,  # (3,) direction toward the light
@@ -393,7 +393,7 @@ def shadow(
 
 # %% ../../nbs/12e_data.scene.ipynb #8371f0a2
 def make_occluder(
-    rng: np.random.Generator,
+    rng: np.random.Generator,  # from which what is random is drawn
     size: tuple,  # (width, height) px
     box: np.ndarray,  # (4,) where the athlete is, x0 y0 x1 y1 px
 ) -> tuple[np.ndarray, np.ndarray]:  # picture (h, w, 3) and mask (h, w), uint8
@@ -425,7 +425,11 @@ def _grain(h, w):
 class Lens:
     "Exposure, colour cast, softness, noise and compression, the same for all frames of a clip"
 
-    def __init__(self, rng: np.random.Generator, hard: bool = False):
+    def __init__(
+        self,
+        rng: np.random.Generator,  # from which what is random is drawn
+        hard: bool = False,  # darker, softer and noisier than most
+    ):
         gain, gamma, cast = rng.uniform(0.85, 1.2), rng.uniform(0.75, 1.15), rng.normal(1, 0.03, 3)
         if hard:
             gain, gamma = rng.uniform(0.45, 1.3), rng.uniform(0.65, 1.5)
@@ -439,7 +443,7 @@ class Lens:
     def take(
         self,
         image: np.ndarray,  # (h, w, 3) uint8
-        rng: np.random.Generator,
+        rng: np.random.Generator,  # from which what is random is drawn
     ) -> np.ndarray:  # (h, w, 3) uint8
         "The picture as it is recorded"
         h, w = image.shape[:2]

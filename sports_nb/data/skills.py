@@ -33,7 +33,7 @@ ACTIONS = ("dribbling", "shooting", "passing", "dunk")
 
 # %% ../../nbs/12c_data.skills.ipynb #833f182a
 def dribbling(
-    a: Athlete,
+    a: Athlete,  # who dribbles
     rng: np.random.Generator,  # what differs from try to try
 ) -> Motion:
     "Dribble in place or on the move, with or without crossovers"
@@ -178,7 +178,7 @@ def dribbling(
 
 # %% ../../nbs/12c_data.skills.ipynb #8b3477f0
 def shooting(
-    a: Athlete,
+    a: Athlete,  # who shoots
     rng: np.random.Generator,  # what differs from try to try
 ) -> Motion:
     "Jump shot or set shot with follow-through; the ball flies to the rim, and in or off it"
@@ -367,7 +367,7 @@ def shooting(
 
 # %% ../../nbs/12c_data.skills.ipynb #5dd0b21e
 def passing(
-    a: Athlete,
+    a: Athlete,  # who passes
     rng: np.random.Generator,  # what differs from try to try
 ) -> Motion:
     "Chest, bounce or overhead pass to a partner outside the picture"

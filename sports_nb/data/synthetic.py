@@ -125,7 +125,7 @@ def render_motion(
     performer: int = 0,  # whose kit and skin
     seed: int = 0,  # seen from where
     size: int | tuple = 256,  # px
-    hard: bool = False,
+    hard: bool = False,  # poor light, odd views, things in the way
     reach: tuple = (0.5, 0.9),  # standing height over frame height
     action: str = "motion",  # name for the clip
 ) -> SyntheticClip:
@@ -213,7 +213,7 @@ def _reference(clip):  # what is frozen of a clip, as whole numbers
 
 def reference_hash(
     references: list,  # what `_reference` gives, in the order of the plan
-    plan: pd.DataFrame,
+    plan: pd.DataFrame,  # of `plan`: one row for each clip
 ) -> str:  # SHA-256, hexadecimal
     "Fingerprint of plan and references"
     digest = hashlib.sha256(

@@ -22,12 +22,14 @@ class TrackWindows(Sequence):
 
     def __init__(
         self,
-        tracks,  # dicts with estimated, second, position (t, k, 2), confidence, radius50, second_mass, visible (t, k), time (t,) s
+        # dicts with estimated, second, position (t, k, 2), confidence, radius50, second_mass, visible (t, k), time (t,)
+        # s
+        tracks,
         frames: int = 25,  # of a window
         *,
         least: int = 4,  # frames with a pose in a track that is of use
         hop: int = 12,  # frames from one window to the next
-        seed: int = 0,
+        seed: int = 0,  # of what `draw` shows
     ):
         self.tracks = [t for t in tracks if np.isfinite(t["estimated"]).all((1, 2)).sum() >= least]
         if not self.tracks:
@@ -40,7 +42,12 @@ class TrackWindows(Sequence):
     def __len__(self):
         return len(self.places)
 
-    def cut(self, i, start, step=1):
+    def cut(
+        self,
+        i,  # which track
+        start,  # its first frame
+        step=1,  # frames of the track from one frame of the window to the next
+    ):  # a sample of `frames` frames
         "The window of a track that begins at a frame; past the end it repeats the last frame, outside the mask"
         track = self.tracks[i]
         at = start + step * np.arange(self.frames)
@@ -53,7 +60,11 @@ class TrackWindows(Sequence):
     def __getitem__(self, i):
         return self.cut(*self.places[range(len(self))[i]])
 
-    def draw(self, epoch, i):
+    def draw(
+        self,
+        epoch,  # number of the pass over the set; each shows another
+        i,  # which window
+    ):  # a sample of `frames` frames
         "Another stretch of the same track in every epoch, at times of every other frame"
         rng, number = np.random.default_rng([self.seed, epoch, i]), self.places[i][0]
         n = len(self.tracks[number]["time"])

@@ -96,9 +96,29 @@ def _upright(image, matrix):
 
 # %% ../../nbs/10_data.video.ipynb #2a054791
 class Clip:
-    "A video file, or a stretch of one, with exact frames and exact times."
+    """A video file, or a stretch of one, with exact frames and exact times.
 
-    def __init__(self, path: str | os.PathLike):  # a video file in any container and codec that FFmpeg reads
+    Raises
+    ------
+    ClipError
+        The file is missing, empty, cut off, damaged, or holds no moving picture; the message says how to repair it.
+
+    Notes
+    -----
+    Frames count from 0. `times` are the container's own, in seconds from the first frame; with a variable frame
+    rate, `fps` is only their usual rate. Frames come as (h, w, 3) uint8 RGB, turned upright.
+
+    Examples
+    --------
+    >>> clip = sn.Clip("shot.mp4")
+    >>> clip[30]  # the frame with number 30
+    >>> clip.cut(1.0, 2.5)  # a stretch, in seconds
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,  # a video file in any container and codec that FFmpeg reads
+    ):
         self.path = Path(path)
         self._stamps, self._keys, self.times, self._base, rate = _frame_table(self.path)
         self._opened = self._reader = None
@@ -133,6 +153,7 @@ class Clip:
 
     @property
     def duration(self) -> float:  # seconds, the last frame shown for one nominal frame time
+        "How long the clip is."
         return float(self.times[-1] - self.times[0] + 1 / self.fps)
 
     def __len__(self):
@@ -245,7 +266,10 @@ class Clip:
             self._opened[0].close()
         self._opened = self._reader = None
 
-    def index_at(self, seconds: float) -> int:
+    def index_at(
+        self,
+        seconds: float,  # on the clip's own clock
+    ) -> int:  # frame
         "The frame shown at a time on the clip's own clock; outside the clip its first or last frame."
         return int(np.clip(np.searchsorted(self.times, seconds, "right") - 1, 0, len(self) - 1))
 

@@ -34,7 +34,7 @@ from ..train.tasks import task_for
 class Change:
     "What differs from the first row"
 
-    model: str = "ms_gcn_nano"
+    model: str = "ms_gcn_nano"  # name, see `create_model`
     config: dict = field(default_factory=dict)  # of the model
     task: dict = field(default_factory=dict)  # of `Forecast`
     view: dict = field(default_factory=dict)  # of `vary`
@@ -65,7 +65,7 @@ OTHERS = ("basketball_signal", "directing_traffic")  # long files of actions tha
 
 def changed(
     name: str,  # in `CHANGES`
-    seed: int = 0,
+    seed: int = 0,  # of the first weights
 ):  # a model, before its training
     "The network of a row."
     own = CHANGES[name]
@@ -81,7 +81,7 @@ def changed(
 def run_change(
     name: str,  # in `CHANGES`
     level: str = "quick",  # in `EPOCHS`
-    seed: int = 0,
+    seed: int = 0,  # of first weights and order
     progress: bool = False,  # show a bar
 ) -> tuple:  # model, and made: settings and provenance
     "Train a row, or take it from the cache."
@@ -121,8 +121,8 @@ def run_change(
 
 
 def ablation(
-    level: str = "quick",
-    progress: bool = False,
+    level: str = "quick",  # name in `EPOCHS`
+    progress: bool = False,  # show bars
 ) -> dict:  # a result
     "What each change gives on motion capture."
     windows, rows, made = cmu_windows(read_cmu()), {}, {}

@@ -46,7 +46,11 @@ def scores(
     )
 
 
-def table4(level: str = "quick", condition: str = "standard", progress: bool = False) -> dict:  # a result
+def table4(
+    level: str = "quick",  # name in `LEVELS`
+    condition: str = "standard",  # or "hard"
+    progress: bool = False,  # show bars
+) -> dict:  # a result
     "PCK at three thresholds, by torso and by box, for each skill, and per joint."
     runs, size = runs_of(TABLE4, level, condition, progress), LEVELS[level].size
     joints, rows = get_skeleton("body13").keypoints, []
@@ -100,10 +104,10 @@ def show_estimation(
 
 # %% ../../nbs/71_experiments.estimation.ipynb #1f67dc19
 def fig5(
-    level: str = "quick",
-    condition: str = "standard",
+    level: str = "quick",  # name in `LEVELS`
+    condition: str = "standard",  # or "hard"
     name: str = "HICNN-PSTA",  # in `SYSTEMS`
-    progress: bool = False,
+    progress: bool = False,  # show bars
 ):  # matplotlib Figure
     "Frame, estimated and reference joints, for each skill."
     import matplotlib.pyplot as plt
@@ -147,7 +151,7 @@ MULTITASK = ("HICNN-PSTA", "HICNN-PSTA, pose alone", "HICNN-PSTA, action alone")
 def milliseconds(
     teams,  # lists of functions of frames; those of a list run one after the other
     level,  # a `Level`
-    repeats: int = 7,
+    repeats: int = 7,  # of which the fastest counts
 ) -> list:  # for each list the time for one window, the fastest of the repeats
     "How long networks take for one window; the lists take turns, so that a busy machine is busy for all."
     frames, best = torch.rand(1, level.frames, 3, level.size, level.size), [np.inf] * len(teams)
@@ -161,7 +165,11 @@ def milliseconds(
     return [1000 * b for b in best]
 
 
-def multitask(level: str = "quick", condition: str = "standard", progress: bool = False) -> dict:  # a result
+def multitask(
+    level: str = "quick",  # name in `LEVELS`
+    condition: str = "standard",  # or "hard"
+    progress: bool = False,  # show bars
+) -> dict:  # a result
     "Joint training against each job alone: accuracy, PCK, and milliseconds."
     runs, own = runs_of(MULTITASK, level, condition, progress), LEVELS[level]
     rows = []

@@ -65,9 +65,9 @@ class Budget:
     steps: int  # of a training
     left_out: int  # of a training that leaves a session of BallPlay-M out, of which there are many
     batch: int  # windows in a step
-    lr: float
+    lr: float  # learning rate
     cameras: int  # that see each take of BallPlay-M
-    seeds: tuple
+    seeds: tuple  # of trainings that are compared
     fold_seeds: tuple  # of trainings that leave a session out: these differ in their data as well
     folds: int  # sessions of BallPlay-M that are left out in turn; None: all
 
@@ -89,7 +89,7 @@ TASK, VIEW = dict(norm="distance"), dict(up=2)  # of `Forecast` and of `vary`
 
 # %% ../../nbs/72b_experiments.forecast_runs.ipynb #80dc9b65
 def sessions(
-    budget: Budget,
+    budget: Budget,  # says how many
 ) -> list:  # sessions of BallPlay-M, those with the fewest frames first
     "Which sessions are left out in turn."
     size = {}
@@ -100,9 +100,11 @@ def sessions(
 
 def plain_windows(
     motions,  # of `data.motions` or `estimated_motions`
-    horizon: int,
+    horizon: int,  # poses out
     step: int = 1,  # frames from one window to the next
-) -> dict:  # as `pose_windows`, with label, group and action (n,), and for filmed motions estimated (n, 10, k, 2) px and believed (n, 10, k)
+    # as `pose_windows`, with label, group and action (n,), and for filmed motions estimated (n, 10, k, 2) px and
+    # believed (n, 10, k)
+) -> dict:
     "Windows to be tested on, and what an estimator saw of their histories."
     windows = pose_windows(motions, HISTORY, horizon, step=step)
     owner = windows["sequence"]
@@ -122,9 +124,9 @@ def _takes(cameras):
 
 def course(
     name: str,  # in `SETS`
-    budget: Budget,
+    budget: Budget,  # how much is trained on
     fold: str = None,  # of BallPlay-M: the session that is left out
-    seed: int = 0,
+    seed: int = 0,  # of what is drawn
 ) -> dict:  # train and validation (`PoseViews`), test and filmed (of `plain_windows`; not in space)
     "What a network is trained and tested on."
     if name not in SETS:
@@ -165,7 +167,14 @@ def course(
     )
 
 # %% ../../nbs/72b_experiments.forecast_runs.ipynb #3793a18a
-def settings_of(name, on, budget, fold, seed, model):
+def settings_of(
+    name,  # in `FORECASTERS`
+    on,  # in `SETS`
+    budget,  # how much is spent
+    fold,  # session of BallPlay-M that is left out, or None
+    seed,  # of first weights and order
+    model,  # the network, untrained
+):  # settings, ready for JSON
     "All that decides what a run says, but for code; a smoke run, which takes seconds, is made again when any code changed"
     spent = {k: v for k, v in asdict(budget).items() if k not in ("seeds", "fold_seeds", "folds")}
     own = dict(
@@ -185,7 +194,12 @@ def settings_of(name, on, budget, fold, seed, model):
     return json.loads(json.dumps(own))
 
 
-def untrained(name, on, budget, seed):
+def untrained(
+    name,  # in `FORECASTERS`
+    on,  # in `SETS`
+    budget,  # how much is spent
+    seed,  # of the first weights
+):  # the network
     "The network of a run before its training; in space all are told which axis is up"
     own, (horizon, dims) = FORECASTERS[name], SETS[on]
     config = dict(skeleton="body13", dims=dims, history=HISTORY, horizon=horizon) | (dict(up=2) if dims == 3 else {})
@@ -245,12 +259,14 @@ def fitted_noise(
 def run_forecaster(
     name: str,  # in `FORECASTERS`
     on: str = "basketball400 standard",  # in `SETS`
-    budget: Budget = BUDGETS["quick"],
+    budget: Budget = BUDGETS["quick"],  # how much is spent
     *,
     fold: str = None,  # session of BallPlay-M that is left out
-    seed: int = 0,
+    seed: int = 0,  # of first weights and order
     progress: bool = False,  # show bars
-) -> dict:  # test and, in the plane, filmed and estimated: (n, horizon, k, d) forecasts in boxes, of the filmed windows from reference and from estimated histories; curves and weights (paths); made: settings and provenance
+    # test and, in the plane, filmed and estimated: (n, horizon, k, d) forecasts in boxes, of the filmed windows from
+    # reference and from estimated histories; curves and weights (paths); made: settings and provenance
+) -> dict:
     "Train a forecaster, choose on validation windows, keep what it says about test windows."
     if name not in FORECASTERS:
         raise ValueError(f"no forecaster {name!r}; there are {', '.join(FORECASTERS)}")

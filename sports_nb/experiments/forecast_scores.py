@@ -93,18 +93,30 @@ def _over(rows):
 class Averaged(nn.Module):
     "The mean of several networks' forecasts."
 
-    def __init__(self, models):
+    def __init__(
+        self,
+        models,  # forecasters of one config
+    ):
         super().__init__()
         self.models, self.config = nn.ModuleList(models), models[0].config
 
-    def forward(self, history, visible=None, horizon=None):
+    def forward(
+        self,
+        history,  # poses, b t k d
+        visible=None,  # b t k bool; None: all
+        horizon=None,  # poses out; None: the config's
+    ):  # poses, b horizon k d
+        "Their mean forecast."
         return torch.stack([m(history, visible=visible, horizon=horizon) for m in self.models]).mean(0)
 
 
 class Mirrored(nn.Module):
     "The mean of a forecast and of that of the mirrored history."
 
-    def __init__(self, model):
+    def __init__(
+        self,
+        model,  # a forecaster
+    ):
         super().__init__()
         self.model, self.config = model, model.config
         self.flip, self.sides = (
@@ -112,7 +124,13 @@ class Mirrored(nn.Module):
             torch.tensor([-1.0] + [1.0] * (model.config.dims - 1)),
         )
 
-    def forward(self, history, visible=None, horizon=None):
+    def forward(
+        self,
+        history,  # poses, b t k d
+        visible=None,  # b t k bool; None: all
+        horizon=None,  # poses out; None: the config's
+    ):  # poses, b horizon k d
+        "The mean of both forecasts."
         other = self.model(
             history[:, :, self.flip] * self.sides,
             visible=None if visible is None else visible[:, :, self.flip],
@@ -277,7 +295,7 @@ def coverage(
 
 
 def own(
-    weights="ms_gcn_body13",
+    weights="ms_gcn_body13",  # name of shipped weights, or a checkpoint's path
     progress: bool = False,  # not used
     first: int = None,  # only so many motions of each set
 ) -> dict:  # a result
@@ -408,9 +426,9 @@ def spread_ways(
 
 
 def spread(
-    level: str = "quick",
+    level: str = "quick",  # name in `BUDGETS`
     condition: str = "standard",  # or "hard"
-    progress: bool = False,
+    progress: bool = False,  # show bars
 ) -> dict:  # a result
     "Three ways to tell the spread, on the synthetic benchmark."
     on, budget = f"basketball400 {condition}", BUDGETS[level]

@@ -168,7 +168,7 @@ VIEW = dict(rotation=30, scale=0.35, shift=0.12, p_upside=0.05)  # of `augment`
 def table3_real(
     names=ABLATION,  # in `SYSTEMS`
     *,
-    seeds=(0,),
+    seeds=(0,),  # of the trainings, one after the other
     root=None,  # as in `read_lspet`
     precision: str = None,  # as in `fit`
     progress: bool = False,  # show bars

@@ -198,7 +198,7 @@ def score_forecasts(
     said,  # (n, t, k, 2) forecasts, in boxes, as `data.windows.pose_windows` normalises
     windows: dict,  # of `pose_windows`, with t poses or more behind the history
     *,
-    skeleton="body13",
+    skeleton="body13",  # skeleton or its name
     leads: dict = LEADS,  # ms -> frame of the horizon
     min_limb: float = 3.0,  # shorter limbs have no angle worth the name, unit of the recording
 ) -> dict:  # ms -> pck (percent), norm and limb (radians), distance (percent of the history's box), windows

@@ -51,8 +51,9 @@ VERSION = 2  # of `clip_features`: kept features of another one are made again
 
 
 def pictures(
-    clip: Clip,
-    size: int = None,  # shorter side, px; both sides become multiples of 16. None: 128, and 96 where the picture is smaller than that
+    clip: Clip,  # what is looked at
+    # shorter side, px; both sides become multiples of 16. None: 128, and 96 where the picture is smaller than that
+    size: int = None,
 ) -> np.ndarray:  # (t, h, w, 3) uint8
     "The frames that are looked at."
     end = clip.times[-1]
@@ -122,7 +123,7 @@ def clip_features(
 def all_features(
     model,  # HICNN-PSTA
     table,  # of `read_clips`
-    progress: bool = False,
+    progress: bool = False,  # show bars
 ) -> dict:  # kind -> (n, 2, d) float32, in the order of the table
     "Features of every clip, kept in the cache under a hash of the weights that make them."
     digest = hashlib.sha256(repr((VERSION, GRID, FRAMES, SECONDS, SHORT, asdict(model.config))).encode())
@@ -152,7 +153,7 @@ class Readout:
         self,
         features,  # kinds, each (n, 2, d)
         y,  # (n,) class numbers
-        n_classes: int,
+        n_classes: int,  # how many classes there are
         strength: float = 0.1,  # lambda
     ):
         flat = [x.transpose(1, 0, 2).reshape(-1, x.shape[-1]) for x in features]
@@ -182,7 +183,7 @@ def fit_readout(
     features,  # kinds, each (n, 2, d), of the training part
     y,  # (n,)
     group,  # (n,) clips of one group are never on both sides when lambda is chosen
-    n_classes: int,
+    n_classes: int,  # how many classes there are
 ) -> Readout:
     "A read-out whose strength was chosen by leaving out groups, four times."
     names = np.unique(group)
@@ -266,7 +267,7 @@ READERS = {
 def table2_real(
     model=None,  # HICNN-PSTA with a card; None: the shipped one
     root=None,  # as in `read_clips`
-    progress: bool = False,
+    progress: bool = False,  # show bars
 ) -> dict:  # a result
     "Accuracy within each source: the whole clip, a still frame, poses, the commonest class."
     model = model or load_pretrained("hicnn_psta_small")
@@ -314,7 +315,11 @@ def table2_real(
     )
 
 
-def pooled(features, table, jobs):
+def pooled(
+    features,  # of `all_features`
+    table,  # of `read_clips`
+    jobs,  # of `tasks`
+):
     "The four skills and other, all sources in one: confounded, since most classes come from one source"
     test = np.zeros(len(table), bool)
     for job in jobs.values():

@@ -85,7 +85,11 @@ class RealEval(Reader):
     def __len__(self):
         return len(self.files)
 
-    def read(self, i):
+    def read(
+        self,
+        i,  # which
+    ):  # (h, w, 3) uint8 RGB
+        "One picture."
         path, size = self.folder / self.files[i], tuple(self.size[i].tolist())
         frame = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
         if frame is None:
@@ -122,7 +126,7 @@ def sizes(
 def score(
     position,  # (n, 13, 2) px, estimated; NaN counts as wrong
     confidence,  # (n, 13)
-    data: RealEval,
+    data: RealEval,  # the labelled pictures
     which,  # (n,) the rows of `data` that these are
 ) -> dict:  # plain numbers: PCK in %, swapped in %, in all and in each view, auc, calibration_error
     "How good estimates are, at all thresholds"
@@ -167,7 +171,7 @@ def own_estimators(
 
 
 def counted(
-    data: RealEval,
+    data: RealEval,  # the labelled pictures
 ) -> dict:  # plain values; no path, and nothing of a picture
     "Which pictures were counted"
     return dict(

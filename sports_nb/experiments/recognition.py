@@ -30,7 +30,10 @@ TABLE2 = ("AGC-LSTM, reference poses", "AGC-LSTM, estimated poses", "HICNN-PSTA"
 TABLE3 = ("ResNet-PSTA", "HICNN", "HICNN-PSTA")
 
 
-def tables_of(runs):  # of one system -> one classification table for each seed, from its test predictions
+def tables_of(
+    runs,  # of the system, one for each seed
+):  # a table for each seed
+    "Classification tables of one system, from its test predictions."
     return [classification_table(r["test action"], r["test probability"].argmax(1), ACTIONS) for r in runs]
 
 
@@ -68,7 +71,9 @@ def recognition_rows(
 
 
 def table2(
-    level: str = "quick", condition: str = "standard", progress: bool = False
+    level: str = "quick",  # name in `LEVELS`
+    condition: str = "standard",  # or "hard"
+    progress: bool = False,  # show bars
 ) -> dict:  # a result, see `experiments.runs.result`
     "Accuracy per skill (recall): AGC-LSTM on two kinds of poses, and HICNN-PSTA."
     runs = runs_of(TABLE2, level, condition, progress)
@@ -82,7 +87,11 @@ def table2(
     )
 
 
-def table3(level: str = "quick", condition: str = "standard", progress: bool = False) -> dict:  # a result
+def table3(
+    level: str = "quick",  # name in `LEVELS`
+    condition: str = "standard",  # or "hard"
+    progress: bool = False,  # show bars
+) -> dict:  # a result
     "F1 per skill: convolution instead of involution, no attention, and the whole."
     runs = runs_of(TABLE3, level, condition, progress)
     return result(
@@ -138,7 +147,9 @@ def draw_confusion(
 
 # %% ../../nbs/70a_experiments.recognition.ipynb #d6c188db
 def fig4(
-    level: str = "quick", condition: str = "standard", progress: bool = False
+    level: str = "quick",  # name in `LEVELS`
+    condition: str = "standard",  # or "hard"
+    progress: bool = False,  # show bars
 ) -> dict:  # a result: for each seed the steps, the action's cross-entropy and the validation accuracy
     "The training curve of HICNN-PSTA."
     runs = runs_of(["HICNN-PSTA"], level, condition, progress)

@@ -67,11 +67,11 @@ class Level:
     size: int  # side of the crops, px
     first: int  # clips of each skill and part; None: all
     frames: int  # of a window
-    epochs: float
+    epochs: float  # of a training
     training: str  # preset of `fit`
     batch: int  # clips in a step
     lr: float  # None: the preset's
-    seeds: tuple
+    seeds: tuple  # of trainings that are compared
 
 
 LEVELS = dict(
@@ -87,9 +87,9 @@ PARTS = ("train", "validation", "test")
 
 
 def benchmark(
-    level: Level,
+    level: Level,  # how much is spent
     condition: str = "standard",  # or "hard"
-    parts=PARTS,
+    parts=PARTS,  # of the set
 ) -> dict:  # part -> `Windows`
     "The clips of a level, in windows."
     return {
@@ -116,10 +116,12 @@ def data_hash(
 @torch.inference_mode()
 def predict(
     model,  # an estimator, with `model(frames, frame_mask=...)`
-    windows: Windows,
+    windows: Windows,  # that are looked at
     *,
     batch: int = 8,  # windows at a time
-) -> dict:  # keypoints (n, t, k, 2) in [0, 1] of the view, probability (n, a) where actions are named, and the clips' own reference, visible, action
+    # keypoints (n, t, k, 2) in [0, 1] of the view, probability (n, a) where actions are named, and the clips' own
+    # reference, visible, action
+) -> dict:
     "Joints and action of every clip."
     model.eval()
     device = next(model.parameters()).device
@@ -169,7 +171,10 @@ VIEW = dict(rotation=15, scale=0.2, shift=0.08)  # of `augment`
 class Eye:
     "The random views of a training, as `fit` asks for them."
 
-    def __init__(self, size):
+    def __init__(
+        self,
+        size,  # side of a view, px
+    ):
         self.size = size
 
     def __call__(self, sample, rng):
@@ -189,7 +194,12 @@ def code_hash() -> str:  # SHA-256 of what an experiment runs on
     ).hexdigest()
 
 
-def settings_of(system, level, condition, seed):
+def settings_of(
+    system,  # of `SYSTEMS`
+    level,  # how much is spent
+    condition,  # "standard" or "hard"
+    seed,  # of first weights and order
+):  # settings, ready for JSON
     "All that decides what a run says; a smoke run, which takes seconds, is made again when any code changed"
     own = dict(
         system=asdict(system),
@@ -210,10 +220,12 @@ def run(
     name: str,  # in `SYSTEMS`
     level: str | Level = "quick",  # name in `LEVELS`, or one of your own
     condition: str = "standard",  # or "hard"
-    seed: int = 0,
+    seed: int = 0,  # of first weights and order
     *,
     progress: bool = False,  # show bars
-) -> dict:  # predictions of each part ("test keypoints", ...), `seconds` of training, `curves` and `weights` (paths), and `made` (settings and provenance)
+    # predictions of each part ("test keypoints", ...), `seconds` of training, `curves` and `weights` (paths), and
+    # `made` (settings and provenance)
+) -> dict:
     "Train a system on the benchmark's training part, choose on its validation part, and keep what it says."
     if name not in SYSTEMS:
         raise ValueError(f"no system {name!r}; there are {', '.join(SYSTEMS)}")
@@ -242,7 +254,16 @@ def run(
     )
 
 
-def train_frames(name, system, level, condition, seed, folder, progress):
+def train_frames(
+    name,  # of the system
+    system,  # of `SYSTEMS`
+    level,  # how much is spent
+    condition,  # "standard" or "hard"
+    seed,  # of first weights and order
+    folder,  # where it is kept
+    progress,  # show bars
+):
+    "Train a system that sees frames, and keep what it says."
     data = benchmark(level, condition)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -271,7 +292,16 @@ def train_frames(name, system, level, condition, seed, folder, progress):
     return {f"{part} {k}": v for part, windows in data.items() for k, v in predict(best, windows).items()}
 
 # %% ../../nbs/70_experiments.runs.ipynb #8537d0bc
-def train_poses(name, system, level, condition, seed, folder, progress):
+def train_poses(
+    name,  # of the system
+    system,  # of `SYSTEMS`
+    level,  # how much is spent
+    condition,  # "standard" or "hard"
+    seed,  # of first weights and order
+    folder,  # where it is kept
+    progress,  # show bars
+):
+    "Train a system that sees the joints that HICNN-PSTA estimated, and keep what it says."
     source = run("HICNN-PSTA", level, condition, seed, progress=progress)
 
     def samples(part):
@@ -342,8 +372,8 @@ def over_seeds(
 def runs_of(
     names,  # of `SYSTEMS`
     level: str,  # name in `LEVELS`
-    condition: str = "standard",
-    progress: bool = False,
+    condition: str = "standard",  # or "hard"
+    progress: bool = False,  # show bars
 ) -> dict:  # name -> its predictions, one for each seed of the level
     "The runs that a table needs, made where they are missing."
     if level not in LEVELS:
@@ -355,7 +385,7 @@ def runs_of(
 
 def text(
     cell: dict,  # of `over_seeds`
-    digits: int = 1,
+    digits: int = 1,  # behind the point
 ) -> str:
     "A cell as people read it: mean, and the spread where there is one."
     if cell["mean"] is None:
@@ -365,8 +395,8 @@ def text(
 # %% ../../nbs/70_experiments.runs.ipynb #e1e012a9
 def result(
     table: str,  # such as "table2"
-    level: str,
-    condition: str,
+    level: str,  # name in `LEVELS`
+    condition: str,  # "standard" or "hard"
     runs: dict,  # of `runs_of`
     rows,  # what the table says
     **more,  # what else belongs in the file

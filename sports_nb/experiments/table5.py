@@ -173,9 +173,9 @@ def _table(on, level, systems, folds, progress):
 
 
 def table5(
-    level: str = "quick",
+    level: str = "quick",  # name in `BUDGETS`
     condition: str = "standard",  # or "hard"
-    progress: bool = False,
+    progress: bool = False,  # show bars
 ) -> dict:  # a result
     "Table V on the synthetic benchmark."
     rows, trained, _ = _table(f"basketball400 {condition}", level, list(FORECASTERS), [None], progress)
@@ -207,8 +207,8 @@ REAL_SYSTEMS = {  # what is trained on BallPlay-M; nothing is estimated in space
 
 
 def table5_real(
-    level: str = "quick",
-    progress: bool = False,
+    level: str = "quick",  # name in `BUDGETS`
+    progress: bool = False,  # show bars
 ) -> dict:  # a result
     "Table V on BallPlay-M, each session left out in turn: in the plane, and in space."
     days, out = sessions(BUDGETS[level]), {}
@@ -281,7 +281,9 @@ def show_table5(
     return pd.DataFrame(cells).T.fillna("").rename_axis([title, "history"])
 
 
-def show_table5_whole(result: dict) -> pd.DataFrame:
+def show_table5_whole(
+    result: dict,  # of `table5` or `table5_real`
+) -> pd.DataFrame:
     "Angle norm, angle per limb and PCK of Table V, one under the other."
     parts = {figure: show_table5(result, figure) for figure in ("norm", "limb", "pck")}
     if "space" in result:
@@ -294,7 +296,7 @@ def show_sessions(
     figure: str = "norm",  # in `FIGURES5`
     by: str = "by_session",  # or "space_by_session"
     history: str = "reference",  # of `KINDS`
-    system: str = "MS-GCN",
+    system: str = "MS-GCN",  # whose gain it is
 ) -> pd.DataFrame:  # positive: better than the system of the row
     "Session by session: what a system gains over each other one."
     own, rng, rows = result[by], np.random.default_rng(0), {}

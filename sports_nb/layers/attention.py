@@ -13,9 +13,9 @@ from torch import nn
 
 # %% ../../nbs/21_layers.attention.ipynb #0d0fff42
 def msa(
-    q,
-    k,
-    v,  # queries, keys, values, ... n d
+    q,  # queries, ... n d
+    k,  # keys, ... n d
+    v,  # values, ... n d
     scale: float = None,  # factor on q k^T; 1/sqrt(d) if None
     mask=None,  # True where a query (row) may look at a key (column), broadcastable to ... n n
 ):  # ... n d
@@ -57,8 +57,8 @@ def lag_features(
 
 
 def place_waves(
-    h: int,
-    w: int,  # cells of the token grid
+    h: int,  # rows of the token grid
+    w: int,  # columns of the token grid
     device=None,  # where they are needed
 ):  # h*w 16
     "Where in the crop each token of a grid lies: sines and cosines of x and y at four wavelengths, the same at every size of the grid"
@@ -83,8 +83,8 @@ class TimeMemory:
 
     def join(
         self,
-        k,
-        v,  # keys and values of new frames, b n h t d
+        k,  # keys of new frames, b n h t d
+        v,  # values of new frames, b n h t d
         times,  # b t, seconds
     ):  # keys and values of old and new frames, b n h s+t d, and seconds of the old ones, b s or None
         "What the new frames may look at; they are remembered for those that come after them"
@@ -137,7 +137,14 @@ class PSTA(nn.Module):
         "A memory with nothing in it, to be handed to `forward` with each new frame; None where no path looks back"
         return TimeMemory(self.span) if "t" in self.paths and self.causal else None
 
-    def qkv_paths(self, e, grid=None, frame_mask=None, times=None, memory=None):
+    def qkv_paths(
+        self,
+        e,  # tokens, b t n c
+        grid=None,  # (h, w) with h*w = n, or None
+        frame_mask=None,  # b t, False for frames that pad a short clip
+        times=None,  # b t, seconds of the frames; None: `FRAME` apart
+        memory=None,  # as in `forward`
+    ):
         "What each path compares: its letter, the axes of its parts, queries, keys, values, bias; and all values, b t n c"
         b, t = e.shape[:2]
         if times is None:
@@ -186,6 +193,7 @@ class PSTA(nn.Module):
         times=None,  # b t, seconds of the frames; None: `FRAME` apart
         memory=None,  # what `start` gave and earlier frames filled: these are the next frames of that stream
     ):  # b t n c
+        "Tokens after attention along all paths."
         parts, v = self.qkv_paths(e, grid, frame_mask, times, memory)
         b = len(v)
         # one frame alone takes home its own values
@@ -219,11 +227,12 @@ class PSTABlock(nn.Module):
     def forward(
         self,
         x,  # tokens, b t n c
-        grid=None,
-        frame_mask=None,
-        times=None,
+        grid=None,  # as in `PSTA.forward`
+        frame_mask=None,  # as in `PSTA.forward`
+        times=None,  # as in `PSTA.forward`
         memory=None,  # as in `PSTA.forward`
     ):  # b t n c
+        "Tokens after attention and a small network, each added to what went in."
         if self.psta is not None:
             x = x + self.psta(self.norm1(x), grid, frame_mask, times, memory)
         return x + self.mlp(self.norm2(x))

@@ -54,6 +54,7 @@ class NodeRelations(nn.Module):
         self,
         x,  # features, b t k c
     ):  # b k width
+        "What each node is to the others."
         v = self.vectors(x)
         own, other = self.f_own(v), self.f_other(v)
         pairs = self.activation((own - other)[:, :, None] + other[:, None])  # b i j width
@@ -94,6 +95,7 @@ class CrossScaleFusion(nn.Module):
         x1,  # features of scale 1, b t k1 c
         x2,  # features of scale 2, b t k2 c
     ):  # both, updated
+        "Both scales after their exchange, eq. (9)."
         if x1.ndim != 4 or x2.ndim != 4 or x1.shape[:2] != x2.shape[:2] or x1.shape[3] != x2.shape[3]:
             raise ValueError(
                 f"two scales share batch, time and channels of (b, t, k, c); got {tuple(x1.shape)} and {tuple(x2.shape)}"

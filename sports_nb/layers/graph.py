@@ -69,6 +69,7 @@ class GraphConv(nn.Module):
         self,
         x,  # features, ... k c_in
     ):  # ... k c_out
+        "Features after one step along the graph."
         return self.graph(self.W(x)) + self.U(x)
 
 # %% ../../nbs/23_layers.graph.ipynb #7738c99b
@@ -97,6 +98,7 @@ class STBlock(nn.Module):
         self,
         x,  # features, b t k c_in
     ):  # b ceil(t/stride) k c_out
+        "Features after a step in space and one in time, eq. (8)."
         if x.ndim != 4:
             raise ValueError(f"features are (b, t, k, c); got shape {tuple(x.shape)}")
         y = torch.relu(self.space(x))

@@ -112,14 +112,15 @@ class Trust(nn.Module):
         keypoints,  # b t k 2 in [0, 1]
         appearance,  # b t k c
     ):  # before calibration: logit of being right, and expected distance from the truth (part of the crop's side); b t k each
+        "How far each joint can be believed."
         look = torch.cat([self.norm(appearance.detach().float()), map_evidence(maps.detach(), keypoints.detach())], -1)
         right, distance = self.out(torch.nn.functional.gelu(self.evidence(look) + self.joint)).float().unbind(-1)
         return right, (distance - 3).exp()
 
     def calibrated(
         self,
-        right,
-        distance,  # what `forward` returned
+        right,  # what `forward` returned: logit of being right, b t k
+        distance,  # what `forward` returned: expected distance, b t k
     ):  # confidence b t k in [0, 1], radius50 b t k (part of the crop's side)
         "The two answers as they are shown"
         return (right * self.slope + self.offset).sigmoid(), distance * self.factor
@@ -148,6 +149,7 @@ class PredictionBlock(nn.Module):
         self,
         delta,  # multi-task features, b t c h w
     ):  # dict(logits, maps: b t k h w; keypoints: b t k 2; appearance: b t k c), features for the next block
+        "Joints read off the features, and the features for the next block."
         b = delta.shape[0]
         x = rearrange(delta, "b t c h w -> (b t) c h w")
         f = x + self.refine(x)
@@ -212,6 +214,7 @@ class ActionHead(nn.Module):
         frame_mask=None,  # b t, False for frames that pad a short clip
         times=None,  # b t, seconds of the frames; None: `attention.FRAME` apart
     ):  # logits, b a
+        "Logits of the actions."
         if frame_mask is not None:
             confidence = confidence * frame_mask[..., None]
         tokens = self.appearance(appearance) + self.pose(pose_features(keypoints, confidence))

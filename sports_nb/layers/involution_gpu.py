@@ -192,8 +192,8 @@ def _launch(kernel, tensors, strides, x_shape, weight, pixels, stride, dilation)
 def triton_forward(
     x,  # b c h w, any memory layout
     weight,  # b g k k h' w'
-    stride: int,
-    dilation: int,
+    stride: int,  # pixels from one place of the kernel to the next
+    dilation: int,  # pixels between its taps
 ):  # b c h' w', in the layout of x where the stride is 1
     "Involution, eq. (3)"
     weight = weight.contiguous()
@@ -215,8 +215,8 @@ def triton_backward(
     x,  # b c h w
     weight,  # b g k k h' w'
     grad,  # b c h' w'
-    stride: int,
-    dilation: int,
+    stride: int,  # pixels from one place of the kernel to the next
+    dilation: int,  # pixels between its taps
 ):  # gradients of x and of weight
     "Both gradients of involution"
     weight = weight.contiguous()

@@ -33,6 +33,7 @@ class GraphGRU(nn.Module):
         x,  # input, b k c_in
         state,  # H, b k hidden
     ):  # next H, b k hidden
+        "The next state, eq. (10)."
         if x.shape[:-1] != state.shape[:-1] or state.shape[-1] != self.hidden:
             raise ValueError(
                 f"input (b, k, c_in) and state (b, k, {self.hidden}) must fit; got {tuple(x.shape)} and {tuple(state.shape)}"

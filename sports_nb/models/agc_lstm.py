@@ -49,6 +49,7 @@ class AGCLSTM(nn.Module):
         self,
         x,  # b t k c_in
     ):  # H hat (b t k hidden), attention (b t k)
+        "States of all frames, and which nodes were attended to."
         b, t, k, _ = x.shape
         given = self._conv(self.inp(x)).unbind(1)
         h = c = given[0].new_zeros(b, k, self.hid.in_features)
@@ -81,7 +82,11 @@ class AGCLSTMConfig:
 class Stream(nn.Module):
     "Names the action from the nodes of one scale, in every frame"
 
-    def __init__(self, cfg: AGCLSTMConfig, kind: str):
+    def __init__(
+        self,
+        cfg: AGCLSTMConfig,  # settings
+        kind: str,  # "joint" or "part"
+    ):
         super().__init__()
         skeleton = get_skeleton(cfg.skeleton)
         if kind == "joint":
@@ -110,6 +115,7 @@ class Stream(nn.Module):
         x,  # positions and visibility, b t k d+1
         mask,  # b t, True where a frame is real
     ):  # dict(whole, focus: logits b t' a; attention: three pairs of b t'' nodes and their mask b t''; mask: b t')
+        "Logits of every frame."
         e = self.embed((x[:, :, self.members] * self.filled).flatten(-2))
         e = torch.cat([e, torch.diff(e, dim=1, prepend=e[:, :1])], -1)
         b, t, n, c = e.shape
@@ -170,7 +176,10 @@ class TwoStream(nn.Module):
 
     task = "recognise"
 
-    def __init__(self, cfg: AGCLSTMConfig):
+    def __init__(
+        self,
+        cfg: AGCLSTMConfig,  # settings
+    ):
         super().__init__()
         self.config = cfg
         if not cfg.streams:
@@ -183,6 +192,7 @@ class TwoStream(nn.Module):
         visible=None,  # b t k; None: every joint in every frame
         frame_mask=None,  # b t, False for frames that pad a short clip
     ):  # dict(action_logits: b a, log of the streams' mean probability; streams: name -> output of `Stream`)
+        "The action of each clip."
         n = get_skeleton(self.config.skeleton).n
         if position.ndim != 4 or position.shape[2:] != (n, self.config.dims):
             raise ValueError(
@@ -210,21 +220,34 @@ class TwoStream(nn.Module):
         )
 
     @staticmethod
-    def answer(out):  # probability of each action in the last real frame, mean of the whole and the focused answer
+    def answer(
+        out,  # of `Stream`
+    ):  # b a, in the last real frame, mean of the whole and the focused answer
+        "The probability of each action."
         last = (out["mask"] * torch.arange(1, out["mask"].shape[1] + 1, device=out["mask"].device)).amax(1) - 1
         return sum(out[k][torch.arange(len(last)), last.clamp(min=0)].softmax(-1) for k in ("whole", "focus")) / 2
 
-    def loss(self, out, action, **settings):
+    def loss(
+        self,
+        out,  # of `forward`
+        action,  # class numbers, b
+        **settings,  # of `stream_loss`
+    ):  # a number
+        "The loss of all streams, see `stream_loss`."
         return sum(stream_loss(s, action, **settings) for s in out["streams"].values())
 
 
 @register_model
-def agc_lstm_nano(**kwargs):
+def agc_lstm_nano(
+    **kwargs,  # fields of the config to change
+):
     "For tests and lessons"
     return TwoStream(AGCLSTMConfig(**dict(embedding=8, hidden=16) | kwargs))
 
 
 @register_model
-def agc_lstm_small(**kwargs):
+def agc_lstm_small(
+    **kwargs,  # fields of the config to change
+):
     "Trains on a CPU: a quarter of the original's width"
     return TwoStream(AGCLSTMConfig(**kwargs))

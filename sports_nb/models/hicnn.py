@@ -27,7 +27,13 @@ class HICNNConfig:
     expansion: int = 2  # a block works on width/expansion channels
 
 # %% ../../nbs/31_models.hicnn.ipynb #ef495443
-def conv_norm(c_in, c_out, kernel_size=1, stride=1, act=True):
+def conv_norm(
+    c_in,  # channels in
+    c_out,  # channels out
+    kernel_size=1,  # side of the kernel, px
+    stride=1,  # pixels from one place to the next
+    act=True,  # end in a ReLU
+):  # the layers, one after the other
     "Convolution and batch normalisation, with a ReLU unless `act` is False"
     layers = [nn.Conv2d(c_in, c_out, kernel_size, stride, kernel_size // 2, bias=False), nn.BatchNorm2d(c_out)]
     return nn.Sequential(*layers, *([nn.ReLU(inplace=True)] if act else []))
@@ -36,7 +42,14 @@ def conv_norm(c_in, c_out, kernel_size=1, stride=1, act=True):
 class Bottleneck(nn.Module):
     "1x1 reduce, convolution or involution, 1x1 expand, and a shortcut"
 
-    def __init__(self, c_in, c_out, op, stride, cfg):
+    def __init__(
+        self,
+        c_in,  # channels in
+        c_out,  # channels out
+        op,  # "c" convolution or "i" involution
+        stride,  # pixels from one place to the next
+        cfg,  # of the backbone
+    ):
         super().__init__()
         mid = c_out // cfg.expansion
         if op == "c":
@@ -55,14 +68,21 @@ class Bottleneck(nn.Module):
         self.shortcut = nn.Identity() if stride == 1 and c_in == c_out else conv_norm(c_in, c_out, 1, stride, act=False)
         self.relu = nn.ReLU(inplace=True)
 
-    def forward(self, x):
+    def forward(
+        self,
+        x,  # b c h w
+    ):  # b c' h' w'
+        "The map after the block."
         return self.relu(self.body(x) + self.shortcut(x))
 
 # %% ../../nbs/31_models.hicnn.ipynb #666d72d9
 class HICNN(nn.Module):
     "Hybrid involution and convolution network: images in, one feature map for each stage out"
 
-    def __init__(self, cfg: HICNNConfig = HICNNConfig()):
+    def __init__(
+        self,
+        cfg: HICNNConfig = HICNNConfig(),  # settings
+    ):
         super().__init__()
         if set(cfg.pattern) - set("ci") or not cfg.pattern:
             raise ValueError(f"pattern is made of 'c' and 'i'; got {cfg.pattern!r}")
@@ -87,6 +107,7 @@ class HICNN(nn.Module):
         self,
         x,  # images, b 3 h w
     ):  # list of maps, b c h/4 w/4, b c h/8 w/8, ...
+        "Maps of all stages, finest first."
         maps, x = [], self.stem(x)
         for stage in self.stages:
             maps.append(x := stage(x))
@@ -97,6 +118,7 @@ def top_down_layers(
     widths,  # channels of the maps, finest first
     features: int,  # channels of the sum
 ):  # the maps' laterals, and the convolutions that smooth the sums between the coarsest and the finest
+    "The layers that `top_down` needs."
     return nn.ModuleList(conv_norm(w, features, act=False) for w in widths), nn.ModuleList(
         conv_norm(features, features, 3) for _ in widths[1:-1]
     )
@@ -104,7 +126,7 @@ def top_down_layers(
 
 def top_down(
     maps,  # finest first, b c h w, each half the size of the one before
-    lateral,
+    lateral,  # of `top_down_layers`
     fuse,  # of `top_down_layers`
 ):  # b features h w, of the finest map's size
     "The sum of all maps at the finest stride"

@@ -24,7 +24,7 @@ class HICNNPSTAConfig:
 
     n_keypoints: int = 13  # joints (body13)
     n_actions: int = 5  # classes of the action head
-    backbone: HICNNConfig = field(default_factory=HICNNConfig)
+    backbone: HICNNConfig = field(default_factory=HICNNConfig)  # settings of HICNN
     attention: bool = True  # False leaves HICNN alone (Table III)
     paths: str = "ts"  # attention over time and space, or "t", "s" alone
     scale: str = "head"  # factor of eq. (4): "head", "group" or "paper"
@@ -47,7 +47,10 @@ class HICNNPSTA(nn.Module):
 
     task = "recognise_and_estimate"
 
-    def __init__(self, cfg: HICNNPSTAConfig = HICNNPSTAConfig()):
+    def __init__(
+        self,
+        cfg: HICNNPSTAConfig = HICNNPSTAConfig(),  # settings
+    ):
         super().__init__()
         self.config, widths, f = cfg, cfg.backbone.widths, cfg.features
         self.backbone = HICNN(cfg.backbone)
@@ -106,8 +109,8 @@ class HICNNPSTA(nn.Module):
     def attend(
         self,
         coarsest,  # maps of the frames at the coarsest stride, b t c h w
-        frame_mask=None,
-        times=None,
+        frame_mask=None,  # as in `features`
+        times=None,  # as in `features`
         memory=None,  # as in `features`
     ):  # the maps after PSTA, b t c h w; scene features, b t c
         "PSTA: the one part of the network in which frames look at each other"
@@ -161,12 +164,22 @@ class HICNNPSTA(nn.Module):
             trust=trust,
         )
 
-    def estimate(self, frames, frame_mask=None, times=None, memory=None):
+    def estimate(
+        self,
+        frames,  # b t 3 h w in [0, 1]
+        frame_mask=None,  # b t, False for frames that pad a short clip
+        times=None,  # b t, seconds of the frames; None: `attention.FRAME` apart
+        memory=None,  # as in `features`
+    ):  # dict, see `forward`
         "Joints, their confidence and radius, the presence of an athlete (a logit, b t), and sequence features of every frame, without naming the action"
         _, delta, scene = self.features(frames, frame_mask, times, memory)
         return self.answer(delta, scene)
 
-    def answer(self, delta, scene):
+    def answer(
+        self,
+        delta,  # multi-task features, b t c h w
+        scene,  # scene features, b t c
+    ):  # dict, see `forward`
         "What `estimate` returns, from the features"
         return dict(self.joints(delta), scene=scene, presence=self.presence(scene)[..., 0].float())
 
@@ -181,7 +194,15 @@ class HICNNPSTA(nn.Module):
             features["appearance"], features["keypoints"], features["confidence"], features["scene"], frame_mask, times
         )
 
-    def forward(self, frames, frame_mask=None, times=None):
+    def forward(
+        self,
+        frames,  # b t 3 h w in [0, 1]
+        frame_mask=None,  # b t, False for frames that pad a short clip
+        times=None,  # b t, seconds of the frames; None: `attention.FRAME` apart
+        # dict(keypoints: b t k 2 in [0, 1], confidence: b t k, radius50: b t k, maps: b t k h w, presence: b t (a
+        # logit), action_logits: b a, ...)
+    ):
+        "Joints and action."
         out = self.estimate(frames, frame_mask, times)
         return dict(out, action_logits=self.recognise(out, frame_mask, times))
 
@@ -218,7 +239,9 @@ def _hicnn_psta(**kwargs):
 
 # %% ../../nbs/32_models.hicnn_psta.ipynb #7c2f7a15
 @register_model
-def hicnn_psta_nano(**kwargs):
+def hicnn_psta_nano(
+    **kwargs,  # fields of the config to change
+):
     "For tests and lessons"
     return _hicnn_psta(
         **dict(
@@ -233,13 +256,17 @@ def hicnn_psta_nano(**kwargs):
 
 # %% ../../nbs/32_models.hicnn_psta.ipynb #3099a8d6
 @register_model
-def hicnn_psta_small(**kwargs):
+def hicnn_psta_small(
+    **kwargs,  # fields of the config to change
+):
     "The shipped network: runs on a laptop's CPU"
     return _hicnn_psta(**kwargs)
 
 # %% ../../nbs/32_models.hicnn_psta.ipynb #dcfc682f
 @register_model
-def hicnn_psta_base(**kwargs):
+def hicnn_psta_base(
+    **kwargs,  # fields of the config to change
+):
     "For a GPU"
     return _hicnn_psta(
         **dict(

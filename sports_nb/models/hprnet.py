@@ -59,7 +59,7 @@ class HPRNetConfig:
 
     n_keypoints: int = 13  # joints
     skeleton: str = "body13"  # whose parts the joints belong to
-    backbone: HICNNConfig = field(default_factory=lambda: HICNNConfig(pattern="c"))
+    backbone: HICNNConfig = field(default_factory=lambda: HICNNConfig(pattern="c"))  # settings of HICNN
     features: int = 64  # channels at stride 4
 
     def __post_init__(self):
@@ -78,7 +78,10 @@ class HPRNet(nn.Module):
     near = 0.3  # a joint snaps to a peak within this part of the box's longer side
     least = 0.1  # height that a peak must have
 
-    def __init__(self, cfg: HPRNetConfig):
+    def __init__(
+        self,
+        cfg: HPRNetConfig,  # settings
+    ):
         super().__init__()
         skeleton = get_skeleton(cfg.skeleton)
         if skeleton.n != cfg.n_keypoints:
@@ -123,6 +126,7 @@ class HPRNet(nn.Module):
         frames,  # b t 3 h w in [0, 1]
         frame_mask=None,  # b t; frames are looked at one by one, so padding changes nothing
     ):  # dict(keypoints: b t k 2 in [0, 1], confidence: b t k, score: b t, maps of the heads: b t c h w)
+        "Joints of the person whose centre is clearest."
         b = len(frames)
         maps = self.maps(rearrange(frames, "b t c h w -> (b t) c h w"))
         score, cell = maps["centre"].flatten(1).sigmoid().max(1)
@@ -290,7 +294,9 @@ def _hprnet(**kwargs):
 
 
 @register_model
-def hprnet_nano(**kwargs):
+def hprnet_nano(
+    **kwargs,  # fields of the config to change
+):
     "For tests and lessons"
     return _hprnet(
         **dict(backbone=HICNNConfig(widths=(32, 32, 64), depths=(1, 2, 2), stem=16, pattern="c"), features=32) | kwargs
@@ -298,6 +304,8 @@ def hprnet_nano(**kwargs):
 
 
 @register_model
-def hprnet_small(**kwargs):
+def hprnet_small(
+    **kwargs,  # fields of the config to change
+):
     "Of the size of hicnn_psta_small"
     return _hprnet(**kwargs)

@@ -45,7 +45,7 @@ class MSGCNConfig:
     hidden: int = 96  # channels of the decoder's state
     relations: int = 48  # channels of the relation vectors of eq. (9)
     damping: float = 0.0  # d of eq. (11) before training
-    dropout: float = 0.0
+    dropout: float = 0.0  # part of the features left out in training
 
 # %% ../../nbs/33_models.ms_gcn.ipynb #05ae7e0d
 class MSGCN(Forecaster):
@@ -55,7 +55,7 @@ class MSGCN(Forecaster):
 
     def __init__(
         self,
-        config: MSGCNConfig,
+        config: MSGCNConfig,  # settings
     ):
         super().__init__(config)
         c = config
@@ -132,21 +132,31 @@ class MSGCN(Forecaster):
         x,  # normalised poses without gaps, b t k d
         visible,  # b t k, which of them were seen
     ):  # normalised poses b horizon k d
+        "The poses that follow."
         return self.decode(self.encode(x, visible), x[:, -3:], self.config.horizon)
 
 # %% ../../nbs/33_models.ms_gcn.ipynb #423e79c7
 @register_model
-def ms_gcn_paper_nano(**overrides):
+def ms_gcn_paper_nano(
+    **overrides,  # fields of the config to change
+):
+    "MS-GCN as printed, for tests and lessons"
     return MSGCN(MSGCNConfig(**{**dict(channels=(16, 32, 48), hidden=48, relations=24), **overrides}))
 
 
 @register_model
-def ms_gcn_paper(**overrides):
+def ms_gcn_paper(
+    **overrides,  # fields of the config to change
+):
+    "MS-GCN as printed"
     return MSGCN(MSGCNConfig(**overrides))
 
 
 @register_model
-def ms_gcn_paper_base(**overrides):
+def ms_gcn_paper_base(
+    **overrides,  # fields of the config to change
+):
+    "MS-GCN as printed, with three scales, twice as wide"
     return MSGCN(
         MSGCNConfig(
             **{**dict(scales=("joint", "part", "body"), channels=(64, 128, 192), hidden=192, relations=96), **overrides}

@@ -41,6 +41,7 @@ class Block(nn.Module):
         self,
         x,  # b k c
     ):  # b k c
+        "Features after the block."
         return x + self.drop(self.mix(F.gelu(self.space(self.norm(x)))))
 
 # %% ../../nbs/33a_models.ms_gcn_direct.ipynb #ba0845fb
@@ -62,7 +63,7 @@ class MSGCNDirectConfig:
     up: int = None  # axis about which bodies are turned to face one way; None: they are not
     spread: bool = False  # say how far off each joint is expected to be
     n_actions: int = 0  # actions that may be told; 0: none
-    dropout: float = 0.1
+    dropout: float = 0.1  # part of the features left out in training
 
 # %% ../../nbs/33a_models.ms_gcn_direct.ipynb #e03ede36
 class MSGCNDirect(Forecaster):
@@ -72,7 +73,7 @@ class MSGCNDirect(Forecaster):
 
     def __init__(
         self,
-        config: MSGCNDirectConfig,
+        config: MSGCNDirectConfig,  # settings
     ):
         super().__init__(config)
         c, skeleton = config, get_skeleton(config.skeleton)
@@ -154,6 +155,7 @@ class MSGCNDirect(Forecaster):
         visible,  # b t k, which of them were seen
         action=None,  # (b,) number of the action, -1 for unknown
     ):  # normalised poses b horizon k d; with a spread, a pair of them and the expected distance b horizon k
+        "The poses that follow."
         c = self.config
         if action is not None and self.action is None:
             raise ValueError("this network takes no action: create it with n_actions, and train it with actions")
@@ -169,15 +171,24 @@ class MSGCNDirect(Forecaster):
 
 # %% ../../nbs/33a_models.ms_gcn_direct.ipynb #85ef58b8
 @register_model
-def ms_gcn_nano(**overrides):
+def ms_gcn_nano(
+    **overrides,  # fields of the config to change
+):
+    "MS-GCN, direct form, for tests and lessons"
     return MSGCNDirect(MSGCNDirectConfig(**{**dict(hidden=48, depth=6, relations=16), **overrides}))
 
 
 @register_model
-def ms_gcn_small(**overrides):
+def ms_gcn_small(
+    **overrides,  # fields of the config to change
+):
+    "MS-GCN, direct form: runs on a laptop's CPU"
     return MSGCNDirect(MSGCNDirectConfig(**overrides))
 
 
 @register_model
-def ms_gcn_base(**overrides):
+def ms_gcn_base(
+    **overrides,  # fields of the config to change
+):
+    "MS-GCN, direct form, for a GPU"
     return MSGCNDirect(MSGCNDirectConfig(**{**dict(hidden=256, depth=10), **overrides}))

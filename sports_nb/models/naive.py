@@ -30,7 +30,7 @@ class NaiveForecast(Forecaster):
 
     def __init__(
         self,
-        config: NaiveConfig,
+        config: NaiveConfig,  # settings
     ):
         super().__init__(config)
         if not 0 <= config.damping <= 1:
@@ -42,6 +42,7 @@ class NaiveForecast(Forecaster):
         visible=None,  # b t k bool; None where all is visible
         horizon: int = None,  # poses to forecast; None for `config.horizon`
     ):  # poses, b horizon k d, same unit
+        "The poses that follow."
         position = fill_missing(*check_history(history, visible, self.config))
         j = torch.arange(1, check_horizon(horizon, self.config) + 1, dtype=position.dtype, device=position.device)
         way = (self.config.damping**j).cumsum(0)[:, None, None]
@@ -50,15 +51,24 @@ class NaiveForecast(Forecaster):
 
 # %% ../../nbs/39_models.naive.ipynb #786008f2
 @register_model
-def zero_velocity(**overrides):
+def zero_velocity(
+    **overrides,  # fields of the config to change
+):
+    "The last pose stays"
     return NaiveForecast(NaiveConfig(**{**dict(damping=0.0), **overrides}))
 
 
 @register_model
-def constant_velocity(**overrides):
+def constant_velocity(
+    **overrides,  # fields of the config to change
+):
+    "The last velocity stays"
     return NaiveForecast(NaiveConfig(**{**dict(damping=1.0), **overrides}))
 
 
 @register_model
-def damped_velocity(**overrides):
+def damped_velocity(
+    **overrides,  # fields of the config to change
+):
+    "The last velocity is halved in every frame"
     return NaiveForecast(NaiveConfig(**{**dict(damping=0.5), **overrides}))

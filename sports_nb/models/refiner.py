@@ -78,7 +78,10 @@ class Refiner(nn.Module):
 
     task = "refine"
 
-    def __init__(self, cfg: RefinerConfig = RefinerConfig()):
+    def __init__(
+        self,
+        cfg: RefinerConfig = RefinerConfig(),  # settings
+    ):
         super().__init__()
         self.config, skeleton, c = cfg, get_skeleton(cfg.skeleton), cfg.channels
         self.register_buffer("mirror", torch.tensor(skeleton.flip), persistent=False)
@@ -95,14 +98,16 @@ class Refiner(nn.Module):
 
     def forward(
         self,
-        position,
-        confidence,
-        radius50,
-        second,
-        second_mass,  # as in `track_features`; whatever is not in frame_mask may be NaN
+        position,  # estimates, b t k 2, any unit; whatever is not in frame_mask may be NaN
+        confidence,  # b t k
+        radius50,  # b t k, unit of the position
+        second,  # runner-up of each joint, b t k 2
+        second_mass,  # its probability, b t k
         frame_mask=None,  # b t, True where there is a pose; None: everywhere
         times=None,  # b t, seconds of the frames; None: `attention.FRAME` apart
-    ):  # dict: position b t k 2, confidence b t k in [0, 1], logit of the confidence, radius50 b t k, choice b t k 3 among estimate, runner-up and other side, size b 1 1 1
+        # dict: position b t k 2, confidence b t k in [0, 1], logit of the confidence, radius50 b t k, choice b t k 3
+        # among estimate, runner-up and other side, size b 1 1 1
+    ):
         "Joints refined; every frame of the window looks both ways"
         if frame_mask is None:
             frame_mask = torch.ones_like(position[..., 0, 0], dtype=torch.bool)
@@ -130,12 +135,16 @@ class Refiner(nn.Module):
 
 # %% ../../nbs/32a_models.refiner.ipynb #c870d27b
 @register_model
-def refiner_small(**kwargs):
+def refiner_small(
+    **kwargs,  # fields of the config to change
+):
     "The shipped refiner"
     return Refiner(RefinerConfig(**kwargs))
 
 
 @register_model
-def refiner_nano(**kwargs):
+def refiner_nano(
+    **kwargs,  # fields of the config to change
+):
     "For tests and lessons"
     return Refiner(RefinerConfig(**dict(channels=32, depth=1, heads=2, frames=9) | kwargs))

@@ -58,7 +58,16 @@ def import_models():
 def list_models(
     filter: str = "*",  # shell-style pattern, such as "ms_*" or "*_nano"
 ) -> list[str]:  # names, sorted
-    "Names of the models that fit a pattern."
+    """Names of the models that fit a pattern.
+
+    Notes
+    -----
+    A model that the notebook registers itself is listed, too.
+
+    Examples
+    --------
+    >>> sn.list_models("ms_*")
+    """
     import_models()
     return sorted(n for n in _MODELS if fnmatch.fnmatchcase(n, filter) and _find(n) is not None)
 
@@ -76,7 +85,22 @@ def create_model(
     name: str,  # a registered name, see `list_models`
     **overrides,  # fields of the model's config to change
 ) -> nn.Module:  # the model, freshly initialised, with `.name`, `.config` and `.task`
-    "Make a registered model by its name."
+    """Make a registered model by its name.
+
+    Raises
+    ------
+    ValueError
+        No model has that name, or its config has no such field; near names are suggested.
+
+    Notes
+    -----
+    The weights are random: `train.checkpoints.load_pretrained` gives those that ship.
+
+    Examples
+    --------
+    >>> net = sn.create_model("ms_gcn_nano", horizon=25)
+    >>> net.config
+    """
     if _find(name) is None:
         import_models()
     factory = _find(name)
@@ -101,7 +125,7 @@ def example_inputs(
     batch: int = 3,  # number of windows or clips
     frames: int = 4,  # length of the clips
     size: int = 64,  # side of the frames, px
-    seed: int = 0,
+    seed: int = 0,  # of what is random: the same number, the same result
 ) -> dict[str, Tensor]:  # keyword arguments of the model's forward
     "Random inputs of the shape that a model takes."
     c, g = model.config, torch.Generator().manual_seed(seed)

@@ -45,6 +45,7 @@ class TemporalLayer(nn.Module):
         self,
         x,  # b t c
     ):  # b t c
+        "Features after the layer."
         return x + self.norm(self.time(x.transpose(1, 2)).transpose(1, 2))
 
 # %% ../../nbs/38_models.simlpe.ipynb #b60f3165
@@ -53,7 +54,7 @@ class SiMLPe(Forecaster):
 
     def __init__(
         self,
-        config: SiMLPeConfig,
+        config: SiMLPeConfig,  # settings
     ):
         super().__init__(config)
         c = config
@@ -69,6 +70,7 @@ class SiMLPe(Forecaster):
         x,  # normalised poses, b t k d
         visible=None,  # not used: the published network knows nothing of missing joints
     ):  # normalised poses b t' k d
+        "The poses that follow."
         y = self.first(self.basis @ x.flatten(2))
         for layer in self.layers:
             y = layer(y)
@@ -76,10 +78,16 @@ class SiMLPe(Forecaster):
 
 # %% ../../nbs/38_models.simlpe.ipynb #87aeaf7a
 @register_model
-def simlpe_nano(**overrides):
+def simlpe_nano(
+    **overrides,  # fields of the config to change
+):
+    "siMLPe, for tests and lessons"
     return SiMLPe(SiMLPeConfig(**{**dict(layers=16), **overrides}))
 
 
 @register_model
-def simlpe_small(**overrides):
+def simlpe_small(
+    **overrides,  # fields of the config to change
+):
+    "siMLPe of the published depth"
     return SiMLPe(SiMLPeConfig(**overrides))  # the published depth

@@ -85,7 +85,7 @@ class TPRNN(Forecaster):
 
     def __init__(
         self,
-        config: TPRNNConfig,
+        config: TPRNNConfig,  # settings
     ):
         super().__init__(config)
         c = config
@@ -104,6 +104,7 @@ class TPRNN(Forecaster):
         x,  # normalised poses, b t k d
         visible=None,  # not used: the published network knows nothing of missing joints
     ):  # normalised poses b t' k d
+        "The poses that follow."
         velocity = self.gain * (x[:, 1:] - x[:, :-1]).flatten(2)
         states, now, v, out = self.prism.start(velocity[:, 0]), x[:, -1], velocity[:, -1], []
         for step in range(velocity.shape[1] - 1):
@@ -118,10 +119,16 @@ class TPRNN(Forecaster):
 
 # %% ../../nbs/37_models.tp_rnn.ipynb #32119b98
 @register_model
-def tp_rnn_nano(**overrides):
+def tp_rnn_nano(
+    **overrides,  # fields of the config to change
+):
+    "TP-RNN, for tests and lessons"
     return TPRNN(TPRNNConfig(**{**dict(hidden=96, generator=(96, 64)), **overrides}))
 
 
 @register_model
-def tp_rnn_small(**overrides):
+def tp_rnn_small(
+    **overrides,  # fields of the config to change
+):
+    "TP-RNN of the published size"
     return TPRNN(TPRNNConfig(**overrides))  # the published size

@@ -29,7 +29,7 @@ class TrajGCNConfig:
     waves: int = 0  # slowest waves that are kept, of history + horizon; 0 for all
     hidden: int = 256  # channels of a node
     stages: int = 12  # residual blocks of two graph convolutions
-    dropout: float = 0.5
+    dropout: float = 0.5  # part of the features left out in training
 
 # %% ../../nbs/36_models.traj_gcn.ipynb #d7c4ec10
 class TrajectoryConv(nn.Module):
@@ -52,6 +52,7 @@ class TrajectoryConv(nn.Module):
         self,
         x,  # b n c_in
     ):  # b n c_out
+        "Features after one step along the graph."
         return self.A @ (x @ self.W) + self.b
 
 # %% ../../nbs/36_models.traj_gcn.ipynb #c297c392
@@ -76,7 +77,7 @@ class TrajGCN(Forecaster):
 
     def __init__(
         self,
-        config: TrajGCNConfig,
+        config: TrajGCNConfig,  # settings
     ):
         super().__init__(config)
         c = config
@@ -102,15 +103,26 @@ class TrajGCN(Forecaster):
             y = y + block(y)
         return (self.basis.T @ (self.last(y) + waves).transpose(1, 2)).view_as(whole)
 
-    def predict(self, x, visible):
+    def predict(
+        self,
+        x,  # normalised poses without gaps, b t k d
+        visible,  # not used: the published network knows nothing of missing joints
+    ):
+        "The poses that follow."
         return self.curves(x)[:, self.config.history :]
 
 # %% ../../nbs/36_models.traj_gcn.ipynb #62281085
 @register_model
-def traj_gcn_nano(**overrides):
+def traj_gcn_nano(
+    **overrides,  # fields of the config to change
+):
+    "Traj-GCN, for tests and lessons"
     return TrajGCN(TrajGCNConfig(**{**dict(hidden=64, stages=4, dropout=0.1), **overrides}))
 
 
 @register_model
-def traj_gcn_small(**overrides):
+def traj_gcn_small(
+    **overrides,  # fields of the config to change
+):
+    "Traj-GCN of the published size"
     return TrajGCN(TrajGCNConfig(**overrides))  # the published size

@@ -26,7 +26,7 @@ class Views(Sequence):
         samples,  # of one frame each
         size: int = 128,  # side of the views, px
         p_cut: float = 1 / 3,  # how often the picture ends at the hips or knees
-        seed: int = 0,
+        seed: int = 0,  # of the views
     ):
         self.samples, self.size, self.p_cut, self.seed = samples, size, p_cut, seed
 

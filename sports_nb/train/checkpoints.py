@@ -176,8 +176,8 @@ def load_pretrained(
 # %% ../../nbs/43_train.checkpoints.ipynb #5debe972
 def save_state(
     path: str | Path,  # file to write
-    model: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    model: nn.Module,  # in training
+    optimiser: torch.optim.Optimizer,  # with its moments
     progress: dict,  # whatever says where the training is; must survive JSON
     average: nn.Module | None = None,  # running average of the model's weights, where there is one
 ):

@@ -77,7 +77,7 @@ def _named(data, task):
 
 # %% ../../nbs/42_train.fit.ipynb #71210deb
 def evaluate(
-    model: nn.Module,
+    model: nn.Module,  # made by `create_model`
     data,  # a sequence of samples, or {name: sequence}
     task=None,  # None: the model's own, see `task_for`
     *,
@@ -194,7 +194,11 @@ def _train_step(accelerator, model, task, optimiser, weights, batches, clip):
 class Curves:
     "Rows of what was measured on the way, kept as a CSV file where there is a folder."
 
-    def __init__(self, path=None, until=0):
+    def __init__(
+        self,
+        path=None,  # CSV file; None: rows are kept in memory alone
+        until=0,  # step of the state that a training goes on from; later rows of the file are dropped
+    ):
         self.path, self.rows, self.sums, self.n = path, [], {}, 0
         if until and path.exists():  # what came after the saved state will be measured again
             self.rows = [
@@ -203,12 +207,20 @@ class Curves:
                 if row["step"] <= until
             ]
 
-    def add(self, losses):
+    def add(
+        self,
+        losses,  # name -> number
+    ):
+        "Remember the losses of a step."
         for k, x in losses.items():
             self.sums[k] = self.sums.get(k, 0) + x
         self.n += 1
 
-    def log(self, average, **row):
+    def log(
+        self,
+        average,  # of a dict of numbers over processes
+        **row,  # step, epoch and more, by name
+    ):  # name -> mean
         "One row: means since the last, averaged over processes."
         means = {k: x.item() for k, x in average({k: x / self.n for k, x in self.sums.items()}).items()}
         if not math.isfinite(means["loss"]):
@@ -220,10 +232,12 @@ class Curves:
         return means
 
     def write(self):
+        "Write all rows to the file, where there is one."
         if self.path:
             write_atomic(self.path, self.frame().to_csv(index=False).encode())
 
     def frame(self):
+        "All rows as a table."
         return pd.DataFrame(self.rows)
 
 # %% ../../nbs/42_train.fit.ipynb #a9f0117d
@@ -241,21 +255,41 @@ def fit(
     augment: Callable | None = None,  # (sample, rng) -> sample; with `sizes` (sample, rng, size) -> sample
     sizes: tuple = (),  # (side in px, part of the steps), ...: pictures that grow, see `size_at`
     precision: str | None = None,  # "no" or "bf16"; None: bf16 on a GPU that has it
-    seed: int = 0,
+    seed: int = 0,  # of order, views and dropout; the first weights are those of `model`
     out: str | Path | None = None,  # folder for curves and checkpoints; None keeps nothing on disk
     resume: bool = False,  # go on from the state in `out`, if there is one
     save_every: int | None = None,  # steps between states, beside the end of every epoch
     valid_every: int | None = None,  # steps between validations; None: an epoch
-    freeze_norm: float
-    | None = None,  # last part of the training with frozen normalisation; None: 0.25 with several sources, else 0
+    # last part of the training with frozen normalisation; None: 0.25 with several sources, else 0
+    freeze_norm: float | None = None,
     workers: int = 0,  # processes that prepare samples
     log_every: int = 20,  # steps between rows of the curves
     card: dict | None = None,  # goes into the checkpoints' cards: data, licence, command
     progress: bool = True,  # show a progress bar
-    watch: Callable
-    | None = None,  # called with the curves so far, such as `live_curves()` of `viz.curves`; stops the training (of one process) if it returns False
+    # called with the curves so far, such as `live_curves()` of `viz.curves`; stops the training (of one process) if it
+    # returns False
+    watch: Callable | None = None,
 ) -> pd.DataFrame:  # the curves, one row for every `log_every` steps
-    "Train a model."
+    """Train a model.
+
+    Raises
+    ------
+    ValueError
+        A keyword that does not fit, a sample that is out of range, or a folder that holds another training.
+    FloatingPointError
+        The loss is NaN or infinite; the message names the step.
+
+    Notes
+    -----
+    A joint with a NaN label has to be marked as not visible; it then counts for nothing. The best checkpoint is that
+    with the highest `score` on `valid`. With the same seed on the same machine a training that was interrupted and
+    resumed ends as one that was not.
+
+    Examples
+    --------
+    >>> net = sn.create_model("ms_gcn_nano")
+    >>> curves = sn.fit(net, None, train, valid, epochs=1, out="run")
+    """
     task, precision = task or task_for(model), _precision(precision)
     if resume and out is None:
         raise ValueError("resume=True goes on with a training in a folder: give that folder as `out`")

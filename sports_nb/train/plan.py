@@ -38,7 +38,7 @@ PRESETS = dict(
 
 # %% ../../nbs/41a_train.plan.ipynb #bca13a73
 def learning_rate(
-    preset: Preset,
+    preset: Preset,  # says how it rises and falls
     step: int,  # 0-based
     steps: int,  # of the whole training
     per_epoch: float,  # steps in one epoch
@@ -59,21 +59,32 @@ class Plan:
     samples: tuple  # number of samples of each source
     frames: tuple  # frames in a sample of each source
     batch: int  # samples of the source with the longest samples that one step would hold if it were alone
-    seed: int = 0
+    seed: int = 0  # of the order
 
     @property
     def share(self) -> list[int]:  # samples of each source in a step
+        "How many samples of each source a step holds."
         return [max(1, round(self.batch * max(self.frames) / (len(self.frames) * f))) for f in self.frames]
 
     @property
     def per_epoch(self) -> int:  # steps that see as many frames as all sources hold
+        "Steps of an epoch."
         total = sum(n * f for n, f in zip(self.samples, self.frames))
         return max(1, round(total / sum(n * f for n, f in zip(self.share, self.frames))))
 
-    def order(self, source, epoch):
+    def order(
+        self,
+        source,  # its number
+        epoch,  # its number
+    ):  # (n,) indices, each once
+        "The order of a source in an epoch."
         return np.random.default_rng([self.seed, source, epoch]).permutation(self.samples[source])
 
-    def step(self, step: int) -> list[list[tuple]]:  # for each source its (source, epoch, index)
+    def step(
+        self,
+        step: int,  # 0-based
+    ) -> list[list[tuple]]:  # for each source its (source, epoch, index)
+        "The samples of a step."
         batches = []
         for source, (n, size) in enumerate(zip(self.samples, self.share)):
             at = np.arange(step * size, (step + 1) * size)

@@ -293,5 +293,27 @@ def annotate(
     path=None,  # journal; None: beside the video
     **kw,  # skeleton, actions, individual: as for Annotator
 ) -> Annotator:
-    "Open the annotator: `annotate('shot.mp4', analysis)`."
+    """Open the annotator: `annotate('shot.mp4', analysis)`.
+
+    Raises
+    ------
+    ValueError
+        A clip without a file, and no `path`; a journal of another clip; or poses that are not in px.
+    FormatError
+        The journal that is there is damaged.
+
+    See Also
+    --------
+    widgets.annotator.Annotator : the dashboard itself, and what further keywords it takes
+
+    Notes
+    -----
+    Each step is written to the journal at once, so that nothing is lost when the kernel dies. A joint that nobody
+    has placed is NaN.
+
+    Examples
+    --------
+    >>> a = sn.annotate("shot.mp4", analysis)
+    >>> a.poses()
+    """
     return Annotator(clip, start, path, **kw)

@@ -485,5 +485,23 @@ def compare(
     clip=None,  # Clip, path or frames for all; or dict name -> clip
     **kw,  # reference, events, side_by_side, yardstick, lead, individual: as for Compare
 ) -> Compare:
-    "Open the dashboard: `compare({'ours': analysis, 'theirs': poses}, clip)`."
+    """Open the dashboard: `compare({'ours': analysis, 'theirs': poses}, clip)`.
+
+    Raises
+    ------
+    ValueError
+        Sources without names, a name that is none of them, or a lead that no prediction has.
+
+    See Also
+    --------
+    widgets.compare.Compare : the dashboard itself, and what further keywords it takes
+
+    Notes
+    -----
+    Distances are in percent of the yardstick's torso, and NaN where either source is; see `core.compare`.
+
+    Examples
+    --------
+    >>> sn.compare({"ours": analysis, "theirs": "shotDLC.csv"}, "shot.mp4")
+    """
     return Compare(sources, clip, **kw)

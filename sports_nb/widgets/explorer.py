@@ -288,5 +288,24 @@ def explore(
     clip=None,  # Clip, path or frames; None: that of the analysis
     **kw,  # reference, angles, frame, lead, visible ...: as for Explorer
 ) -> Explorer:
-    "Open the dashboard: `explore(analysis)`."
+    """Open the dashboard: `explore(analysis)`.
+
+    Raises
+    ------
+    ValueError
+        An angle that there is not, or poses that do not fit the clip.
+
+    See Also
+    --------
+    widgets.explorer.Explorer : the dashboard itself, and what further keywords it takes
+
+    Notes
+    -----
+    The player draws a joint only where it is not NaN; curves have a gap there. It needs no network and no weights.
+
+    Examples
+    --------
+    >>> sn.explore(analysis)
+    >>> sn.explore(sn.read_poses("shotDLC.csv"), "shot.mp4", angles=("left_knee", "right_knee"))
+    """
     return Explorer(analysis, clip, **kw)

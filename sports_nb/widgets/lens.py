@@ -109,7 +109,10 @@ class LensView(anywidget.AnyWidget):
         super().__init__(**state)
         self.on_msg(self._answer)
 
-    def look(self, frame) -> tuple:  # the trace of the frame, and of it the chosen layer
+    def look(
+        self,
+        frame,  # number in the clip
+    ) -> tuple:  # the trace of the frame, and of it the chosen layer
         "What the trace says of a frame; what can be chosen follows from it."
         seen = self.trace(frame)
         menu = {str(g): [str(n) for n in layers] for g, layers in seen["layers"].items() if layers}
@@ -266,5 +269,23 @@ def lens(
     clip=None,  # Clip, path or frames; None: that of the analysis
     **kw,  # frame, group, layer, part, point: as for Lens
 ) -> Lens:
-    "Open the dashboard: `lens(analysis, trace(analysis))`."
+    """Open the dashboard: `lens(analysis, trace(analysis))`.
+
+    Raises
+    ------
+    ValueError
+        The trace holds no layer, or a layer whose arrays do not fit together.
+
+    See Also
+    --------
+    widgets.lens.Lens : the dashboard itself, and what further keywords it takes
+
+    Notes
+    -----
+    What is shown is computed in the frame that the player shows; a frame in which the athlete is lost has nothing.
+
+    Examples
+    --------
+    >>> sn.lens(analysis, sn.trace(analysis), frame=30)
+    """
     return Lens(data, trace, clip, **kw)

@@ -307,5 +307,25 @@ def watch(
     samples=None,  # what to look at on the way: panels(net, valid)
     **kw,  # resume, every: as for Trainer
 ) -> Trainer:
-    "Open the dashboard of a training: `watch(partial(sn.fit, net, None, train, valid, out='run'))`."
+    """Open the dashboard of a training: `watch(partial(sn.fit, net, None, train, valid, out='run'))`.
+
+    Raises
+    ------
+    ValueError
+        `job` is no function, or takes no `watch` and `resume`.
+
+    See Also
+    --------
+    widgets.trainer.Trainer : the dashboard itself, and what further keywords it takes
+
+    Notes
+    -----
+    The training runs beside the notebook and can be stopped and gone on with. A loss that is NaN ends it with an error
+    that names the step.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> sn.watch(partial(sn.fit, net, None, train, valid, out="run"))
+    """
     return Trainer(job, samples, **kw)
