@@ -234,13 +234,55 @@ class Analyser:
 def analyse(
     source,  # path of a video; or a `Source`: `Clip`, `Frames`, a camera
     *,
+    # (x0, y0, x1, y1) px around the athlete in the first frame, or a click (x, y) on them; None: the detector finds them
+    box=None,
+    leads_ms=LEADS_MS,  # how far ahead to predict, milliseconds from 1 to 1000
+    estimator=None,  # reads the joints: an `Estimator`, or HICNN-PSTA, moved to the CPU; None: the shipped weights
+    detector=None,  # finds the athlete: a `Detector`; None: HICNN-PSTA looks at windows of the frame
+    forecaster=None,  # of body13 poses in the plane, moved to the CPU; None: the shipped weights
+    recogniser=None,  # names the action: a `Recogniser`; None: the head of HICNN-PSTA, for other estimators AGC-LSTM
+    # decides the joints again, each from the frames around it, for display and measures; None: the shipped weights;
+    # False: no refined layer
+    refiner=None,
+    mirror: bool = False,  # HICNN-PSTA looks at mirror images too: about a point of PCK@0.2 for twice the time
     progress: bool = True,  # show a bar with the remaining time
-    **options,  # of `Analyser`: estimator, detector, forecaster, recogniser, refiner, box, leads_ms, mirror
-) -> (
-    Analysis
-):  # of all frames; where the source broke or somebody pressed Ctrl-C: of those before, and `complete` is False
-    "Find the athlete, estimate joints, name the action, predict the next poses"
-    analyser = Analyser(**options)
+) -> Analysis:  # poses `estimated`, `refined` and `predicted`, actions, box, timings
+    """Find the athlete, estimate joints, name the action, predict the next poses
+
+    Raises
+    ------
+    ClipError
+        The source gives no frame at all. Where it breaks off later, the analysis holds what came before, and
+        `complete` is False; so it is after an interruption.
+    EstimatorError
+        The estimator says something that cannot be joints of the first frames.
+    ValueError
+        A lead outside 1 to 1000 ms, a box that is empty or no box, or a network that cannot take the place of ours.
+
+    Notes
+    -----
+    A pose is NaN in frames in which the athlete was not found, and so is the forecast from there. A forecast is made
+    from its frame and those before it alone. Joints and action are those of HICNN-PSTA, eq. (1) to (7), the poses that
+    follow those of MS-GCN, eq. (8) to (12) of the seed paper, in its direct form.
+
+    Examples
+    --------
+    >>> analysis = sn.analyse("shot.mp4")
+    >>> analysis.action
+    >>> analysis.predicted.position.sel(lead=0.16)
+    >>> analysis.save("shot.nc")
+    >>> sn.analyse(sn.Frames(pictures, fps=50), estimator=read_onnx("movenet-thunder.onnx"))
+    """
+    analyser = Analyser(
+        estimator,
+        detector=detector,
+        forecaster=forecaster,
+        recogniser=recogniser,
+        refiner=refiner,
+        box=box,
+        leads_ms=leads_ms,
+        mirror=mirror,
+    )
     source = as_source(source)
     bar = tqdm(
         total=len(source) if hasattr(source, "__len__") else None, unit="frame", desc="analyse", disable=not progress

@@ -12,6 +12,7 @@ from ..core.skeleton import convert
 from .film import place_camera
 from .recordings import read_ballplay, read_cmu, read_penn
 from .synthetic import ACTIONS, FROZEN, basketball400_plan, make_clip, rig_of
+from .windows import window_frames
 
 # %% ../../nbs/15c_data.motions.ipynb #a07b942b
 def synthetic_motions(
@@ -151,7 +152,7 @@ def penn_windows(
         )  # of all joints, visible or not, as published
         p, v = convert(motion["position"], reader.skeleton, "body13", motion["visible"])
         t = len(p)
-        at = np.minimum(np.arange(t)[:, None] + max(1, (t - 1) // frames) * np.arange(frames), t - 1)
+        at = window_frames(np.arange(t), frames, max(1, (t - 1) // frames), t)
         positions.append((p[at] / size).astype(np.float32))
         seen.append(v[at])
         placed.append((v | (p != 1).any(-1))[at])

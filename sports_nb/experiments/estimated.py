@@ -18,14 +18,14 @@ from ..analysis.analyser import CHUNK
 from ..analysis.estimators import HICNNEstimator
 from ..analysis.predict import SURE
 from ..analysis.track import Tracker
+from ..data.augment_poses import EstimatorNoise, fit_noise
 from ..data.files import write_atomic
 from ..data.image_sets import window_rows
-from ..data.pose_views import EstimatorNoise, fit_noise
 from ..data.recordings import read_ballplay
 from ..data.sample import person_box
 from ..data.synthetic import ACTIONS, FROZEN, basketball400_plan, cache_folder, make_clip, render_motion
 from ..data.video import Clip
-from ..data.windows import resample
+from ..data.windows import resample, window_frames, window_starts
 from ..train.checkpoints import load_pretrained
 
 # %% ../../nbs/72a_experiments.estimated.ipynb #844f4383
@@ -209,10 +209,9 @@ def noise_of(
     sure: float = SURE,  # confidence from which a joint is believed
 ) -> EstimatorNoise:
     "The mistakes of the estimator in films, as noise."
-    cut = {k: [] for k in ("estimated", "reference", "visible", "believed", "size")}
+    cut = {k: [] for k in ("estimated", "reference", "visible", "confident", "size")}
     for m in motions:
-        for s in range(0, len(m["position"]) - history + 1, history):
-            at = slice(s, s + history)
+        for at in window_frames(window_starts(len(m["position"]), history, history), history):
             p, v = m["position"][at], m["visible"][at]
             if v.any(0).sum() < 4:
                 continue
@@ -220,9 +219,9 @@ def noise_of(
             cut["estimated"].append(m["estimated"][at])
             cut["reference"].append(p)
             cut["visible"].append(v)
-            cut["believed"].append((m["confidence"][at] >= sure) & np.isfinite(m["estimated"][at]).all(-1))
+            cut["confident"].append((m["confidence"][at] >= sure) & np.isfinite(m["estimated"][at]).all(-1))
             cut["size"].append(np.nanmax(np.nanmax(shown, (0, 1)) - np.nanmin(shown, (0, 1))))
-    return fit_noise(*(np.stack(cut[k]) for k in ("estimated", "reference", "visible", "believed", "size")))
+    return fit_noise(*(np.stack(cut[k]) for k in ("estimated", "reference", "visible", "confident", "size")))
 
 
 def as_seen(
