@@ -24,15 +24,23 @@ _VERBS = {
     "compare": "widgets.compare:compare",
     "annotate": "widgets.annotator:annotate",
     "lens": "widgets.lens:lens",
-    "watch": "widgets.trainer:watch",
+    "train_dashboard": "widgets.trainer:train_dashboard",
     "create_model": "models.registry:create_model",
     "list_models": "models.registry:list_models",
     "fit": "train.fit:fit",
 }
 __all__ = [*_VERBS]
+_OLD = {"watch": "train_dashboard"}  # names of 0.1.0; they work for one version more
+
+
 
 
 def __getattr__(name):
+    if name in _OLD:
+        from warnings import warn
+
+        warn(f"sports_nb.{name} is sports_nb.{_OLD[name]} now; the old name goes with the next version", stacklevel=2)
+        return __getattr__(_OLD[name])
     if name not in _VERBS:
         raise AttributeError(f"sports_nb has no {name!r}; it has {', '.join(_VERBS)}")
     module, _, path = _VERBS[name].partition(":")

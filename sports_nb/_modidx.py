@@ -2144,7 +2144,7 @@ d = { 'settings': { 'branch': 'main',
                                                                                        'sports_nb/widgets/trainer.py'),
                                            'sports_nb.widgets.trainer.draw_panel': ( 'widgets.trainer.html#draw_panel',
                                                                                      'sports_nb/widgets/trainer.py'),
-                                           'sports_nb.widgets.trainer.training_figure': ( 'widgets.trainer.html#training_figure',
+                                           'sports_nb.widgets.trainer.train_dashboard': ( 'widgets.trainer.html#train_dashboard',
                                                                                           'sports_nb/widgets/trainer.py'),
-                                           'sports_nb.widgets.trainer.watch': ( 'widgets.trainer.html#watch',
-                                                                                'sports_nb/widgets/trainer.py')}}}
+                                           'sports_nb.widgets.trainer.training_figure': ( 'widgets.trainer.html#training_figure',
+                                                                                          'sports_nb/widgets/trainer.py')}}}

@@ -205,7 +205,7 @@ def real_eval(
     for i in tqdm(range(0, len(data), batch), disable=not progress, desc="pictures"):
         frames, boxes = [data[j] for j in range(i, min(i + batch, len(data)))], data.box[i : i + batch]
         for (estimator, _), parts in zip(asked, said):
-            parts.append(estimator(frames, boxes))
+            parts.append(estimator(frames, boxes)[:2])
     rows = []
     for (estimator, m), parts in zip(asked, said):
         position, confidence = (np.concatenate(p) for p in zip(*parts))
