@@ -269,12 +269,15 @@ def attempt(mutation, folder, answer):
     os._exit(0)  # without waiting for threads that a notebook left
 
 
-def found_once(mutation):
+def misplaced(mutation):
     "What is wrong with the text to replace; nothing where it is found once, in notebook and module alike"
-    cells = [s for _, directives, s in code_cells(notebook(mutation.module)) if directives & {"export", "exports"}]
-    module = ROOT / "sports_nb" / (mutation.module.replace(".", "/") + ".py")
-    n = [sum(s.count(mutation.old) for s in cells), module.read_text(encoding="utf-8").count(mutation.old)]
-    if n != [1, 1]:
+    try:
+        cells = [s for _, directives, s in code_cells(notebook(mutation.module)) if directives & {"export", "exports"}]
+        module = (ROOT / "sports_nb" / (mutation.module.replace(".", "/") + ".py")).read_text(encoding="utf-8")
+    except (LookupError, OSError) as error:
+        return str(error)
+    n = sum(s.count(mutation.old) for s in cells), module.count(mutation.old)
+    if n != (1, 1):
         return (
             f"its text is found {n[0]} times in the notebook and {n[1]} times in the module, not once: {mutation.old}"
         )
@@ -284,7 +287,7 @@ def run_all(mutations, workers, plain=False):
     "Run the mutations; yields (mutation, problem or '', what caught it, seconds)"
     context, waiting, running = mp.get_context("fork"), [], []
     for mutation in mutations:
-        if not plain and (problem := found_once(mutation)):
+        if not plain and (problem := misplaced(mutation)):
             yield mutation, problem, "", 0.0
         else:
             waiting.append(mutation)
