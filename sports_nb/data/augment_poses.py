@@ -165,7 +165,7 @@ _OLD_NAMES = dict(
 
 
 def with_new_names(
-    settings: dict,  # of `augment_poses`, perhaps with the names that version 0.1 used
+    settings: dict,  # of `augment_poses`, perhaps by the names of older recipes
 ) -> dict:  # the same settings, as `augment_poses` calls them
     "Settings in today's names"
     new = {k: with_new_names(v) if isinstance(v, dict) else v for k, v in settings.items()}

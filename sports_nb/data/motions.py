@@ -140,10 +140,8 @@ def penn_windows(
     reader,  # of `read_penn`
     frames: int = 18,  # of a window: 17 (one pose in) or 18 (two poses in)
     part: str = "test",  # of `reader.splits`
-    # position (n, frames, 13, 2), units in which PCK@0.05 is a distance of 0.1; visible and placed (n, frames, 13),
-    # placed: visible, or hidden with a place that the annotators guessed; video (n,)
-) -> dict:
-    "TP-RNN's windows"
+) -> dict:  # position (n, frames, 13, 2), visible and placed (n, frames, 13), video (n,)
+    "TP-RNN's windows, in units in which PCK@0.05 is a distance of 0.1; placed: visible, or guessed by the annotators"
     positions, seen, placed, videos = [], [], [], []
     for i in reader.splits[part]:
         motion = reader[i]

@@ -85,7 +85,7 @@ class Skill:
         self,
         **cells,  # name in [once] = its new cell: a number, or text such as "uniform(0.1, 0.2)"
     ) -> "Skill":
-        "The same skill with other numbers of a try; a cell that draws as often as before leaves the rest of a try alone"
+        "The same skill with other numbers; a cell that draws as often as the old one leaves the rest of a try alone"
         if unknown := set(cells) - {name for name, *_ in self.once}:
             raise ValueError(f"{self.name} has no number {', '.join(sorted(unknown))} in [once]")
         once = tuple((name, str(cells.get(name, cell)), meaning) for name, cell, meaning in self.once)

@@ -64,14 +64,14 @@ def resample(
 
 # %% ../../nbs/15_data.windows.ipynb #908cdda6
 def pose_windows(
-    sequences,  # motions with position (t, k, d), visible (t, k) and fps (None: unknown), as `data.recordings` reads them
+    sequences,  # motions with position (t, k, d), visible (t, k) and fps (None: unknown)
     history: int = 10,  # frames before the forecast
     horizon: int = 8,  # frames to forecast
     *,
     step: int = 1,  # frames between the starts of two windows
     fps: float = 25,  # frame rate wanted; motions of unknown rate are taken as they are. None: no resampling at all
     least: int = 4,  # joints that the history must show
-) -> dict:  # position (n, history + horizon, k, d) float32, visible (n, history + horizon, k), centre (n, d), scale (n,), sequence (n,) and start (n,)
+) -> dict:  # position (n, t, k, d), visible (n, t, k), centre (n, d), scale, sequence and start (n,); t: both together
     "All windows inside the motions, normalised by the box of their history."
     if min(history, horizon, step) < 1:
         raise ValueError(f"history, horizon and step must be 1 or more, got {history}, {horizon} and {step}")
@@ -154,7 +154,7 @@ class PoseViews(Sequence):
 
     def __init__(
         self,
-        motions,  # a sequence of motions with position (t, k, d), visible (t, k) and fps (None: unknown), of one skeleton
+        motions,  # of one skeleton, with position (t, k, d), visible (t, k) and fps (None: unknown)
         history: int = 10,  # poses in
         horizon: int = 25,  # poses out
         *,
@@ -189,7 +189,8 @@ class PoseViews(Sequence):
             ]
         if not places:
             raise ValueError(
-                f"no motion has the {history + horizon - past} poses of one window with {least} joints in its history: give longer ones, or a shorter history or horizon"
+                f"no motion has the {history + horizon - past} poses of one window with {least} joints in its history: "
+                "give longer ones, or a shorter history or horizon"
             )
         self.owner, self.start = np.array([n for n, _ in places]), np.array([s for _, s in places])
 
@@ -260,7 +261,7 @@ class PoseClips(Sequence):
 
     def __init__(
         self,
-        motions,  # a sequence of motions with position (t, k, d), visible (t, k), source, as `data.recordings` reads them
+        motions,  # with position (t, k, d), visible (t, k) and source, as `data.recordings` reads them
         action,  # (n,) class of each
         which=None,  # (m,) indices of motions; None for all
         *,

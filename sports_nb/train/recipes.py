@@ -160,7 +160,7 @@ def read_recipe(
         recipe = tomllib.loads(raw.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a TOML file: {error}") from None
-    if isinstance(recipe.get("vary"), dict) and "augment_poses" not in recipe:  # as recipes of version 0.1 say
+    if isinstance(recipe.get("vary"), dict) and "augment_poses" not in recipe:  # as older recipes say
         recipe["augment_poses"] = with_new_names(recipe.pop("vary"))
     _known(recipe, ("model", "start", "start_sha256", "out", *TABLES), path.name)
     for key in ("model", "out"):
