@@ -107,7 +107,8 @@ def dunk(
         toe_off = ease((times - leave + 0.08) / 0.08) * (1 - ease((times - land + 0.12) / 0.12))
         root = np.stack([x, 0 * one, stand - 0.035 * h * (1 - toe_off) + base + up], 1)
         feet = [step_feet(times, plants[q], 1.0, 0.25) for q in (1.0, -1.0)]
-        # in the air the feet go with the body: the free knee drives up, the leg that pushed trails, both reach for the floor
+        # in the air the feet go with the body: the free knee drives up, the leg that pushed trails, both reach for the
+        # floor
         for q, spot, off in ((-s, 0, leave), (s, 1, leave if two_feet else plant)):
             j = 0 if q > 0 else 1
             lead = spot == 1 and not two_feet

@@ -60,7 +60,8 @@ class PoseViews(Sequence):
             ]
         if not places:
             raise ValueError(
-                f"no motion has the {history + horizon - past} poses of one window with {least} joints in its history: give longer ones, or a shorter history or horizon"
+                f"no motion has the {history + horizon - past} poses of one window with {least} joints in its "
+                "history: give longer ones, or a shorter history or horizon"
             )
         self.owner, self.start = np.array([n for n, _ in places]), np.array([s for _, s in places])
 
@@ -127,7 +128,8 @@ def vary(
     skeleton="body13",  # of the poses
     mirror: float = 0.5,  # how often left and right are exchanged
     backwards: float = 0.3,  # how often time runs backwards
-    turn: float = None,  # largest turn: of the camera in the plane (None: 20), about the axis that points up in space (None: 180), degrees
+    # largest turn: of the camera in the plane (None: 20), about the axis that points up in space (None: 180), degrees
+    turn: float = None,
     tilt: float = 5.0,  # in space, standard deviation of a turn about each other axis, degrees
     stretch: float = 0.1,  # largest change of one axis against another, as a logarithm
     up: int = 1,  # in space, axis that points up or down

@@ -31,14 +31,17 @@ def resample(
 
 # %% ../../nbs/15_data.windows.ipynb #908cdda6
 def pose_windows(
-    sequences,  # motions with position (t, k, d), visible (t, k) and fps (None: unknown), as `data.recordings` reads them
+    # motions with position (t, k, d), visible (t, k) and fps (None: unknown), as `data.recordings` reads them
+    sequences,
     history: int = 10,  # frames before the forecast
     horizon: int = 8,  # frames to forecast
     *,
     step: int = 1,  # frames between the starts of two windows
     fps: float = 25,  # frame rate wanted; motions of unknown rate are taken as they are. None: no resampling at all
     least: int = 4,  # joints that the history must show
-) -> dict:  # position (n, history + horizon, k, d) float32, visible (n, history + horizon, k), centre (n, d), scale (n,), sequence (n,) and start (n,)
+    # position (n, history + horizon, k, d) float32, visible (n, history + horizon, k), centre (n, d), scale (n,),
+    # sequence (n,) and start (n,)
+) -> dict:
     "All windows inside the motions, normalised by the box of their history."
     if min(history, horizon, step) < 1:
         raise ValueError(f"history, horizon and step must be 1 or more, got {history}, {horizon} and {step}")
