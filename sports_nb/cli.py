@@ -96,7 +96,8 @@ def numbers(
         values = []
     if not values or (counts and len(values) not in counts):
         raise ValueError(
-            f"{name} is {text!r}; give {' or '.join(map(str, counts)) or 'one or more'} numbers between commas, without spaces"
+            f"{name} is {text!r}; give {' or '.join(map(str, counts)) or 'one or more'} numbers between commas, "
+            "without spaces"
         )
     return values
 
@@ -123,7 +124,8 @@ def say(
         print(f"          {paths[name]}")
     if not analysis.complete:
         print(
-            f"STOPPED   after {frames} frames ({analysis.provenance.get('stopped', 'cause unknown')}): what is written is about those",
+            f"STOPPED   after {frames} frames ({analysis.provenance.get('stopped', 'cause unknown')}): what is "
+            "written is about those",
             file=sys.stderr,
         )
 
@@ -193,7 +195,8 @@ def demo(
     estimated, reference = to_array(analysis.estimated)[0], made.position[: len(analysis.estimated.time)]
     print(f"asked     {action}")
     print(
-        f"PCK@0.2   {pck(estimated, reference, made.visible[: len(reference)]):.0f} % of the visible keypoints within a fifth of the torso (a missing one counts as wrong)"
+        f"PCK@0.2   {pck(estimated, reference, made.visible[: len(reference)]):.0f} % of the visible keypoints within "
+        "a fifth of the torso (a missing one counts as wrong)"
     )
     raise typer.Exit(exit_code(analysis))
 
@@ -264,14 +267,23 @@ def experiment(
     name: Annotated[
         str,
         typer.Argument(
-            help="table2 to table5, fig4, fig5, multitask, spread, or basketball400 (of trained weights); on real data table2 to table5, ablation, or cmu, penn and forecast (of trained forecasters); real_eval (estimators on pictures with joints checked by eye), actions (what analyse calls clips that chose nothing), film (joints over time on film that trained nothing).",
+            help=(
+                "table2 to table5, fig4, fig5, multitask, spread, or basketball400 (of trained "
+                "weights); on real data table2 to table5, ablation, or cmu, penn and forecast (of "
+                "trained forecasters); real_eval (estimators on pictures with joints checked by "
+                "eye), actions (what analyse calls clips that chose nothing), film (joints over "
+                "time on film that trained nothing)."
+            ),
             show_default=False,
         ),
     ],
     data: Annotated[
         str,
         typer.Option(
-            help="synthetic (basketball400-v1) or real (clips, photographs and motion in SPORTS_NB_DATA); for real_eval a folder with labels.json and pictures, for actions the folder of the data sets.",
+            help=(
+                "synthetic (basketball400-v1) or real (clips, photographs and motion in SPORTS_NB_DATA); for real_eval "
+                "a folder with labels.json and pictures, for actions the folder of the data sets."
+            ),
             show_default="synthetic; for real_eval SPORTS_NB_DATA/real_eval, for actions SPORTS_NB_DATA",
         ),
     ] = None,
@@ -288,7 +300,10 @@ def experiment(
     weights: Annotated[
         str,
         typer.Option(
-            help="Of trained weights: a checkpoint, or the name of shipped weights; for cmu, penn (one of each seed) and real_eval several, between commas.",
+            help=(
+                "Of trained weights: a checkpoint, or the name of shipped weights; for cmu, penn (one of each seed) "
+                "and real_eval several, between commas."
+            ),
             show_default="the shipped ones",
         ),
     ] = None,

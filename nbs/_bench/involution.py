@@ -1,11 +1,12 @@
-"""Involution against the textbook form (unfold), a loop over shifts that autograd sees, and a dense 3x3 convolution: time and peak memory.
+"""Involution against the textbook form (unfold), a loop of shifts, and a dense 3x3 convolution: time and peak memory.
 
     python nbs/_bench/involution.py [--write] [--part usual | last]
 
-All ways take turns in one process, and the fastest of the rounds counts; memory is the growth of the peak resident set over what the inputs
-need, each way in a process of its own. The part "last" has the maps of a training of hicnn_psta_small in bfloat16, channels last, with one
-thread and two: what is computed in that order against a copy to the usual order in float32, the taps there, and a copy back. On a GPU the
-notebook 20a measures the share of the bandwidth. Writes results/involution.json.
+All ways take turns in one process, and the fastest of the rounds counts; memory is the growth of the peak resident
+set over what the inputs need, each way in a process of its own. The part "last" has the maps of a training of
+hicnn_psta_small in bfloat16, channels last, with one thread and two: what is computed in that order against a copy to
+the usual order in float32, the taps there, and a copy back. On a GPU the notebook 20a measures the share of the
+bandwidth. Writes results/involution.json.
 """
 
 import argparse
@@ -96,7 +97,10 @@ def last_times(c, n, rounds):
 
 def memory(way, c, n, k):
     "MB by which the peak grows in forward and backward, over the inputs"
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import involution as b; b.report({way!r}, {c}, {n}, {k})"
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import involution as b; b.report({way!r}, "
+        f"{c}, {n}, {k})"
+    )
     return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 

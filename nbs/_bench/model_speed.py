@@ -1,11 +1,14 @@
 """Speed, size and work of every registered model, side by side.
 
-    python nbs/_bench/model_speed.py [PATTERN] [--threads 2] [--size 128] [--frames 16] [--windows 256] [--device cpu] [--json FILE]
+    python nbs/_bench/model_speed.py [PATTERN] [--threads 2] [--size 128] [--frames 16] [--windows 256]
+                                     [--device cpu] [--json FILE]
 
-Networks that read frames are timed on one clip of `--frames` frames of `--size` px, recognisers of poses on one clip of as many poses, both reported in frames/s; forecasters on `--windows` windows,
-reported in windows/s, and on one window, in ms (ten poses in, ten out); evaluation mode, network alone. GFLOPs are multiply-adds counted twice, for one frame or one window, by torch's own
-counter, which sees convolutions, matrix products and attention and nothing element-wise (the sums of an involution are not in it). The time is the fastest of several runs (other
-programs only ever add to it); median and load are printed beside it.
+Networks that read frames are timed on one clip of `--frames` frames of `--size` px, recognisers of poses on one clip
+of as many poses, both reported in frames/s; forecasters on `--windows` windows, reported in windows/s, and on one
+window, in ms (ten poses in, ten out); evaluation mode, network alone. GFLOPs are multiply-adds counted twice, for one
+frame or one window, by torch's own counter, which sees convolutions, matrix products and attention and nothing
+element-wise (the sums of an involution are not in it). The time is the fastest of several runs (other programs only
+ever add to it); median and load are printed beside it.
 """
 
 import argparse
@@ -117,7 +120,8 @@ def main():
         .to_string(index=False, na_rep="")
     )
     print(
-        f"\n{processor}; torch {torch.__version__}; recognisers {a.frames} frames of {a.size} px, forecasters {a.windows} windows; load average {load:.1f}"
+        f"\n{processor}; torch {torch.__version__}; recognisers {a.frames} frames of {a.size} px, forecasters "
+        f"{a.windows} windows; load average {load:.1f}"
     )
     if a.json:
         with open(a.json, "w") as f:

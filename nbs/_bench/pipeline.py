@@ -1,11 +1,12 @@
-"""Where the time of `analyse` goes, beside a quiet and a busy machine and beside a rival, and whether its memory grows with the clip.
+"""Where the time of `analyse` goes, on a quiet and on a busy machine and beside a rival, and whether its memory grows.
 
-    python nbs/_bench/pipeline.py            frames/s, CPU ms a frame and peak memory, quiet and beside two busy loops, the athlete found by itself
-    python nbs/_bench/pipeline.py --memory   peak memory of a 1-minute and a 10-minute clip, each in a process of its own
+    python nbs/_bench/pipeline.py            frames/s, CPU ms a frame, peak memory; quiet and beside two busy loops
+    python nbs/_bench/pipeline.py --memory   peak memory of clips of 1 and 10 minutes, each in a process of its own
 
-The clip is the filmed shot of SPORTS_NB_DATA (101 frames of 960x540), or a synthetic one of 300 frames where there is none. The rival is MoveNet Thunder, where
-SPORTS_NB_DATA holds its ONNX file: two threads, the same frames, decoded and cropped (each crop from the joints before), one person. Every run is a process of its
-own; the time to load the networks does not count. Add --write to put the figures in results/pipeline.json.
+The clip is the filmed shot of SPORTS_NB_DATA (101 frames of 960x540), or a synthetic one of 300 frames where there is
+none. The rival is MoveNet Thunder, where SPORTS_NB_DATA holds its ONNX file: two threads, the same frames, decoded
+and cropped (each crop from the joints before), one person. Every run is a process of its own; the time to load the
+networks does not count. Add --write to put the figures in results/pipeline.json.
 """
 
 import argparse

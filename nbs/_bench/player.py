@@ -2,9 +2,10 @@
 
     python nbs/_bench/player.py [--browser /usr/bin/chromium] [--write]
 
-How long from the start of the cell until the first frame is drawn (the proxy is in the cache, a fresh kernel has imported the package),
-how long a step and a jump take until the frame is on screen, whether every frame drawn was the frame asked for, what crosses from the
-kernel to the browser, and what memory the browser takes (PSS) before the player is there and after all of this. --write puts the figures into results/player.json.
+How long from the start of the cell until the first frame is drawn (the proxy is in the cache, a fresh kernel has
+imported the package), how long a step and a jump take until the frame is on screen, whether every frame drawn was the
+frame asked for, what crosses from the kernel to the browser, and what memory the browser takes (PSS) before the
+player is there and after all of this. --write puts the figures into results/player.json.
 """
 
 import argparse
@@ -75,7 +76,11 @@ def main():
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     made = ui.clip_code(N, SIZE, SIDE).strip().removesuffix("player")
     keep = "estimated.to_netcdf('estimated.nc'); predicted.to_netcdf('predicted.nc')"
-    load = "import xarray as xr\nfrom sports_nb.data.video import Clip\nfrom sports_nb.widgets.player import Player\nestimated, predicted, clip = xr.load_dataset('estimated.nc'), xr.load_dataset('predicted.nc'), Clip('barcode.mp4')"
+    load = (
+        "import xarray as xr\nfrom sports_nb.data.video import Clip\nfrom sports_nb.widgets.player import "
+        "Player\nestimated, predicted, clip = xr.load_dataset('estimated.nc'), xr.load_dataset('predicted.nc'), "
+        "Clip('barcode.mp4')"
+    )
     for name, cells in dict(
         make=[made + keep], play=[load, "player = Player([estimated, predicted], clip)\nplayer"]
     ).items():
@@ -98,16 +103,19 @@ def main():
             page.evaluate(ui.READY)
             before, received[:] = browser_mb(), []
             page.evaluate(
-                "() => { window.jupyterapp.shell.collapseLeft?.(); window.panel.content.activeCellIndex = 0; window.jupyterapp.commands.execute('notebook:run-cell'); }"
+                "() => { window.jupyterapp.shell.collapseLeft?.(); window.panel.content.activeCellIndex = 0; "
+                "window.jupyterapp.commands.execute('notebook:run-cell'); }"
             )
             page.wait_for_function(
-                "() => window.panel.content.widgets[0].model.executionCount !== null && window.panel.content.widgets[0].model.executionState !== 'running'",
+                "() => window.panel.content.widgets[0].model.executionCount !== null && "
+                "window.panel.content.widgets[0].model.executionState !== 'running'",
                 timeout=120000,
             )
             page.wait_for_timeout(1000)
             began = time.monotonic()
             page.evaluate(
-                "() => { window.panel.content.activeCellIndex = 1; window.jupyterapp.commands.execute('notebook:run-cell'); }"
+                "() => { window.panel.content.activeCellIndex = 1; "
+                "window.jupyterapp.commands.execute('notebook:run-cell'); }"
             )
             page.wait_for_selector(".snp[data-source]", timeout=120000)
             page.wait_for_function("() => /frame 0 /.test(document.querySelector('.snp-readout').textContent)")
@@ -137,7 +145,10 @@ def main():
         command="python nbs/_bench/player.py --write",
         commit=subprocess.run(["git", "rev-parse", "HEAD"], cwd=ui.ROOT, capture_output=True, text=True).stdout.strip(),
         date=time.strftime("%Y-%m-%d"),
-        data=f"synthetic barcode clip, {N} frames, {SIZE[0]}x{SIZE[1]}, 30 frames/s, H.264 proxy, JupyterLab in headless Chromium",
+        data=(
+            f"synthetic barcode clip, {N} frames, {SIZE[0]}x{SIZE[1]}, 30 frames/s, H.264 proxy, JupyterLab in "
+            "headless Chromium"
+        ),
         browser=version,
         python=platform.python_version(),
         cpu=model[1] if model else platform.processor(),

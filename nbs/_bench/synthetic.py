@@ -1,4 +1,7 @@
-"""How fast synthetic clips and pose pictures are drawn: python nbs/_bench/synthetic.py [--out results/synthetic.json]"""
+"""How fast synthetic clips and pose pictures are drawn.
+
+python nbs/_bench/synthetic.py [--out results/synthetic.json]
+"""
 
 import argparse
 import json

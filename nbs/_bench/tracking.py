@@ -1,9 +1,11 @@
-"""Does the tracker find and keep the athlete? Synthetic clips, the athlete at 25-90 % of the frame's height, anywhere in it.
+"""Does the tracker find and keep the athlete?
+
+On synthetic clips, with the athlete at 25-90 % of the frame's height, anywhere in it.
 
     python nbs/_bench/tracking.py [--clips 60] [--write]
 
-Reported: share of frames with the athlete in which the box has an IoU of 0.5 or more (lost counts as a miss), and share of frames
-without an athlete in which there is a box.
+Reported: share of frames with the athlete in which the box has an IoU of 0.5 or more (lost counts as a miss), and
+share of frames without an athlete in which there is a box.
 """
 
 import argparse
@@ -87,7 +89,10 @@ if __name__ == "__main__":
         out = dict(
             command=f"python nbs/_bench/tracking.py --clips {a.clips}",
             commit=head,
-            data="synthetic clips; performers and seeds used neither in training nor in choosing the tracker's thresholds",
+            data=(
+                "synthetic clips; performers and seeds used neither in training nor in choosing the tracker's "
+                "thresholds"
+            ),
             weights=model.card["sha256"],
             versions={n: metadata.version(n) for n in ("torch", "numpy", "opencv-python")},
             figures=figures,

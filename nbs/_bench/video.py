@@ -1,9 +1,10 @@
 """Reading video: `Clip` against cv2.VideoCapture, on the same files in the same run.
 
     python nbs/_bench/video.py             speed in order, at random and backwards, and how many frames were wrong
-    python nbs/_bench/video.py --memory    peak memory of reading a 1-minute and a 10-minute clip, each in a process of its own
+    python nbs/_bench/video.py --memory    peak memory of reading 1 and 10 minutes, each in a process of its own
 
-Every frame carries its number as a barcode, so a wrong frame is seen. Add --write to put the figures in results/video.json.
+Every frame carries its number as a barcode, so a wrong frame is seen. Add --write to put the figures in
+results/video.json.
 """
 
 import argparse
@@ -96,7 +97,10 @@ def in_order(make, path):
 
 
 def one_by_one(reader, asked):
-    "Median and 90th percentile of asking for single frames, ms; mean CPU ms, which a loaded machine tells better; wrong frames"
+    """Single frames: median and 90th percentile of the time, mean CPU time (ms), wrong frames.
+
+    A loaded machine tells CPU time better.
+    """
     took, wrong, cpu = [], 0, time.process_time()
     for i in asked:
         start = time.perf_counter()

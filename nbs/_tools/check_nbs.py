@@ -255,8 +255,9 @@ HELP = """if True:
         if not text or text.startswith(("Parameters\\n---", "Returns\\n---")):
             print(f"{name} has no docstring")
         for p in (inspect.signature(thing).parameters if takes is None else takes).values():
-            told = hasattr(p.annotation, "__metadata__")  # the command line's own: typer says it
-            if p.name not in ("self", "cls") and not told and not re.search(rf"(?m)^[*]*{p.name}( : .+)?\\n    \\S", text):
+            if p.name in ("self", "cls") or hasattr(p.annotation, "__metadata__"):  # the command line's: typer says it
+                continue
+            if not re.search(rf"(?m)^[*]*{p.name}( : .+)?\\n    \\S", text):
                 print(f"{name} does not say what {p.name} is: write a comment behind it")
 
     ours = lambda x: (inspect.isfunction(x) or inspect.isclass(x)) and x.__module__.startswith("sports_nb")
@@ -290,7 +291,7 @@ def helpful():
 
 
 def wheel():
-    "the wheel contains every module, the JavaScript, the weights and, with a compiler, the compiled involution, and nothing else"
+    "the wheel contains every module, the JavaScript, the weights, with a compiler also involution's, and nothing else"
     with tempfile.TemporaryDirectory() as there:
         there = Path(there)
         for path in files():  # built away from the checkout, from what can be committed
@@ -315,7 +316,10 @@ def wheel():
         held = {n for n in zipfile.ZipFile(next(there.glob("*.whl"))).namelist() if ".dist-info/" not in n}
     compiled = {n for n in held if n.startswith("sports_nb/layers/_involution.")}
     if shutil.which("c++") and not compiled:
-        yield "the wheel lacks sports_nb/layers/_involution, though there is a compiler: see the end of `pip install -v .`"
+        yield (
+            "the wheel lacks sports_nb/layers/_involution, though there is a compiler: see the end of `pip install "
+            "-v .`"
+        )
     held -= compiled
     kept = [p for p in files() if p.parent in (ROOT / "sports_nb/static", ROOT / "sports_nb/weights")]
     wanted = {str(p.relative_to(ROOT)) for p in [*modules(), *kept]}
@@ -333,7 +337,8 @@ def paths():
             continue
         for i, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
             if found := pattern.search(line):
-                yield f"{path.relative_to(ROOT)} line {i}: {line[max(0, found.start() - 20) : found.end() + 30].strip()}"
+                near = line[max(0, found.start() - 20) : found.end() + 30]
+                yield f"{path.relative_to(ROOT)} line {i}: {near.strip()}"
 
 
 def style():
@@ -342,6 +347,7 @@ def style():
     for args in (
         ["format", "--check", "-q", "nbs"],
         ["check", "-q", "--output-format", "concise", "sports_nb", "nbs/_tools"],
+        ["check", "-q", "--output-format", "concise", "--select", "E501", "nbs"],
     ):
         done = subprocess.run([*ruff, *args, "setup.py"], cwd=ROOT, capture_output=True, text=True)
         yield from (done.stdout + done.stderr).strip().splitlines()

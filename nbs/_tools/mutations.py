@@ -1,7 +1,8 @@
 """Would the lessons notice? Each mutation breaks one claim of exported code, and a notebook must fail because of it.
 
 python nbs/_tools/mutations.py [PART OF A NAME ...] [--workers 2] [--verbose]
-A mutated notebook runs in a temporary copy of the package, quick cells only, up to its first failing cell. That it passes
+A mutated notebook runs in a temporary copy of the package, quick cells only, up to its first failing cell. That it
+passes
 as it stands is left to run_tests.py; after a change here, --plain makes sure that it does so in this runner too.
 """
 

@@ -1,4 +1,6 @@
-"""The README's picture, nbs/images/dashboard.png: a synthetic clip, analysed by the shipped weights, in the explorer in JupyterLab.
+"""The README's picture, nbs/images/dashboard.png: a synthetic clip in the explorer in JupyterLab.
+
+The clip is analysed by the shipped weights.
 
 python nbs/_tools/pictures.py [--browser /usr/bin/chromium]
 """
@@ -24,7 +26,8 @@ FRAME = 17
 CELL = f"""
 import sports_nb as sn
 from sports_nb.data.synthetic import make_clip
-sn.explore(sn.load("shot.nc"), sn.Clip("shot.mp4"), reference=make_clip(**{CLIP}).poses(), frame={FRAME}, angles=("right_knee", "left_knee"), visible=["video", "reference", "estimated", "predicted"])
+look = dict(angles=("right_knee", "left_knee"), visible=["video", "reference", "estimated", "predicted"])
+sn.explore(sn.load("shot.nc"), sn.Clip("shot.mp4"), reference=make_clip(**{CLIP}).poses(), frame={FRAME}, **look)
 """
 SHOWN = ".jp-OutputArea-output:has(.snp-figure)"
 
@@ -46,7 +49,8 @@ def photograph(folder, browser):
             page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120000)
             page.evaluate(READY)
             page.evaluate(
-                "() => { window.jupyterapp.shell.collapseLeft?.(); window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
+                "() => { window.jupyterapp.shell.collapseLeft?.(); "
+                "window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
             )
             page.wait_for_selector(".snp-cursor", state="attached", timeout=180000)
             page.wait_for_selector(".snp[data-source]", timeout=120000)

@@ -1,6 +1,7 @@
 """README.md from nbs/index.ipynb, without quarto: python nbs/_tools/readme.py
 
-Cells marked `#| echo: false` are run and their Markdown takes their place: the figures in README.md are those of results/.
+Cells marked `#| echo: false` are run and their Markdown takes their place: the figures in README.md are those of
+results/.
 """
 
 import ast

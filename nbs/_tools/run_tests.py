@@ -36,7 +36,10 @@ def cell_flags(path, flags):
 
 
 def run(path, skip, log, save=None):
-    "Run one notebook with nbdev_test; its exit status is 0 when every cell ran. To save it with its outputs, which nbdev_test cannot, run its cells here"
+    """Run one notebook with nbdev_test; its exit status is 0 when every cell ran.
+
+    To save it with its outputs, which nbdev_test cannot, run its cells here.
+    """
     with open(log, "w", encoding="utf-8") as out:
         os.dup2(out.fileno(), 1), os.dup2(out.fileno(), 2)
         if not save:

@@ -2,9 +2,10 @@
 
     SPORTS_NB_DATA=... python nbs/_tools/ship_estimator.py FOLDER/final [--note TEXT]
 
-Calibrated on views of validation pictures that chose at most the checkpoint: every third of the held-out tenth of `people`, every other of
-LSPET 8001-9000, and frames of the film windows held out by film. The action head is taken as it is: nbs/_tools/train_actions.py comes after.
-The training's curve (views of pictures, PCK on validation pictures) is added to results/pose_training.json.
+Calibrated on views of validation pictures that chose at most the checkpoint: every third of the held-out tenth of
+`people`, every other of LSPET 8001-9000, and frames of the film windows held out by film. The action head is taken as
+it is: nbs/_tools/train_actions.py comes after. The training's curve (views of pictures, PCK on validation pictures)
+is added to results/pose_training.json.
 """
 
 import argparse

@@ -3,9 +3,9 @@
     SPORTS_NB_DATA=... sports_nb train nbs/_recipes/forecast.toml --out FOLDER
     SPORTS_NB_DATA=... python nbs/_tools/ship_forecaster.py FOLDER/best
 
-The spread is calibrated for what `analyse` gives it: histories that HICNN-PSTA read in films, here of BallPlay-M's validation sessions and
-of basketball400's validation clips under both conditions. From exact histories it is then too careful. No test data is looked at.
-`sports_nb experiment forecast --data real` scores what ships.
+The spread is calibrated for what `analyse` gives it: histories that HICNN-PSTA read in films, here of BallPlay-M's
+validation sessions and of basketball400's validation clips under both conditions. From exact histories it is then too
+careful. No test data is looked at. `sports_nb experiment forecast --data real` scores what ships.
 """
 
 import argparse
@@ -48,7 +48,9 @@ def main():
     card = {k: v for k, v in model.card.items() if k not in ("model", "config", "sha256", "parameters")}
     card["calibration"] = dict(
         windows=[len(c[0]) for c in chosen],
-        data="films of BallPlay-M validation sessions and of basketball400 validation clips (standard, hard), estimated",
+        data=(
+            "films of BallPlay-M validation sessions and of basketball400 validation clips (standard, hard), estimated"
+        ),
         commit=provenance()["commit"],
     )
     print(save_checkpoint(model, Path(sports_nb.__file__).parent / "weights" / "ms_gcn_body13", card))

@@ -2,8 +2,8 @@
 
     SPORTS_NB_DATA=... python nbs/_tools/train_agc_lstm.py --out build/agc_lstm --seeds 0 1 2
 
-Trains both streams at once (they share no weight), chooses the checkpoint on validation videos, and scores the test videos once, each
-with its mirror image. Can be stopped and run again. Writes results/agc_lstm_penn.json.
+Trains both streams at once (they share no weight), chooses the checkpoint on validation videos, and scores the test
+videos once, each with its mirror image. Can be stopped and run again. Writes results/agc_lstm_penn.json.
 """
 
 import argparse
@@ -120,8 +120,10 @@ if __name__ == "__main__":
         test = [r["test both"] for r in rows]
         result = dict(
             table="AGC-LSTM on Penn Action skeletons",
-            protocol="official split, 1,258 training videos (every fifth for validation) and 1,068 test videos; annotated joints, those not visible masked; "
-            f"{a.frames} poses spread over the whole video; clip and mirror image averaged; checkpoint chosen on validation videos",
+            protocol="official split, 1,258 training videos (every fifth for validation) and 1,068 test videos; "
+            "annotated joints, those not visible masked; "
+            f"{a.frames} poses spread over the whole video; clip and mirror image averaged; checkpoint chosen on "
+            "validation videos",
             metric="accuracy, %",
             majority=round(100 * figures["test both"]["majority"], 2),
             test_videos=figures["test both"]["n"],

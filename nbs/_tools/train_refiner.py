@@ -1,10 +1,12 @@
 """Train the refiner that ships: tracks of the shipped HICNN-PSTA on training films, checkpoint chosen on held-out ones.
 
-    SPORTS_NB_DATA=... python nbs/_tools/train_refiner.py [--epochs 40] [--first 20] [--write sports_nb/weights/refiner_small]
+    SPORTS_NB_DATA=... python nbs/_tools/train_refiner.py [--epochs 40] [--first 20] \
+        [--write sports_nb/weights/refiner_small]
 
-Trains on real film (a teacher's joints as reference; the estimator saw these films too, so its errors there are a little too small) and on
-basketball400-v1's training clips under hard conditions (exact joints, never seen by the estimator). Chosen and calibrated on the film windows
-that are held out by film, and on basketball400's validation clips.
+Trains on real film (a teacher's joints as reference; the estimator saw these films too, so its errors there are a
+little too small) and on basketball400-v1's training clips under hard conditions (exact joints, never seen by the
+estimator). Chosen and calibrated on the film windows that are held out by film, and on basketball400's validation
+clips.
 """
 
 import argparse
@@ -24,7 +26,10 @@ from sports_nb.train.tasks import Refine, right_joints
 
 @torch.inference_mode()
 def calibrate(model, windows):
-    "Slope and offset of the confidence's logit, and the factor of the radius, from every other held-out window; figures on the rest"
+    """Slope and offset of the confidence's logit, and the factor of the radius, from every other held-out window.
+
+    Figures on the rest.
+    """
     task = Refine()
     found = []
     for i in range(len(windows)):
@@ -74,7 +79,8 @@ if __name__ == "__main__":
         estimator=shipped().card["sha256"],
         **provenance(),
         data=[
-            "tracks of the shipped hicnn_psta_small in HMDB51, UCF101 and jennycs basketball clips (training parts), joints by a teacher",
+            "tracks of the shipped hicnn_psta_small in HMDB51, UCF101 and jennycs basketball clips (training "
+            "parts), joints by a teacher",
             f"basketball400-v1, training clips, hard: {o.first} of each action",
         ],
     )

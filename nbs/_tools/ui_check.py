@@ -3,9 +3,9 @@
     python nbs/_tools/ui_check.py [--browser /usr/bin/chromium]
 
 Makes a clip whose frames carry their number, opens it in the player, and reads the number back from the drawn pixels:
-jumps, steps, keys, playing, Python. Then every other dashboard as a person uses it, in the light and the dark theme and in
-1,000 px, and the first lesson as a reader runs it. Pictures go to build/screens/. The last line is
-'N passed, N failed'; the exit code is 0 if none failed. Times are measured by nbs/_bench/player.py.
+jumps, steps, keys, playing, Python. Then every other dashboard as a person uses it, in the light and the dark theme
+and in 1,000 px, and the first lesson as a reader runs it. Pictures go to build/screens/. The last line is 'N passed,
+N failed'; the exit code is 0 if none failed. Times are measured by nbs/_bench/player.py.
 """
 
 import argparse
@@ -62,7 +62,10 @@ player
 """
 
 
-COURT = "court = Player(poses(exact[:90] * [1, -1] / 100, time=clip.times[:90], space_unit='m', y_axis='up'), frame=20)\ncourt"
+COURT = (
+    "court = Player(poses(exact[:90] * [1, -1] / 100, time=clip.times[:90], space_unit='m', y_axis='up'), "
+    "frame=20)\ncourt"
+)
 EXPLORER = """
 import xarray as xr
 from sports_nb.data.analysis import Analysis
@@ -191,8 +194,15 @@ EVALUATE = """async code => {
   return it.status === 'ok' ? it.data['text/plain'] : `${it.ename}: ${it.evalue}`;
 }"""
 # The outputs of all cells that are errors, and whether every code cell has run.
-ERRORS = "() => window.panel.content.widgets.flatMap(c => c.model.toJSON().outputs || []).filter(o => o.output_type === 'error').map(o => `${o.ename}: ${o.evalue}`)"
-ENDED = "() => window.panel.content.widgets.every(c => c.model.type !== 'code' || c.model.executionCount !== null && c.model.executionState !== 'running') || window.panel.content.widgets.some(c => c.model.toJSON().outputs?.some(o => o.output_type === 'error'))"
+ERRORS = (
+    "() => window.panel.content.widgets.flatMap(c => c.model.toJSON().outputs || []).filter(o => o.output_type === "
+    "'error').map(o => `${o.ename}: ${o.evalue}`)"
+)
+ENDED = (
+    "() => window.panel.content.widgets.every(c => c.model.type !== 'code' || c.model.executionCount !== null && "
+    "c.model.executionState !== 'running') || window.panel.content.widgets.some(c => "
+    "c.model.toJSON().outputs?.some(o => o.output_type === 'error'))"
+)
 # What the last player says it drew, and the frame its readout names, for each wanted frame.
 SCRUB = """async wanted => {
   const root = [...document.querySelectorAll('.snp')].at(-1), slider = root.querySelector('.snp-slider'), seen = [];
@@ -203,7 +213,8 @@ SCRUB = """async wanted => {
   }
   return seen;
 }"""
-# For each wanted frame: do something, wait until that frame is drawn and the browser has had a turn to show it, read its number from the pixels.
+# For each wanted frame: do something, wait until that frame is drawn and the browser has had a turn to show it, read
+# its number from the pixels.
 DRAW = f"""async ([how, wanted]) => {{
   const root = document.querySelector('.snp'), slider = root.querySelector('.snp-slider'), film = root.querySelector('.snp-video');
   const eye = Object.assign(document.createElement('canvas'), {{ width: {12 * SIDE}, height: 1 }}).getContext('2d', {{ willReadFrequently: true }});
@@ -221,7 +232,8 @@ DRAW = f"""async ([how, wanted]) => {{
   }}
   return [seen, ms];
 }}"""
-# Many frames asked for at once, faster than they can be drawn; then: the one asked for last, the one in the picture, the one in the readout.
+# Many frames asked for at once, faster than they can be drawn; then: the one asked for last, the one in the picture,
+# the one in the readout.
 RUSH = f"""async runs => {{
   const root = document.querySelector('.snp'), slider = root.querySelector('.snp-slider'), film = root.querySelector('.snp-video'), out = [];
   const eye = Object.assign(document.createElement('canvas'), {{ width: {12 * SIDE}, height: 1 }}).getContext('2d', {{ willReadFrequently: true }});
@@ -339,7 +351,8 @@ def check_player(page, picked):
         got = figures[f"{kind}_ms"]
         reached = "reached" if got["median"] < median and got["p90"] < p90 else "missed"
         print(
-            f"     {kind}: median {got['median']} ms, 90th percentile {got['p90']} ms (to reach: {median}, {p90}; {reached}; load now {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores)"
+            f"     {kind}: median {got['median']} ms, 90th percentile {got['p90']} ms (to reach: {median}, {p90}; "
+            f"{reached}; load now {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores)"
         )
         check(f"{kind} is not {BROKEN} times too slow", got["median"] < BROKEN * median and got["p90"] < BROKEN * p90)
     for rushed in page.evaluate(
@@ -434,7 +447,8 @@ def run_notebook(page, address, name):
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90000)
     page.evaluate(READY)
     page.evaluate(
-        "() => { window.jupyterapp.shell.collapseLeft?.(); window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
+        "() => { window.jupyterapp.shell.collapseLeft?.(); "
+        "window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
     )
     page.wait_for_function(ENDED, timeout=300000)
     return page.evaluate(ERRORS)
@@ -458,7 +472,10 @@ def check_lesson(page, address):
 
 
 def check_compare(page, address, messages):
-    "The comparison: a row leads to its frame, columns sort, the stretch's figures follow the slider, players side by side keep step."
+    """The comparison.
+
+    A row leads to its frame, columns sort, the stretch's figures follow the slider, players side by side keep step.
+    """
     run = lambda code: page.evaluate(EVALUATE, code)
     errors = run_notebook(page, address, "compare.ipynb")
     check("the comparison opens", not errors, errors)
@@ -579,7 +596,8 @@ def check_annotator(page, address):
     page.keyboard.press("v")
     page.wait_for_timeout(800)
     moved = run(
-        f"(round(float(work.work.position[50, 6, 0] - {x})), round(float(work.work.position[50, 6, 1] - {y})), int(work.work.state[50, 6]))"
+        f"(round(float(work.work.position[50, 6, 0] - {x})), round(float(work.work.position[50, 6, 1] - {y})), "
+        "int(work.work.state[50, 6]))"
     )
     check("keys nudge it and mark it hidden", moved in ("(41, -10, 1)", "(40, -10, 1)", "(42, -10, 1)"), moved)
     page.keyboard.press("Control+z")
@@ -680,7 +698,10 @@ def for_all(page, name):
 
 
 def check_lens(page, address):
-    "The lens: what it shows is what the network computed, under the mouse and by keys; a lost athlete is said; dashboards are linked."
+    """The lens: what it shows is what the network computed, under the mouse and by keys; a lost athlete is said.
+
+    Dashboards are linked.
+    """
     run = lambda code: page.evaluate(EVALUATE, code)
     errors = run_notebook(page, address, "lens.ipynb")
     check("the lens opens", not errors, errors)
@@ -738,7 +759,9 @@ def check_lens(page, address):
     page.wait_for_timeout(500)
     told = re.search(r"token in row (\d+), column (\d+); looks most at row (\d+), column (\d+)", said())
     want = run(
-        "(lambda e: [int(v) for v in np.unravel_index(e['space'][2, int(.3*e['grid'][0])*e['grid'][1] + int(.5*e['grid'][1])].argmax(), e['grid'])])(glass.view.trace(40)['layers']['attention (PSTA)']['PSTA block 1, time path off'])"
+        "(lambda e: [int(v) for v in np.unravel_index(e['space'][2, int(.3*e['grid'][0])*e['grid'][1] + "
+        "int(.5*e['grid'][1])].argmax(), e['grid'])])(glass.view.trace(40)['layers']['attention (PSTA)']['PSTA block "
+        "1, time path off'])"
     )
     check(
         "where the token looks is where the network's attention is largest",
@@ -795,7 +818,8 @@ def check_trainer(page, address):
     check("it shows samples before it starts", page.locator(".jp-OutputArea-output figure img").count() == 4)
     button.click()
     page.wait_for_function(
-        "() => document.querySelector('.js-plotly-plot .scatterlayer .trace path.js-line')?.getAttribute('d')?.split('L').length > 2",
+        "() => document.querySelector('.js-plotly-plot .scatterlayer .trace "
+        "path.js-line')?.getAttribute('d')?.split('L').length > 2",
         timeout=30000,
     )
     page.locator(".jp-OutputArea-output button", has_text="stop").click()
@@ -878,10 +902,13 @@ def main():
             page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90000)
             page.evaluate(READY)
             page.evaluate(
-                "() => { window.jupyterapp.shell.collapseLeft?.(); window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
+                "() => { window.jupyterapp.shell.collapseLeft?.(); "
+                "window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
             )
             page.wait_for_function(
-                "() => window.panel.content.widgets.at(-1).model.toJSON().outputs?.some(o => /all done/.test(o.text)) || window.panel.content.widgets.some(c => c.model.toJSON().outputs?.some(o => o.output_type === 'error'))",
+                "() => window.panel.content.widgets.at(-1).model.toJSON().outputs?.some(o => /all "
+                "done/.test(o.text)) || window.panel.content.widgets.some(c => c.model.toJSON().outputs?.some(o => "
+                "o.output_type === 'error'))",
                 timeout=180000,
             )
             errors = page.evaluate(ERRORS)

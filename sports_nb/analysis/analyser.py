@@ -110,7 +110,9 @@ class Analyser:
         first: int,  # number of the first frame
         frames,  # list of (h, w, 3) uint8 RGB, one after the other
         times,  # (n,) seconds, after those of the step before
-    ) -> dict:  # found (n,); position (n, k, 2) px, confidence, radius50 (n, k), box (n, 4) px, NaN where lost; predicted, predicted_radius50, predicted_confidence (n, leads, 13, ...); action, the newest window's (classes,)
+        # found (n,); position (n, k, 2) px, confidence, radius50 (n, k), box (n, 4) px, NaN where lost; predicted,
+        # predicted_radius50, predicted_confidence (n, leads, 13, ...); action, the newest window's (classes,)
+    ) -> dict:
         "Take in the next frames, and say what is known now"
         times, n, k = np.asarray(times, float), len(frames), get_skeleton(self.estimator.skeleton).n
         with self._clock("track_and_estimate"):
@@ -234,7 +236,7 @@ class Analyser:
 def analyse(
     source,  # path of a video; or a `Source`: `Clip`, `Frames`, a camera
     *,
-    # (x0, y0, x1, y1) px around the athlete in the first frame, or a click (x, y) on them; None: the detector finds them
+    # (x0, y0, x1, y1) px around the athlete in the first frame, or a click (x, y); None: the detector finds them
     box=None,
     leads_ms=LEADS_MS,  # how far ahead to predict, milliseconds from 1 to 1000
     estimator=None,  # reads the joints: an `Estimator`, or HICNN-PSTA, moved to the CPU; None: the shipped weights

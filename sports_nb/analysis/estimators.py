@@ -191,9 +191,13 @@ def estimate(
     size: int = 128,  # side of the crops, px
     *,
     times=None,  # (n,) seconds, asked for with a memory
-    memory=None,  # what `model.start()` gave and earlier frames filled: the crops are the next frames of that stream; None: each crop for itself
+    # what `model.start()` gave and earlier frames filled: the crops are the next frames of that stream; None: each crop
+    # for itself
+    memory=None,
     mirror: bool = False,  # look at the mirror images too, and take the mean
-) -> dict:  # position (n, k, 2) px, confidence (n, k), radius50 (n, k) px, presence of an athlete (n,) in [0, 1], the runner-up of each joint (n, k, 2) px and the mass of its map there (n, k), and what the action head reads
+    # position (n, k, 2) px, confidence (n, k), radius50 (n, k) px, presence of an athlete (n,) in [0, 1], the runner-up
+    # of each joint (n, k, 2) px and the mass of its map there (n, k), and what the action head reads
+) -> dict:
     "Joints in the crops of one person"
     if memory is not None and (mirror or times is None):
         raise ValueError("with a memory, `estimate` needs the times of the frames, and knows no mirror image")
@@ -225,7 +229,8 @@ class HICNNEstimator(Estimator):
         size: int = None,  # side of the crops, px; None: the card's, or 128
         margin: float | None = 1.15,  # side of the crop over the box's longer side; None: the boxes are square crops
         mirror: bool = False,  # look at the mirror image too, and take the mean: a point of PCK@0.2 for twice the time
-        stream: bool = None,  # let frames see those before them, through the time path; None: if the card says it learnt
+        # let frames see those before them, through the time path; None: if the card says it learnt
+        stream: bool = None,
         batch: int = 32,  # crops at a time
     ):
         if getattr(model.config, "n_keypoints", 13) != 13:

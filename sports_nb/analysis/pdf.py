@@ -33,7 +33,8 @@ def print_pdf(
     path, browser = Path(path), browser or find_browser()
     if not browser:
         raise FileNotFoundError(
-            f"{path}: PDF needs Chromium or Chrome, and none was found; install one, name it in the variable CHROMIUM, or save as .html and print from your browser"
+            f"{path}: PDF needs Chromium or Chrome, and none was found; install one, name it in the variable "
+            "CHROMIUM, or save as .html and print from your browser"
         )
     with tempfile.TemporaryDirectory() as folder:
         source, printed = Path(folder) / "page.html", Path(folder) / "page.pdf"
@@ -57,12 +58,14 @@ def print_pdf(
             run = subprocess.run(command, capture_output=True, timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             raise TimeoutError(
-                f"{path}: {browser} did not print the page within {PATIENCE} s; save as .html and print from your browser"
+                f"{path}: {browser} did not print the page within {PATIENCE} s; save as .html and print from your "
+                "browser"
             ) from None
         content = printed.read_bytes() if printed.is_file() else b""
         if not content.startswith(b"%PDF"):
             raise RuntimeError(
-                f"{path}: {browser} printed nothing ({run.stderr.decode(errors='replace').strip()[-200:]}); save as .html and print from your browser"
+                f"{path}: {browser} printed nothing ({run.stderr.decode(errors='replace').strip()[-200:]}); save as "
+                ".html and print from your browser"
             )
         write_atomic(path, content)
     return path

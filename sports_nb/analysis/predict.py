@@ -43,7 +43,9 @@ def histories(
     confidence,  # (n, k)
     times,  # (n,) seconds
     at,  # (m,) numbers of frames with a pose
-) -> tuple:  # poses (m, history, k, 2) and their confidence (m, history, k), 0 where there is none; which of the joints can be used, bool
+    # poses (m, history, k, 2) and their confidence (m, history, k), 0 where there is none; which of the joints can be
+    # used, bool
+) -> tuple:
     "The poses up to some frames, 40 ms apart, as a forecaster sees them"
     here, values = (
         np.isfinite(position).all((1, 2)),
@@ -71,7 +73,9 @@ def forecast(
     batch: int = 256,  # windows at once
     spread: bool = False,  # also how far to trust it
     at=None,  # (f,) numbers of the frames to forecast from; None: all
-) -> np.ndarray:  # (n, m, k, 2) px; NaN where there is no pose to start from; with `spread` also the radius that contains the joint half of the time, (n, m, k) px, and confidence (n, m, k)
+    # (n, m, k, 2) px; NaN where there is no pose to start from; with `spread` also the radius that contains the joint
+    # half of the time, (n, m, k) px, and confidence (n, m, k)
+) -> np.ndarray:
     "What is predicted at each frame, from that frame and those before it alone"
     leads, times, n = np.asarray(leads, float), np.asarray(times, float), model.config.history
     if (
@@ -84,7 +88,8 @@ def forecast(
         raise ValueError("times must be finite and increase; sort the frames, and drop what is there twice")
     if len(times) > 1 and (step := np.median(np.diff(times))) > SLOW:
         raise ValueError(
-            f"frames are {step:g} s apart, too far to tell how a body moves: are these times seconds? Divide frame numbers by the frame rate, milliseconds by 1000"
+            f"frames are {step:g} s apart, too far to tell how a body moves: are these times seconds? "
+            "Divide frame numbers by the frame rate, milliseconds by 1000"
         )
     steps = int(np.ceil(leads.max() / HISTORY_STEP - 1e-6))
     # a lead between two steps is read between their poses; step 0 is the pose now
@@ -173,7 +178,9 @@ def predict(
     forecaster=None,  # of body13 poses in the plane, moved to the CPU; None: the shipped weights
     *,
     view=None,  # for poses in space: "side", "front" or a camera's projection matrix (3, 4)
-) -> xr.Dataset:  # predictions: position (time, lead, space, keypoint, individual) and confidence, in the unit and y direction of the poses; radius50, in which the joint lies half of the time, where the forecaster says it
+    # predictions: position (time, lead, space, keypoint, individual) and confidence, in the unit and y direction of the
+    # poses; radius50, in which the joint lies half of the time, where the forecaster says it
+) -> xr.Dataset:
     "Predict the poses of the next moments, at each frame from it and the frames before it alone"
     leads = check_leads(leads_ms)
     validate(poses)

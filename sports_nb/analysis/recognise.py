@@ -93,7 +93,7 @@ def still(
     box,  # (t, 4) px
     times,  # (t,) seconds
 ) -> bool:
-    "Whether nothing moves: the median speed of each joint, in sides of the athlete's box, and of these the third highest"
+    "Whether nothing moves: the third highest of the joints' median speeds, in sides of the athlete's box"
     if len(times) < 2:
         return True
     side = np.median((box[:, 2:] - box[:, :2]).max(1))
@@ -135,7 +135,10 @@ class ActionWindows:
         end,  # time of the window's last frame, seconds
         short: bool = False,  # the clip ends here
     ):
-        "The action in the window that ends there, NaN where nothing moves; no window where the athlete was seen in less than half of it, unless the clip itself is that short"
+        """The action in the window that ends there, NaN where nothing moves
+
+        There is no window where the athlete was seen in less than half of it, unless the clip itself is that short.
+        """
         known = np.array([t for t, _ in self.kept])
         wanted = end - ACTION_STEP * np.arange(ACTION_FRAMES - 1, -1, -1)
         nearest = abs(known - wanted[:, None]).argmin(1)
@@ -170,7 +173,9 @@ def shipped_recogniser():  # `PoseRecogniser`; None where no such weights ship
 def recognise(
     poses: xr.Dataset,  # of one or more people, in the plane, of any tool, in any skeleton that becomes body13
     recogniser=None,  # of joints alone, a `Recogniser` or AGC-LSTM of body13; None: the shipped weights
-) -> xr.DataArray:  # (time, action), with several people (time, action, individual): probability in windows around time; NaN where nothing moves, or nobody is there
+    # (time, action), with several people (time, action, individual): probability in windows around time; NaN where
+    # nothing moves, or nobody is there
+) -> xr.DataArray:
     "Name what people do, from their poses"
     validate(poses)
     if poses.sizes["space"] != 2 or "lead" in poses.dims:

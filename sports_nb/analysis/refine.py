@@ -55,7 +55,9 @@ def _one_rate(model, track, times, causal, batch):
 
 def refine_track(
     model,  # a refiner
-    track: dict,  # position, second (t, k, 2) px; confidence, radius50 px, second_mass (t, k), of `analysis.estimators.estimate`; NaN where the athlete was lost
+    # position, second (t, k, 2) px; confidence, radius50 px, second_mass (t, k), of `analysis.estimators.estimate`; NaN
+    # where the athlete was lost
+    track: dict,
     times,  # (t,) seconds
     *,
     causal: bool = False,  # each frame from itself and those before it alone
@@ -66,7 +68,8 @@ def refine_track(
     lacks = [k for k in NEEDED if k not in track]
     if lacks:
         raise ValueError(
-            f"a track to refine needs {', '.join(NEEDED)}; {', '.join(lacks)} {'is' if len(lacks) == 1 else 'are'} missing"
+            f"a track to refine needs {', '.join(NEEDED)}; {', '.join(lacks)} {'is' if len(lacks) == 1 else 'are'} "
+            "missing"
         )
     if any(len(track[k]) != len(times) for k in NEEDED):
         raise ValueError(

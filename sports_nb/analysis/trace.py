@@ -32,7 +32,9 @@ def watched(
     model,  # any network
     kinds: tuple,  # classes of the layers to watch
     run: Callable,  # function without arguments that runs the network
-) -> dict:  # name of the layer -> (layer, its inputs, its output), in the order in which they ran; of a layer that ran several times, the last
+    # name of the layer -> (layer, its inputs, its output), in the order in which they ran; of a layer that ran several
+    # times, the last
+) -> dict:
     "What goes through some layers of a network while it runs"
     seen = {}
 
@@ -174,7 +176,10 @@ def trace_forecaster(
     visible,  # (t, k) bool
     at,  # (k, 2) where the joints of the last pose are in the picture, 0 to 1
 ) -> dict:  # group -> layer -> arrays
-    "What the graphs of a forecaster are, and what its scales tell each other for this history; nothing where it has no graphs"
+    """What the graphs of a forecaster are, and what its scales tell each other for this history.
+
+    Nothing where it has no graphs.
+    """
     skeleton, scales = get_skeleton(model.config.skeleton), getattr(model.config, "scales", ("joint",))
     of_size = {len(skeleton.nodes(s)): s for s in scales}
     place = {s: (list(skeleton.nodes(s)), (skeleton.pooling(s) @ np.nan_to_num(at)).astype(np.float32)) for s in scales}
@@ -217,7 +222,9 @@ def trace(
     estimator=None,  # a network like HICNN-PSTA, moved to the CPU; None: the shipped weights
     forecaster=None,  # a network that forecasts, moved to the CPU; None: the shipped weights
     frames: int = 8,  # that follow each other, up to the one that is looked at
-) -> Callable:  # frame number -> dict: `frame`, `picture` (s, s, 3), `pictures` (t, s, s, 3) uint8, `times` (t,) seconds, `layers` group -> layer -> arrays
+    # frame number -> dict: `frame`, `picture` (s, s, 3), `pictures` (t, s, s, 3) uint8, `times` (t,) seconds, `layers`
+    # group -> layer -> arrays
+) -> Callable:
     """A function that runs both networks on one frame of a clip, and shows what their layers did
 
     Raises
@@ -274,7 +281,8 @@ def trace(
             raise ValueError(f"there is no frame {frame}; frames run from 0 to {len(times) - 1}")
         if not here[frame]:
             raise ValueError(
-                f"the athlete is lost in frame {frame}, there is nothing to look at; the nearest frame with them is {np.flatnonzero(here)[abs(np.flatnonzero(here) - frame).argmin()] if here.any() else 'nowhere'}"
+                f"the athlete is lost in frame {frame}, there is nothing to look at; the nearest frame with them is "
+                f"{np.flatnonzero(here)[abs(np.flatnonzero(here) - frame).argmin()] if here.any() else 'nowhere'}"
             )
         first = max([0, frame - frames + 1, *(np.flatnonzero(~here[:frame]) + 1)])
         rows = range(first, frame + 1)

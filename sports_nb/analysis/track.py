@@ -14,7 +14,7 @@ from ..data.sample import square
 
 # %% ../../nbs/50b_analysis.track.ipynb #b9c67da4
 class Tracker:
-    "Follows one person: chunk after chunk of frames in, joints out; the next crop follows from the joints so far, never from later ones"
+    "Follows one person: frames in, joints out; the next crop follows from the joints so far, never from later ones"
 
     patience = 0.5  # seconds for which a lost person is looked for near the place where they were
 
@@ -52,7 +52,8 @@ class Tracker:
         inside = (box[:2] < (w, h)).all() and ((box[2:] > 0) if len(box) == 4 else (box >= 0)).all()
         if not inside:
             raise ValueError(
-                f"{'box' if len(box) == 4 else 'click'} {tuple(box.tolist())} lies outside the picture, which is {w} x {h} px"
+                f"{'box' if len(box) == 4 else 'click'} {tuple(box.tolist())} lies outside the picture, "
+                f"which is {w} x {h} px"
             )
 
     def _find(self, frame, time):
@@ -71,7 +72,9 @@ class Tracker:
         self,
         frames,  # list of (h, w, 3) uint8, one after the other
         times,  # (n,) seconds
-    ) -> dict:  # found (n,); where the athlete was in any: position, confidence, radius50, box (n, 4) px, NaN where lost; sure, confidence as the estimator said it; and its features
+        # found (n,); where the athlete was in any: position, confidence, radius50, box (n, 4) px, NaN where lost; sure,
+        # confidence as the estimator said it; and its features
+    ) -> dict:
         "Follow the person through the next frames"
         n = len(frames)
         if self.box is not None:

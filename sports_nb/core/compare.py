@@ -42,7 +42,7 @@ def on_clock(
 
 
 def _shared(a, b):
-    "A skeleton that two sources share, or None, the keypoints that both name, and positions (time, keypoint, space) of both"
+    "A skeleton that two sources share, or None; the keypoints that both name; both positions (time, keypoint, space)"
     p, q = (ds.position.isel(individual=0).transpose("time", "keypoint", "space").values.astype(float) for ds in (a, b))
     s, t = (get_skeleton(ds.attrs["skeleton"]) for ds in (a, b))
     if (
@@ -51,7 +51,8 @@ def _shared(a, b):
         or a.attrs["y_axis"] != b.attrs["y_axis"]
     ):
         raise ValueError(
-            f"poses in {a.attrs['space_unit']} with {p.shape[-1]} coordinates, y {a.attrs['y_axis']}, cannot be compared with poses in {b.attrs['space_unit']} with {q.shape[-1]}, y {b.attrs['y_axis']}"
+            f"poses in {a.attrs['space_unit']} with {p.shape[-1]} coordinates, y {a.attrs['y_axis']}, cannot be "
+            f"compared with poses in {b.attrs['space_unit']} with {q.shape[-1]}, y {b.attrs['y_axis']}"
         )
     if s.name != t.name:
         try:
@@ -173,11 +174,13 @@ def surprise(
         return apart.copy(data=way / radius.transpose("time", "keypoint").values).assign_attrs(unit="x radius")
 
 # %% ../../nbs/04_core.compare.ipynb #99395f21
+# what a row of `worst_frames` is about, and its unit: means over the joints, and the number of `swaps`; a surprise is
+# that of the worst joint
 KINDS = {
     "disagree": "% of torso",
     "unsure": "confidence",
     "swap?": "ratio",
-}  # what a row of `worst_frames` is about, and its unit: means over the joints, and the number of `swaps`; a surprise is that of the worst joint
+}
 
 
 def _peaks(values, times, count, gap=0.2):

@@ -37,7 +37,8 @@ def _no_gaps(
     "A distance or an angle to nowhere is undefined; leaving it out would reward it"
     if not np.isfinite(pred[visible]).all():
         raise ValueError(
-            "pred is NaN at keypoints that are visible in ref: fill them (say, with the last pose) or score with pck, which counts them as missed"
+            "pred is NaN at keypoints that are visible in ref: fill them (say, with the last pose) or score with "
+            "pck, which counts them as missed"
         )
 
 # %% ../../nbs/03_core.metrics.ipynb #260c71fa
@@ -240,7 +241,8 @@ def classification_table(
     y_true, y_pred, n = np.asarray(y_true), np.asarray(y_pred), len(classes)
     if y_true.ndim != 1 or y_true.shape != y_pred.shape or not len(y_true):
         raise ValueError(
-            f"y_true and y_pred must be two lists of the same length, not empty; got shapes {y_true.shape} and {y_pred.shape}"
+            f"y_true and y_pred must be two lists of the same length, not empty; got shapes {y_true.shape} and "
+            f"{y_pred.shape}"
         )
     for name, y in (("y_true", y_true), ("y_pred", y_pred)):
         if not np.issubdtype(y.dtype, np.integer) or y.min() < 0 or y.max() >= n:

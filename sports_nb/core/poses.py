@@ -72,7 +72,8 @@ def validate(
     skeleton = get_skeleton(ds.attrs["skeleton"])
     if tuple(map(str, ds.keypoint.values)) != skeleton.keypoints:
         raise PoseError(
-            f"keypoints {list(map(str, ds.keypoint.values))} are not those of {skeleton.name!r}, {list(skeleton.keypoints)}"
+            f"keypoints {list(map(str, ds.keypoint.values))} are not those of {skeleton.name!r}, "
+            f"{list(skeleton.keypoints)}"
         )
     if len(set(map(str, ds.individual.values))) != ds.sizes["individual"]:
         raise PoseError("two individuals share a name")
@@ -124,7 +125,8 @@ def poses(
         raise PoseError(f"position must be {want}, got shape {position.shape}")
     if position.shape[-2] != skeleton.n or position.shape[-3] not in (2, 3):
         raise PoseError(
-            f"position has {position.shape[-2]} keypoints in {position.shape[-3]} dimensions; {skeleton.name!r} has {skeleton.n}, in 2 or 3"
+            f"position has {position.shape[-2]} keypoints in {position.shape[-3]} dimensions; {skeleton.name!r} has "
+            f"{skeleton.n}, in 2 or 3"
         )
     shape = position.shape[:-3] + position.shape[-2:]
     confidence = np.full(shape, np.nan, np.float32) if confidence is None else np.asarray(confidence, np.float32)

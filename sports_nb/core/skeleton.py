@@ -202,7 +202,7 @@ def _read(
     keypoints: str,  # names in native order; `native=ours` where they differ
     edges: str,  # chains of names: `a-b-c d-e`
 ) -> Skeleton:  # the skeleton
-    "A skeleton from two lines of text; a chain with `*` is there twice, once with `left_` and once with `right_` for it"
+    "A skeleton from two lines of text; a chain with `*` is there twice, with `left_` and with `right_` for it"
     words = [w.partition("=") for w in keypoints.split()]
     chains = [
         c.replace("*", side).split("-") for c in edges.split() for side in (("left_", "right_") if "*" in c else ("",))
@@ -239,13 +239,15 @@ SKELETONS = {
         ),
         _read(
             "mpii16",
-            "right_ankle right_knee right_hip left_hip left_knee left_ankle pelvis thorax upper_neck=neck head_top right_wrist "
+            "right_ankle right_knee right_hip left_hip left_knee left_ankle pelvis thorax upper_neck=neck head_top "
+            "right_wrist "
             "right_elbow right_shoulder left_shoulder left_elbow left_wrist",
             "head_top-neck-thorax-pelvis thorax-*shoulder-*elbow-*wrist pelvis-*hip-*knee-*ankle",
         ),
         _read(
             "jhmdb15",
-            "neck belly face=head right_shoulder left_shoulder right_hip left_hip right_elbow left_elbow right_knee left_knee "
+            "neck belly face=head right_shoulder left_shoulder right_hip left_hip right_elbow left_elbow right_knee "
+            "left_knee "
             "right_wrist left_wrist right_ankle left_ankle",
             "head-neck-belly neck-*shoulder-*elbow-*wrist belly-*hip-*knee-*ankle",
         ),
@@ -258,36 +260,50 @@ SKELETONS = {
         ),
         _read(
             "body25",
-            "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist MidHip=pelvis right_hip "
-            "right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear left_big_toe left_small_toe "
+            "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist MidHip=pelvis "
+            "right_hip "
+            "right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear left_big_toe "
+            "left_small_toe "
             "left_heel right_big_toe right_small_toe right_heel",
             "nose-neck-pelvis neck-*shoulder-*elbow-*wrist pelvis-*hip-*knee-*ankle" + _face + _feet,
         ),
         _read(
             "coco18",
-            "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee right_ankle "
+            "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip "
+            "right_knee right_ankle "
             "left_hip left_knee left_ankle right_eye left_eye right_ear left_ear",  # OpenPose's older body
             "nose-neck neck-*shoulder-*elbow-*wrist neck-*hip-*knee-*ankle" + _face,
         ),
         _read(
             "cmu",
-            "Hips=pelvis LHipJoint=left_hip_joint LeftUpLeg=left_hip LeftLeg=left_knee LeftFoot=left_ankle LeftToeBase=left_toe "
-            "LeftToeBase_End=left_toe_end RHipJoint=right_hip_joint RightUpLeg=right_hip RightLeg=right_knee RightFoot=right_ankle "
-            "RightToeBase=right_toe RightToeBase_End=right_toe_end LowerBack=lower_back Spine=spine Spine1=spine1 Neck=neck Neck1=neck1 "
-            "Head=head_base Head_End=head_top LeftShoulder=left_clavicle LeftArm=left_shoulder LeftForeArm=left_elbow LeftHand=left_wrist "
-            "LeftFingerBase=left_finger_base LeftHandIndex1=left_index LeftHandIndex1_End=left_index_end LThumb=left_thumb "
-            "LThumb_End=left_thumb_end RightShoulder=right_clavicle RightArm=right_shoulder RightForeArm=right_elbow RightHand=right_wrist "
-            "RightFingerBase=right_finger_base RightHandIndex1=right_index RightHandIndex1_End=right_index_end RThumb=right_thumb "
+            "Hips=pelvis LHipJoint=left_hip_joint LeftUpLeg=left_hip LeftLeg=left_knee LeftFoot=left_ankle "
+            "LeftToeBase=left_toe "
+            "LeftToeBase_End=left_toe_end RHipJoint=right_hip_joint RightUpLeg=right_hip RightLeg=right_knee "
+            "RightFoot=right_ankle "
+            "RightToeBase=right_toe RightToeBase_End=right_toe_end LowerBack=lower_back Spine=spine Spine1=spine1 "
+            "Neck=neck Neck1=neck1 "
+            "Head=head_base Head_End=head_top LeftShoulder=left_clavicle LeftArm=left_shoulder "
+            "LeftForeArm=left_elbow LeftHand=left_wrist "
+            "LeftFingerBase=left_finger_base LeftHandIndex1=left_index LeftHandIndex1_End=left_index_end "
+            "LThumb=left_thumb "
+            "LThumb_End=left_thumb_end RightShoulder=right_clavicle RightArm=right_shoulder RightForeArm=right_elbow "
+            "RightHand=right_wrist "
+            "RightFingerBase=right_finger_base RightHandIndex1=right_index RightHandIndex1_End=right_index_end "
+            "RThumb=right_thumb "
             "RThumb_End=right_thumb_end",
-            "pelvis-*hip_joint-*hip-*knee-*ankle-*toe-*toe_end pelvis-lower_back-spine-spine1-neck-neck1-head_base-head_top "
+            "pelvis-*hip_joint-*hip-*knee-*ankle-*toe-*toe_end "
+            "pelvis-lower_back-spine-spine1-neck-neck1-head_base-head_top "
             "spine1-*clavicle-*shoulder-*elbow-*wrist-*finger_base-*index-*index_end *wrist-*thumb-*thumb_end",
         ),
         _read(
             "cmu25",
-            "left_knee left_ankle left_toe left_toe_end right_knee right_ankle right_toe right_toe_end spine spine1 neck1 head_base head_top "
-            "left_shoulder left_elbow left_wrist left_index left_index_end left_thumb_end right_shoulder right_elbow right_wrist right_index "
+            "left_knee left_ankle left_toe left_toe_end right_knee right_ankle right_toe right_toe_end spine spine1 "
+            "neck1 head_base head_top "
+            "left_shoulder left_elbow left_wrist left_index left_index_end left_thumb_end right_shoulder right_elbow "
+            "right_wrist right_index "
             "right_index_end right_thumb_end",  # the joints of `cmu` that the forecasting benchmark scores
-            "spine-*knee-*ankle-*toe-*toe_end left_knee-right_knee spine-spine1-neck1-head_base-head_top spine1-*shoulder-*elbow-*wrist-*index-*index_end *wrist-*thumb_end",
+            "spine-*knee-*ankle-*toe-*toe_end left_knee-right_knee spine-spine1-neck1-head_base-head_top "
+            "spine1-*shoulder-*elbow-*wrist-*index-*index_end *wrist-*thumb_end",
         ),
         _read(
             "ballplay",
@@ -298,7 +314,8 @@ SKELETONS = {
                     f"L_Thorax L_Shoulder L_Elbow L_Wrist {_hand('L')} R_Thorax R_Shoulder R_Elbow R_Wrist {_hand('R')}"
                 ).split()
             ),
-            "pelvis-*hip-*knee-*ankle-*toe pelvis-torso-spine-spine2-chest-neck-head chest-*clavicle-*shoulder-*elbow-*wrist "
+            "pelvis-*hip-*knee-*ankle-*toe pelvis-torso-spine-spine2-chest-neck-head "
+            "chest-*clavicle-*shoulder-*elbow-*wrist "
             + " ".join("*wrist-" + "-".join(f"*{f.lower()}{i}" for i in (1, 2, 3)) for f in _fingers),
         ),
         _read(

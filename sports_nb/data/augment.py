@@ -96,7 +96,10 @@ def affine(
     size: int = None,  # side of the new crop, px; None keeps the old width
     outside="black",  # as in `warp`
 ) -> dict:  # the warped sample
-    "A random rotation, scale and shift about the middle of the crop, or of its `view`; a crop with `room` is closed in on."
+    """A random rotation, scale and shift about the middle of the crop, or of its `view`.
+
+    A crop with `room` is closed in on.
+    """
     w = sample["frames"].shape[-1]
     size = size or w
     *centre, side = _view(sample)

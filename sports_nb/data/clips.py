@@ -100,7 +100,10 @@ class Windows(Sequence):
         i: int,  # clip
         hop: float = 0.5,  # from one window to the next, part of a window
     ) -> np.ndarray:  # first frames
-        "Where the windows of a clip begin, so that all of it is seen: end to end, the last one flush with the clip's end."
+        """Where the windows of a clip begin, so that all of it is seen.
+
+        End to end, the last one flush with the clip's end.
+        """
         last = max(0, len(self._clip(i)["frames"]) - 1 - (self.frames - 1) * self.step)
         return np.linspace(0, last, int(np.ceil(last / (self.frames * self.step * hop))) + 1)
 

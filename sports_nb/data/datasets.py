@@ -101,7 +101,8 @@ def data_folder(
         if all((folder / file).exists() for file in files):
             return folder
     raise DataError(
-        f"{Path(root) / name} does not hold {', '.join(files)}: is `root` (or SPORTS_NB_DATA) the folder that holds {name}?"
+        f"{Path(root) / name} does not hold {', '.join(files)}: is `root` (or SPORTS_NB_DATA) the folder that holds "
+        f"{name}?"
     )
 
 # %% ../../nbs/13a_data.datasets.ipynb #04052a4b
@@ -152,7 +153,8 @@ class LSPET(Reader):
         n, skeleton = len(self.names), get_skeleton(self.skeleton)
         if [skeleton.index(name) for name in labels["joint_names"].tolist()] != list(range(14)):
             raise DataError(
-                f"{folder}: joints are {', '.join(labels['joint_names'])}, which is not the order of {self.skeleton}; copy the set again"
+                f"{folder}: joints are {', '.join(labels['joint_names'])}, which is not the order of {self.skeleton}; "
+                "copy the set again"
             )
         if self.joints.shape != (n, 14, 3) or self.boxes.shape != (n, 3):
             raise DataError(
@@ -221,7 +223,8 @@ class Clips(Reader):
         i: int,  # row of the table
         frames=None,  # (t,) which frames; None for all
         mask=None,  # (t,) bool, False where a frame is padding; None for no padding
-        box=None,  # (4,) x0 y0 x1 y1, px; None for the box of the visible joints, or the whole picture where there are none
+        # (4,) x0 y0 x1 y1, px; None for the box of the visible joints, or the whole picture where there are none
+        box=None,
     ) -> dict:  # the sample
         "One clip, or some frames of it."
         row = self.table.iloc[i]
@@ -263,7 +266,8 @@ def read_coco(
     skeleton, order = match_skeleton(coco["names"])
     if skeleton.name not in list_skeletons():
         raise DataError(
-            f"{path}: no known skeleton has the keypoints {', '.join(coco['names'])}; known are {', '.join(list_skeletons())}"
+            f"{path}: no known skeleton has the keypoints {', '.join(coco['names'])}; known are "
+            f"{', '.join(list_skeletons())}"
         )
     if any(not 0 <= at < n for at in coco["frames"]):
         raise DataError(

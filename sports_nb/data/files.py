@@ -112,7 +112,8 @@ def read_json(
         return json.loads(read_text(path), parse_constant=lambda name: _constant(path, name))
     except json.JSONDecodeError as error:
         raise FormatError(
-            f"{path}: line {error.lineno}, column {error.colno}: {error.msg}; the file is cut off or was edited by hand, export it again"
+            f"{path}: line {error.lineno}, column {error.colno}: {error.msg}; the file is cut off or was edited by "
+            "hand, export it again"
         ) from None
     except RecursionError:
         raise FormatError(f"{path}: brackets within brackets without end; export the file again") from None
@@ -139,7 +140,8 @@ def to_numbers(
     require(
         fits,
         path,
-        f"{where} holds numbers of shape {out.shape}, expected ({', '.join('any' if w < 0 else str(w) for w in shape)}); export it again",
+        f"{where} holds numbers of shape {out.shape}, expected "
+        f"({', '.join('any' if w < 0 else str(w) for w in shape)}); export it again",
     )
     require(not np.isinf(out).any(), path, f"{where} holds infinite numbers; export it again")
     return out
@@ -170,7 +172,8 @@ def file_poses(
     require(
         time is not None or fps is not None,
         path,
-        "the file does not say how many frames a second it has; give fps=, for example fps=30 (fps=1 for single pictures)",
+        "the file does not say how many frames a second it has; give fps=, for example fps=30 (fps=1 for single "
+        "pictures)",
     )
     try:
         skeleton, order = match_skeleton(names, edges)

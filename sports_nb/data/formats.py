@@ -183,6 +183,7 @@ def write_poses(
     require(
         ending in WRITERS,
         path,
-        f"nothing is known that ends in {ending}; there are {', '.join(k for k in WRITERS if k)} and, without an ending, a folder for OpenPose",
+        f"nothing is known that ends in {ending}; there are {', '.join(k for k in WRITERS if k)} and, without an "
+        "ending, a folder for OpenPose",
     )
     return WRITERS[ending](ds, path)

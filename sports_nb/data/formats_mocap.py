@@ -49,13 +49,15 @@ def _even(path, time, rate, where):
     require(
         not len(bad),
         path,
-        f"time must rise, but {where} {bad[:1].sum() + 1} is at {time[bad[:1]].sum():g} s and the next at {time[bad[:1] + 1].sum():g} s",
+        f"time must rise, but {where} {bad[:1].sum() + 1} is at {time[bad[:1]].sum():g} s and the next at "
+        f"{time[bad[:1] + 1].sum():g} s",
     )
     if len(time) > 1:
         require(
             abs(np.median(np.diff(time)) * rate - 1) < 0.02,
             path,
-            f"its frames are {np.median(np.diff(time)):.4g} s apart, but it says {rate:g} a second; which is right? Correct the file",
+            f"its frames are {np.median(np.diff(time)):.4g} s apart, but it says {rate:g} a second; which is right? "
+            "Correct the file",
         )
 
 
@@ -113,7 +115,8 @@ def write_trc(
     require(
         ds.sizes["individual"] == 1,
         path,
-        f"TRC holds one person, these are {ds.sizes['individual']}; write each into a file of its own, ds.isel(individual=[0])",
+        f"TRC holds one person, these are {ds.sizes['individual']}; write each into a file of its own, "
+        "ds.isel(individual=[0])",
     )
     s, fps = get_skeleton(ds.attrs["skeleton"]), ds.attrs["fps"]
     require(np.isfinite(fps), path, "these poses do not say how many frames a second they have; set ds.attrs['fps']")
@@ -224,9 +227,12 @@ import ezc3d
 import numpy as np
 data = ezc3d.c3d(sys.argv[1])
 group,points = data["parameters"]["POINT"],data["data"]["points"]
-labels = [n for k in ["LABELS", *(f"LABELS{i}" for i in range(2, 10))] if k in group for n in group[k]["value"]][:points.shape[1]]
+keys = ["LABELS", *(f"LABELS{i}" for i in range(2, 10))]
+labels = [n for k in keys if k in group for n in group[k]["value"]][:points.shape[1]]
 out = io.BytesIO()
-np.savez(out, points=points[:3], lost=data["data"]["meta_points"]["residuals"][0] < 0, rate=group["RATE"]["value"][0], unit=(group["UNITS"]["value"] if "UNITS" in group else ["mm"])[0], labels=np.array(labels, str))
+lost = data["data"]["meta_points"]["residuals"][0] < 0
+unit = (group["UNITS"]["value"] if "UNITS" in group else ["mm"])[0]
+np.savez(out, points=points[:3], lost=lost, rate=group["RATE"]["value"][0], unit=unit, labels=np.array(labels, str))
 sys.stdout.buffer.write(out.getvalue())
 """
 
@@ -246,7 +252,8 @@ def read_c3d(
     require(
         last < first or points * (last - first + 1) * 8 <= path.stat().st_size,
         path,
-        f"it says that it holds {points} markers in {last - first + 1} frames, but is shorter; it is cut off, copy it again",
+        f"it says that it holds {points} markers in {last - first + 1} frames, but is shorter; it is cut off, copy "
+        "it again",
     )
     require(find_spec("ezc3d"), path, "C3D needs ezc3d (pip install sports_nb[c3d])")
     try:

@@ -102,7 +102,8 @@ def _coco_frames(path, data, video):
     require(
         len(videos) < 2,
         path,
-        f"it holds {len(videos)} videos; name one with video=: {', '.join(str(v.get('name', k)) for k, v in list(videos.items())[:8])}",
+        f"it holds {len(videos)} videos; name one with video=: "
+        f"{', '.join(str(v.get('name', k)) for k, v in list(videos.items())[:8])}",
     )
     images = {
         _field(path, f"image {i}", image, "id", int): image
@@ -126,7 +127,9 @@ def _coco_frames(path, data, video):
 def coco_marks(
     path,  # JSON file: a data set, or a list of results on COCO's 17 keypoints
     video=None,  # name or number of one, where the file holds several
-) -> dict:  # names, edges, marks {(frame, person): (xy (k, 2), confidence (k,))}, area (the same keys), frames, fps, times, info
+    # names, edges, marks {(frame, person): (xy (k, 2), confidence (k,))}, area (the same keys), frames, fps, times,
+    # info
+) -> dict:
     "What a COCO keypoint file marks."
     data = read_json(path)
     if isinstance(data, list):
@@ -300,7 +303,8 @@ def read_openpose(
             require(
                 len(flat) in OPENPOSE and kind in (None, len(flat)),
                 file,
-                f"person {i} has {len(flat)} numbers; a body of OpenPose has {' or '.join(map(str, OPENPOSE))}, the same in all files",
+                f"person {i} has {len(flat)} numbers; a body of OpenPose has {' or '.join(map(str, OPENPOSE))}, the "
+                "same in all files",
             )
             kind, values = len(flat), to_numbers(flat, (len(flat),), file, f"person {i}").reshape(-1, 3)
             named = person.get("person_id", [-1])
@@ -378,7 +382,8 @@ def read_cvat(
         root = ET.fromstring(text)
     except ET.ParseError as error:
         raise FormatError(
-            f"{path}: line {error.position[0]}, column {error.position[1] + 1}: {str(error).split(':')[0]}; the file is cut off, export it again"
+            f"{path}: line {error.position[0]}, column {error.position[1] + 1}: {str(error).split(':')[0]}; the file "
+            "is cut off, export it again"
         ) from None
     require(
         root.tag == "annotations",
@@ -492,7 +497,8 @@ def read_label_studio(
             require(
                 not row.get("image_rotation"),
                 path,
-                f"{where}: the picture was turned by {row.get('image_rotation')!r} degrees for labelling, so its places are not those of the picture; turn it back in Label Studio, and export again",
+                f"{where}: the picture was turned by {row.get('image_rotation')!r} degrees for labelling, so its "
+                "places are not those of the picture; turn it back in Label Studio, and export again",
             )
             size = to_numbers(
                 [_field(path, where, row, k) for k in ("original_width", "original_height")],

@@ -84,7 +84,8 @@ def from_table(
     require(
         not lacks,
         path,
-        f"there is no column for {', '.join(lacks)}; a long table has time_s, individual, keypoint, x_px, y_down_px, confidence",
+        f"there is no column for {', '.join(lacks)}; a long table has time_s, individual, keypoint, x_px, y_down_px, "
+        "confidence",
     )
     require(len(table), path, "the table has no rows")
     if fps is not None:
@@ -103,7 +104,8 @@ def from_table(
         require(
             not len(bad),
             path,
-            f"line {line + bad[:1].sum()}, column {found[k][0]!r}: {str(column.iloc[bad[:1].sum()])[:40]!r} is no number",
+            f"line {line + bad[:1].sum()}, column {found[k][0]!r}: {str(column.iloc[bad[:1].sum()])[:40]!r} is no "
+            "number",
         )
     text = lambda k: table[found[k][0]].astype(str).to_numpy() if k in found else np.full(len(table), "id_0")
     axes, place = {}, []
@@ -232,7 +234,8 @@ def read_netcdf(
     require(
         "position" in ds and not lacks,
         path,
-        f"it has no position over time, space, keypoint and individual ({', '.join(lacks) or 'position'} is missing); is this a file of poses?",
+        f"it has no position over time, space, keypoint and individual ({', '.join(lacks) or 'position'} is "
+        "missing); is this a file of poses?",
     )
     ds.attrs = {k: v.item() if isinstance(v, np.generic) else v for k, v in ds.attrs.items()}
     own = "fps" in ds.attrs and "skeleton" in ds.attrs

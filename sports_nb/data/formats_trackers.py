@@ -50,7 +50,8 @@ def _dlc_poses(path, columns, index, values, **kw):
     require(
         all(c[-1] in ("x", "y", "likelihood") for c in columns),
         path,
-        f"its coords are {', '.join(sorted({c[-1] for c in columns}))[:60]}, not x, y and likelihood; 3D files of DeepLabCut are not read",
+        f"its coords are {', '.join(sorted({c[-1] for c in columns}))[:60]}, not x, y and likelihood; 3D files of "
+        "DeepLabCut are not read",
     )
     require(len(set(columns)) == len(columns), path, "a column is there twice; export the file again")
     order = np.argsort(index, kind="stable")  # labelled pictures come in any order

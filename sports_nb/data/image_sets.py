@@ -57,7 +57,8 @@ class People(Reader):
         self.labelled = self.visible.any(1)
         if not self.labelled.any():
             raise DataError(
-                f"{folder}: no joint of any picture is believed (confidence times agreement at least {SURE_LABEL}); copy the set again"
+                f"{folder}: no joint of any picture is believed (confidence times agreement at least {SURE_LABEL}); "
+                "copy the set again"
             )
         super().__init__(
             "people",
@@ -115,7 +116,9 @@ def _smooth(x, n=9):
 
 def window_rows(
     root=None,  # the folder that holds `clip_labels` and `basketball_clips`; None reads SPORTS_NB_DATA
-) -> list:  # a dict for each window: path, source, action, part, frame (t,), time (t,) s, joints (t, 13, 2) px, visible (t, 13), box (t, 4) px
+    # a dict for each window: path, source, action, part, frame (t,), time (t,) s, joints (t, 13, 2) px, visible (t,
+    # 13), box (t, 4) px
+) -> list:
     "What the teacher said of each window of film."
     folder = data_folder("clip_labels", ["clip_labels.npz"], root)
     keys = ("clip", "window", "frame", "fps", "joints", "confidence", "agreement", "box")
@@ -151,7 +154,8 @@ def window_rows(
         )
     if not any(row["visible"].any() for row in rows):
         raise DataError(
-            f"{folder}: no joint of any window is believed (confidence times agreement at least {SURE_LABEL}); copy the set again"
+            f"{folder}: no joint of any window is believed (confidence times agreement at least {SURE_LABEL}); copy "
+            "the set again"
         )
     return rows
 

@@ -38,7 +38,8 @@ class Pictures(Sequence):
             np.shape(position) != (len(frames), 13, 2) or np.shape(visible) != (len(frames), 13)
         ):
             raise ValueError(
-                f"{len(frames)} pictures need joints (n, 13, 2) and visible (n, 13), got {np.shape(position)} and {np.shape(visible)}"
+                f"{len(frames)} pictures need joints (n, 13, 2) and visible (n, 13), got {np.shape(position)} and "
+                f"{np.shape(visible)}"
             )
         self.frames, self.position, self.visible = frames, position, visible
         self.source, self.labelled, self.room = source, labelled, room
@@ -76,7 +77,8 @@ def decoded(
         s = reader[int(i)]
         if s["frames"].shape != first["frames"].shape or t != 1:
             raise ValueError(
-                f"only images of one size can be kept in one array, got shapes {first['frames'].shape} and {s['frames'].shape}"
+                f"only images of one size can be kept in one array, got shapes {first['frames'].shape} and "
+                f"{s['frames'].shape}"
             )
         frames[j], position[j], visible[j] = (
             s["frames"][0].transpose(1, 2, 0),
@@ -144,7 +146,8 @@ def synthetic_pictures(
     "Synthetic pictures, made at the first call and kept."
     if drawn < 1 or films < 1:
         raise ValueError(
-            f"at least one drawn picture and one film are made, asked for {drawn} and {films}; leave out the set that you do not want"
+            f"at least one drawn picture and one film are made, asked for {drawn} and {films}; leave out the set that "
+            "you do not want"
         )
     folder = Path(folder) / f"pictures-{seed}-{drawn}-{films}{'-recorded' * recorded}"
     names = [f"{kind}_{what}" for kind, whats in dict(drawn="pxv", filmed="pxv", empty="p").items() for what in whats]

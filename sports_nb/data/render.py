@@ -120,7 +120,9 @@ def make_kit(
     )
 
 # %% ../../nbs/12d_data.render.ipynb #4ed828b3
-ROWS = 20  # rows of the rig; derived directions follow: 20 pelvis front, 21 head front, 22 head up, 23-24 sole up (left, right), 25 chest front
+# rows of the rig; derived directions follow: 20 pelvis front, 21 head front, 22 head up, 23-24 sole up (left, right),
+# 25 chest front
+ROWS = 20
 
 
 def _basis(rig):  # (t, 20, 3) -> (t, 26, 3): points and the directions that follow from them

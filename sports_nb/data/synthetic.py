@@ -89,7 +89,8 @@ def rig_of(
     body, seen = convert(position, skeleton)
     if position.shape[-1] != 3 or not seen.all():
         raise ValueError(
-            f"a motion to draw needs three coordinates of every joint; {(~seen).sum()} joints are missing: fill the gaps or cut them off"
+            f"a motion to draw needs three coordinates of every joint; {(~seen).sum()} joints are missing: fill the "
+            "gaps or cut them off"
         )
     rig = np.zeros((len(position), 20, 3))
     rig[:, RIG_TO_BODY13] = body
@@ -278,12 +279,14 @@ def basketball400(
     found = reference_hash(references, plan)
     if found != FROZEN[condition]:
         raise ValueError(
-            f"{folder} is not basketball400-v1: hash {found[:12]} instead of {FROZEN[condition][:12]}. Delete the folder and make it again; if it stays so, the generator has changed and makes another benchmark"
+            f"{folder} is not basketball400-v1: hash {found[:12]} instead of {FROZEN[condition][:12]}. Delete the "
+            "folder and make it again; if it stays so, the generator has changed and makes another benchmark"
         )
     for i, level in zip(PROBES, BRIGHTNESS[condition]):
         if abs(Clip(stems[i].with_suffix(".mp4"))[30].mean() - level) > 2:
             raise ValueError(
-                f"{stems[i]}.mp4 does not look as it should: its frame 30 is not as bright as frozen ({level}). Delete the folder and make it again"
+                f"{stems[i]}.mp4 does not look as it should: its frame 30 is not as bright as frozen ({level}). "
+                "Delete the folder and make it again"
             )
     plan["path"], plan["reference"] = (
         [str(s.with_suffix(".mp4")) for s in stems],

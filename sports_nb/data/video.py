@@ -60,7 +60,11 @@ def _open(path):
 
 # %% ../../nbs/10_data.video.ipynb #35769974
 def _frame_table(path):
-    "Stamps (n,) in order of showing; key frames (m, 2) as (stamp, decoding stamp); times (n,) s; time base, s; mean rate."
+    """What the file says about its frames.
+
+    Stamps (n,) in order of showing; key frames (m, 2) as (stamp, decoding stamp); times (n,) s; time base, s; and the
+    mean rate.
+    """
     try:
         container, stream = _open(path)
         with container:

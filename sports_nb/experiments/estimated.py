@@ -39,7 +39,9 @@ def track(
     clip,  # `SyntheticClip`, or anything with position (t, 13, 2), visible (t, 13), times (t,) and draw(i)
     model=None,  # HICNN-PSTA; None: the shipped one
     stream: bool = None,  # as in `analysis.estimators.HICNNEstimator`
-) -> dict:  # estimated (t, 13, 2) px, confidence, radius50 px, second (t, 13, 2) px and second_mass (t, 13) of `analysis.estimators.estimate`; NaN where the athlete was lost, confidence and masses 0
+    # estimated (t, 13, 2) px, confidence, radius50 px, second (t, 13, 2) px and second_mass (t, 13) of
+    # `analysis.estimators.estimate`; NaN where the athlete was lost, confidence and masses 0
+) -> dict:
     "The joints that are estimated in a clip, from the athlete's box in the first frame on."
     model = model or shipped()
     first = next((i for i in range(len(clip)) if clip.visible[i].sum() >= 4), None)
@@ -120,7 +122,8 @@ def _films(source, part, condition, only, first):
         raise ValueError(f"BallPlay-M has parts {', '.join(reader.splits)}, not {part!r}")
     if only is not None and only not in {row["session"] for row in reader.index}:
         raise ValueError(
-            f"BallPlay-M has no session {only!r}; there are {', '.join(sorted({row['session'] for row in reader.index}))}"
+            f"BallPlay-M has no session {only!r}; there are "
+            f"{', '.join(sorted({row['session'] for row in reader.index}))}"
         )
 
     def film(i):
@@ -147,13 +150,15 @@ def _films(source, part, condition, only, first):
 
 
 def estimated_motions(
-    source: str,  # "basketball400", "ballplay", or "film" (real clips, a teacher's joints as reference, every 40 ms or so)
+    # "basketball400", "ballplay", or "film" (real clips, a teacher's joints as reference, every 40 ms or so)
+    source: str,
     part: str = None,  # of the set; None: all of BallPlay-M
     condition: str = "standard",  # or "hard": how it is filmed
     *,
     only: str = None,  # of BallPlay-M: this session alone
     first: int = None,  # only so many (of each action, for basketball400)
-    stream: bool = None,  # whether each frame sees those before it, as in `analysis.estimators.HICNNEstimator`; None: as the weights ship
+    # whether each frame sees those before it, as in `analysis.estimators.HICNNEstimator`; None: as the weights ship
+    stream: bool = None,
     progress: bool = False,  # show a bar
 ) -> list:  # motions in px, body13, 25 frames a second, with what `track` gives, and `time` (t,) s
     "Motions, filmed and read by the shipped HICNN-PSTA."

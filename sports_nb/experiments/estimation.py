@@ -224,7 +224,8 @@ def show_multitask(
 
 # %% ../../nbs/71_experiments.estimation.ipynb #bce81f25
 def score_weights(
-    weights,  # path of a checkpoint, or name of a pretrained one; a recogniser whose first four actions are the benchmark's
+    # path of a checkpoint, or name of a pretrained one; a recogniser whose first four actions are the benchmark's
+    weights,
     condition: str = "hard",  # or "standard"
     *,
     frames: int = 8,  # of a window

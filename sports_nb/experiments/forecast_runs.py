@@ -176,7 +176,10 @@ def settings_of(
     seed,  # of first weights and order
     model,  # the network, untrained
 ):  # settings, ready for JSON
-    "All that decides what a run says, but for code; a smoke run, which takes seconds, is made again when any code changed"
+    """All that decides what a run says, but for code.
+
+    A smoke run, which takes seconds, is made again when any code changed.
+    """
     spent = {k: v for k, v in asdict(budget).items() if k not in ("seeds", "fold_seeds", "folds")}
     own = dict(
         forecaster=asdict(FORECASTERS[name]),

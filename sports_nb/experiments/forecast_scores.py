@@ -74,7 +74,8 @@ def _needs(models, **config):
     for m in models:
         if wrong := [k for k, v in config.items() if getattr(m.config, k, None) != v]:
             raise ValueError(
-                f"this protocol needs {', '.join(f'{k} {v!r}' for k, v in config.items())}; {m.name} has {', '.join(f'{k} {getattr(m.config, k, None)!r}' for k in wrong)}"
+                f"this protocol needs {', '.join(f'{k} {v!r}' for k, v in config.items())}; {m.name} has "
+                f"{', '.join(f'{k} {getattr(m.config, k, None)!r}' for k in wrong)}"
             )
 
 
@@ -171,7 +172,11 @@ def cmu(
             seeds=spread,
             rows=rows,
             published={n: {**r, "mean": np.mean(list(r.values()), 0).tolist()} for n, r in CMU_PUBLISHED.items()},
-            note="the published networks were trained on all eight actions, on all frames of the training files; of three actions files are missing here, so ours saw less of them, and nothing of one. Ours look at the mirror image too",
+            note=(
+                "the published networks were trained on all eight actions, on all frames of the training files; of "
+                "three actions files are missing here, so ours saw less of them, and nothing of one. Ours look at "
+                "the mirror image too"
+            ),
             training=[_card(m) for m in models],
         )
         | provenance()
@@ -214,7 +219,10 @@ def penn(
         dict(
             table="penn",
             data=f"Penn Action, official test videos, {len(windows['video'])} windows of {frames} frames",
-            unit="PCK@0.05, %: a joint counts within 0.05 of the longest side of the box of all joints of the video, visible or not, as in TP-RNN's code; visible joints are scored, coordinates paired correctly",
+            unit=(
+                "PCK@0.05, %: a joint counts within 0.05 of the longest side of the box of all joints of the video, "
+                "visible or not, as in TP-RNN's code; visible joints are scored, coordinates paired correctly"
+            ),
             note="networks look at the mirror image too",
             rows=rows | own,
             seeds=mean,
@@ -278,7 +286,9 @@ def coverage(
     model,  # a forecaster with a spread
     windows: dict,  # of `plain_windows`
     estimated: bool = False,  # from the estimated histories
-) -> dict:  # probabilities asked; at each lead of `OWN_LEADS` the share of joints inside, and the mean radius that is to hold half, % of the box
+    # probabilities asked; at each lead of `OWN_LEADS` the share of joints inside, and the mean radius that is to hold
+    # half, % of the box
+) -> dict:
     "How many joints lie within the radius that was to hold so many."
     distance, spread, visible = distances(model, windows, estimated)
     spread, out = torch.from_numpy(spread), dict(asked=list(PROBABILITIES), inside={}, half={})
@@ -347,10 +357,16 @@ def own(
     return (
         dict(
             table="forecast",
-            data="Penn Action test videos (frame rate unknown, 25 assumed), BallPlay-M test sessions, basketball400-v1 test clips",
+            data=(
+                "Penn Action test videos (frame rate unknown, 25 assumed), BallPlay-M test sessions, "
+                "basketball400-v1 test clips"
+            ),
             history=HISTORY,
             leads_ms=list(OWN_LEADS),
-            figures="pck: PCK@0.05 of the box of the visible joints, %; norm: limb-angle norm over 12 limbs, rad; limb: mean per limb, rad; distance: % of the history's box; gain: against the best naive row at that lead",
+            figures=(
+                "pck: PCK@0.05 of the box of the visible joints, %; norm: limb-angle norm over 12 limbs, rad; limb: "
+                "mean per limb, rad; distance: % of the history's box; gain: against the best naive row at that lead"
+            ),
             rows=rows,
             row=model.name,
             spread=spreads,
@@ -383,8 +399,13 @@ def spread_ways(
     models,  # of one kind, from different seeds, with spreads
     valid: dict,  # validation windows, of `plain_windows`
     parts: dict,  # name -> windows that are judged
-) -> dict:  # name -> way -> inside (for each of PROBABILITIES), coverage_error, log_score, radius_90 (% of the box); means over leads
-    "How three ways to tell the spread of one forecast, the mean of all seeds, do; each is calibrated on validation windows, lead by lead."
+    # name -> way -> inside (for each of PROBABILITIES), coverage_error, log_score, radius_90 (% of the box); means over
+    # leads
+) -> dict:
+    """How three ways to tell the spread of one forecast, the mean of all seeds, do.
+
+    Each is calibrated on validation windows, lead by lead.
+    """
 
     def ways(w):
         said, told = [forecast_windows(m, w) for m in models], [distances(m, w)[1] for m in models]
@@ -456,7 +477,10 @@ def spread(
             windows=dict(validation=len(valid["start"]), test=len(test["start"])),
             rows=spread_ways(models, halves[0], {"the other half of validation": halves[1]})
             | spread_ways(models, valid, dict(test=test)),
-            note="one forecast, the mean of all seeds; each way is calibrated on validation windows, lead by lead, and chosen on the half that was not calibrated on; log score and radius: the lower, the better",
+            note=(
+                "one forecast, the mean of all seeds; each way is calibrated on validation windows, lead by lead, "
+                "and chosen on the half that was not calibrated on; log score and radius: the lower, the better"
+            ),
         )
         | provenance()
     )

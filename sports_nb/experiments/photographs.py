@@ -79,7 +79,8 @@ def upright(
 
 # %% ../../nbs/71a_experiments.photographs.ipynb #43233bf3
 def table4_real(
-    models=None,  # name -> HICNN-PSTA, with a card that names its crop or at the photographs' own size; None: the shipped one
+    # name -> HICNN-PSTA, with a card that names its crop or at the photographs' own size; None: the shipped one
+    models=None,
     root=None,  # as in `read_lspet`
     progress: bool = False,  # not used: it takes a minute
 ) -> dict:  # a result

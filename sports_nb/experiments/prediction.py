@@ -87,7 +87,7 @@ CMU_PUBLISHED = {
 
 CMU_KINDS = {
     "25 joints": "mean over the 25 joints that are forecast",
-    "as published": "mean over 38 joints, of which six count as exact, as the public code of MSR-GCN and Traj-GCN takes it",
+    "as published": "mean over 38 joints, of which six count as exact, as in the public code of MSR-GCN and Traj-GCN",
 }
 CMU_DOUBLES = dict(
     spine1=3, left_wrist=2, right_wrist=2
@@ -116,7 +116,9 @@ def cmu_windows(
 def score_cmu(
     model,  # a forecaster of skeleton cmu25 in 3D
     windows: dict,  # of `cmu_windows`
-) -> dict:  # for each of CMU_KINDS, action -> mean joint distance at each of CMU_LEADS, nominal mm, and "mean" over those of CMU_ACTIONS that are there
+    # for each of CMU_KINDS, action -> mean joint distance at each of CMU_LEADS, nominal mm, and "mean" over those of
+    # CMU_ACTIONS that are there
+) -> dict:
     "Mean joint distance on all windows, both ways of taking the mean from one forecast"
     n, frames = model.config.history, [f - 1 for f in CMU_LEADS.values()]
     times = np.ones(25)
@@ -127,7 +129,8 @@ def score_cmu(
     for label, w in windows.items():
         if w.shape[1] < n + max(CMU_LEADS.values()):
             raise ValueError(
-                f"windows of {w.shape[1]} poses are too short for a history of {n} and {max(CMU_LEADS.values())} poses to score"
+                f"windows of {w.shape[1]} poses are too short for a history of {n} and {max(CMU_LEADS.values())} "
+                "poses to score"
             )
         said = ask(model, w[:, :n], horizon=w.shape[1] - n)
         joints = mpjpe(said, w[:, n:], axis=0)[frames]  # lead, joint

@@ -93,7 +93,9 @@ def _steps(z):
 def clip_features(
     model,  # HICNN-PSTA
     frames,  # (t, h, w, 3) uint8
-) -> dict:  # `moving`, `swaying`, `looks`, `changing`, `pose`, and of the middle frame `still`, `still looks`, `still pose`; each (2, n) float32: the clip and its mirror image
+    # `moving`, `swaying`, `looks`, `changing`, `pose`, and of the middle frame `still`, `still looks`, `still pose`;
+    # each (2, n) float32: the clip and its mirror image
+) -> dict:
     "What the read-outs read."
     x = torch.from_numpy(frames).permute(0, 3, 1, 2)[:, None].float() / 255
     out = []
@@ -204,7 +206,9 @@ def fit_readout(
 # %% ../../nbs/70b_experiments.real.ipynb #ec7ba070
 def tasks(
     root=None,  # as in `read_clips`
-) -> dict:  # name -> dict(classes, y (n,), rows (n,) of the table, group (n,), folds: list of test masks over those rows and train masks)
+    # name -> dict(classes, y (n,), rows (n,) of the table, group (n,), folds: list of test masks over those rows and
+    # train masks)
+) -> dict:
     "What is told apart, within each source."
     table = read_clips(root).table
     out = {}

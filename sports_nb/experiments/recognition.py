@@ -43,7 +43,9 @@ def _digits(classes):
 
 def recognition_rows(
     runs: dict,  # of `runs_of`
-) -> list:  # one for each system: recall, precision, F1 per skill, macro F1, accuracy, confusion matrix summed over seeds; `was`, and for each seed `said`, a digit for each clip
+    # one for each system: recall, precision, F1 per skill, macro F1, accuracy, confusion matrix summed over seeds;
+    # `was`, and for each seed `said`, a digit for each clip
+) -> list:
     "Everything about recognition that a file of predictions tells."
     rows = []
     for name, own in runs.items():
@@ -122,8 +124,8 @@ def show_recognition(
         for name, values in theirs.items()
     }
     title = (
-        f"{result['table']}: {'accuracy per skill, %' if kind == 'recall' else 'F1 per skill'}; {result['data']}, {result['condition']}, {result['level']}"
-        + (" (a smoke run)" if result["smoke_run"] else "")
+        f"{result['table']}: {'accuracy per skill, %' if kind == 'recall' else 'F1 per skill'}; {result['data']}, "
+        f"{result['condition']}, {result['level']}" + (" (a smoke run)" if result["smoke_run"] else "")
     )
     return pd.DataFrame(rows).T.fillna("").rename_axis(title)
 

@@ -108,7 +108,10 @@ def _rows(said, windows, skills, unseen):
 
 
 def _by_session(said, windows, days):
-    "What one system reached in each session, mean over seeds: kind of history -> ms -> figure -> list in the order of `days`, None where nothing was forecast"
+    """What one system reached in each session, mean over seeds.
+
+    Kind of history -> ms -> figure -> list in the order of `days`, None where nothing was forecast.
+    """
     out = {}
     for kind, seeds in said.items():
         w = windows["test" if kind == "test" else "filmed"]
@@ -230,7 +233,10 @@ def table5_real(
             figures=FIGURES5,
             sessions=days,
             estimator=dict(
-                note="HICNN-PSTA was trained on films of BallPlay-M's other sessions; where it says so, rows hold these alone",
+                note=(
+                    "HICNN-PSTA was trained on films of BallPlay-M's other sessions; where it says so, rows hold "
+                    "these alone"
+                ),
                 sessions=[*BALLPLAY_SESSIONS["val"], *BALLPLAY_SESSIONS["test"]],
             ),
             unseen_skill=dict(note="only one session has it, so it was never trained on", skills=unseen),

@@ -61,7 +61,10 @@ def place_waves(
     w: int,  # columns of the token grid
     device=None,  # where they are needed
 ):  # h*w 16
-    "Where in the crop each token of a grid lies: sines and cosines of x and y at four wavelengths, the same at every size of the grid"
+    """Where in the crop each token of a grid lies.
+
+    Sines and cosines of x and y at four wavelengths, the same at every size of the grid.
+    """
     x, y = ((torch.arange(n, device=device) + 0.5) / n for n in (w, h))
     angle = (
         torch.stack([x.expand(h, w), y[:, None].expand(h, w)], -1)[..., None]
@@ -101,7 +104,10 @@ class TimeMemory:
 
 # %% ../../nbs/21_layers.attention.ipynb #f2a0d565
 class PSTA(nn.Module):
-    "Parallel spatial-temporal attention, eq. (5): H = [attention over time, attention over space], each on its half of the channels"
+    """Parallel spatial-temporal attention, eq. (5).
+
+    The output is h = [attention over time, attention over space], each on its half of the channels.
+    """
 
     def __init__(
         self,
@@ -145,7 +151,10 @@ class PSTA(nn.Module):
         times=None,  # b t, seconds of the frames; None: `FRAME` apart
         memory=None,  # as in `forward`
     ):
-        "What each path compares: its letter, the axes of its parts, queries, keys, values, bias; and all values, b t n c"
+        """What each path compares.
+
+        For each path its letter, the axes of its parts, queries, keys, values, bias; and all values, b t n c.
+        """
         b, t = e.shape[:2]
         if times is None:
             times = (torch.arange(t, device=e.device) * FRAME).expand(b, t)

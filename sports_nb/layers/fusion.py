@@ -98,7 +98,8 @@ class CrossScaleFusion(nn.Module):
         "Both scales after their exchange, eq. (9)."
         if x1.ndim != 4 or x2.ndim != 4 or x1.shape[:2] != x2.shape[:2] or x1.shape[3] != x2.shape[3]:
             raise ValueError(
-                f"two scales share batch, time and channels of (b, t, k, c); got {tuple(x1.shape)} and {tuple(x2.shape)}"
+                f"two scales share batch, time and channels of (b, t, k, c); got {tuple(x1.shape)} and "
+                f"{tuple(x2.shape)}"
             )
         down, up = self.weights(x1, x2)
         return x1 + self.share * (up[:, None] @ x2), x2 + self.share * (down[:, None] @ x1)

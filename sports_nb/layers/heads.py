@@ -43,7 +43,11 @@ def map_evidence(
     keypoints,  # joints that were read from them, ... k 2 in [0, 1] of the map
     radius: int = 2,  # pixels around a peak that belong to it
 ):  # ... k 5
-    "What a map says about its joint: logarithms of the mass around its peak, of the peak, and of the highest value elsewhere; entropy; distance to the nearest other joint"
+    """What a map says about its joint.
+
+    Logarithms of the mass around its peak, of the peak, and of the highest value elsewhere; entropy; distance to the
+    nearest other joint.
+    """
     h, w = maps.shape[-2:]
     y, x = torch.arange(h, device=maps.device)[:, None], torch.arange(w, device=maps.device)
     peak = maps.flatten(-2).argmax(-1)[..., None, None]
@@ -81,7 +85,10 @@ def appearance_features(
     maps,  # probability maps h_t, b t k h w
     features,  # multi-task features delta_t, b t f h w
 ):  # b t k f
-    "What the features look like at each joint: the product with the probability maps, summed over space (text after eq. 7)"
+    """What the features look like at each joint.
+
+    The product with the probability maps, summed over space (text after eq. 7).
+    """
     return einsum(maps, features, "b t k h w, b t f h w -> b t k f")
 
 # %% ../../nbs/22_layers.heads.ipynb #993beaf8
@@ -102,7 +109,8 @@ class Trust(nn.Module):
             nn.Linear(hidden, 2),
         )
         self.joint = nn.Parameter(torch.zeros(n_keypoints, hidden))
-        # the calibration: what it says first is taken as it is; of an exponential distribution, half lies within log 2 of the mean
+        # the calibration: what it says first is taken as it is; of an exponential distribution, half lies within log 2
+        # of the mean
         for name, value in dict(slope=1.0, offset=0.0, factor=math.log(2)).items():
             self.register_buffer(name, torch.full((n_keypoints,), value))
 
@@ -111,7 +119,9 @@ class Trust(nn.Module):
         maps,  # probability maps, b t k h w
         keypoints,  # b t k 2 in [0, 1]
         appearance,  # b t k c
-    ):  # before calibration: logit of being right, and expected distance from the truth (part of the crop's side); b t k each
+        # before calibration: logit of being right, and expected distance from the truth (part of the crop's side); b t
+        # k each
+    ):
         "How far each joint can be believed."
         look = torch.cat([self.norm(appearance.detach().float()), map_evidence(maps.detach(), keypoints.detach())], -1)
         right, distance = self.out(torch.nn.functional.gelu(self.evidence(look) + self.joint)).float().unbind(-1)
@@ -127,7 +137,7 @@ class Trust(nn.Module):
 
 # %% ../../nbs/22_layers.heads.ipynb #aa5b4616
 class PredictionBlock(nn.Module):
-    "One supervised prediction block: probability maps (eq. 6) and joints; the logits go back into the features for the next block"
+    "A supervised prediction block: probability maps (eq. 6) and joints; the logits go back into the features"
 
     radius = 2  # pixels around a map's peak that a joint is read from
 
@@ -179,7 +189,10 @@ def pose_features(
 
 # %% ../../nbs/22_layers.heads.ipynb #ad284c02
 class ActionHead(nn.Module):
-    "Names the action from the sequence features: appearance and pose of every joint, and the scene, through PSTA over (time, joints)"
+    """Names the action from the sequence features.
+
+    Appearance and pose of every joint, and the scene, through PSTA over (time, joints).
+    """
 
     def __init__(
         self,

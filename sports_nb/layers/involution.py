@@ -30,7 +30,7 @@ def plain_involution2d(
     stride=1,  # step of the window, pixels
     dilation=1,  # distance of neighbouring taps, pixels
 ):  # b c h' w'
-    "Eq. (3) as a sum over the taps, in PyTorch's usual operations: no buffer is written in place, so that it can be exported"
+    "Eq. (3) as a sum over the taps, in PyTorch's usual operations: no buffer is written in place, so it can be exported"
     b, g, k, _, h, w = weight.shape
     xp = F.pad(x, ((k // 2) * dilation,) * 4).unflatten(1, (g, -1))
     return sum(xp[window] * weight[:, :, None, i, j] for i, j, window in _taps(k, stride, dilation, h, w)).flatten(1, 2)
@@ -45,7 +45,7 @@ def unfold_involution2d(x, weight, stride=1, dilation=1):
 
 # %% ../../nbs/20_layers.involution.ipynb #8279950a
 class Involution2d(nn.Module):
-    "Involution with the kernel generation of RedNet (Li et al., CVPR 2021): average-pool, 1x1 reduce, BN, ReLU, 1x1 span"
+    "Involution, kernels made as in RedNet (Li et al., CVPR 2021): average-pool, 1x1 reduce, BN, ReLU, 1x1 span"
 
     def __init__(
         self,
@@ -238,14 +238,16 @@ def involution2d(
         weight = weight.unflatten(2, (k, k))
     if weight.ndim != 6 or x.ndim != 4:
         raise ValueError(
-            f"x is b c h w and weight b g kh kw h w (or b g kh*kw h w); got shapes {tuple(x.shape)} and {tuple(weight.shape)}"
+            f"x is b c h w and weight b g kh kw h w (or b g kh*kw h w); got shapes {tuple(x.shape)} and "
+            f"{tuple(weight.shape)}"
         )
     (b, c, h, w), (bw, g, kh, kw, ho, wo) = x.shape, weight.shape
     if kh != kw or kh % 2 == 0:
         raise ValueError(f"the kernel must be square and odd; got {kh}x{kw}")
     if (kernel_size or kh) != kh or (groups or g) != g:
         raise ValueError(
-            f"weight has kernels of {kh}x{kh} for {g} groups, but kernel_size={kernel_size} and groups={groups} were asked for"
+            f"weight has kernels of {kh}x{kh} for {g} groups, but kernel_size={kernel_size} and groups={groups} were "
+            "asked for"
         )
     if b != bw:
         raise ValueError(f"x holds {b} maps but weight {bw}: each map needs its kernels")
@@ -253,7 +255,8 @@ def involution2d(
         raise ValueError(f"{c} channels cannot be shared out over {g} groups: use a divisor of {c}")
     if (ho, wo) != (-(-h // stride), -(-w // stride)):
         raise ValueError(
-            f"a {h}x{w} map at stride {stride} has {-(-h // stride)}x{-(-w // stride)} output pixels; weight has kernels for {ho}x{wo}"
+            f"a {h}x{w} map at stride {stride} has {-(-h // stride)}x{-(-w // stride)} output pixels; weight has "
+            f"kernels for {ho}x{wo}"
         )
     dtype = torch.promote_types(x.dtype, weight.dtype)
     x, weight = x.to(dtype), weight.to(dtype)

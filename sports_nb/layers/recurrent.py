@@ -36,7 +36,8 @@ class GraphGRU(nn.Module):
         "The next state, eq. (10)."
         if x.shape[:-1] != state.shape[:-1] or state.shape[-1] != self.hidden:
             raise ValueError(
-                f"input (b, k, c_in) and state (b, k, {self.hidden}) must fit; got {tuple(x.shape)} and {tuple(state.shape)}"
+                f"input (b, k, c_in) and state (b, k, {self.hidden}) must fit; got {tuple(x.shape)} and "
+                f"{tuple(state.shape)}"
             )
         r_in, u_in, c_in = self.inp(x).chunk(3, -1)
         r_hid, u_hid, c_hid = self.hid(self.graph(self.W_H(state))).chunk(3, -1)

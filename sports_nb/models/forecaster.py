@@ -19,7 +19,10 @@ def fill_missing(
     position,  # poses, b t k d; anything where not visible
     visible,  # b t k, bool
 ):  # b t k d, finite
-    "A joint that is missing lies on the line between its neighbours in time, or stays where it was seen last (first); never seen: the middle of the last pose"
+    """A joint that is missing lies on the line between its neighbours in time, or stays where it was seen last (first).
+
+    Never seen: the middle of the last pose.
+    """
     t = torch.arange(position.shape[1], device=position.device)
     seen = visible[:, None]  # b 1 t' k: seen in frame t'
     back, ahead = t <= t[:, None], t >= t[:, None]  # t t'
@@ -39,7 +42,11 @@ def frame_of_reference(
     position,  # filled poses, b t k d
     visible,  # b t k, bool
 ):  # centre (b 1 1 d) and size (b 1 1 1), in the unit of position
-    "The middle of the last pose, and the longest side of the largest box around a pose (in space: the diameter of the smallest ball around that middle), over the joints that were seen at all"
+    """The middle of the last pose, and the size of the history.
+
+    The size is the longest side of the largest box around a pose (in space: the diameter of the smallest ball around
+    that middle), over the joints that were seen at all.
+    """
     ever = visible.any(1, keepdim=True)[..., None]
     centre = (position[:, -1:] * ever).sum(2, keepdim=True) / ever.sum(2, keepdim=True).clamp(min=1)
     # a box would change its sides as the body turns
@@ -93,15 +100,18 @@ def check_history(
     k = get_skeleton(config.skeleton).n
     if not isinstance(history, torch.Tensor) or not history.is_floating_point():
         raise ValueError(
-            f"a history is a tensor of floating-point numbers, got {getattr(history, 'dtype', type(history).__name__)}: torch.as_tensor(poses, dtype=torch.float32)"
+            "a history is a tensor of floating-point numbers, got "
+            f"{getattr(history, 'dtype', type(history).__name__)}: torch.as_tensor(poses, dtype=torch.float32)"
         )
     if history.ndim != 4 or tuple(history.shape[2:]) != (k, config.dims):
         raise ValueError(
-            f"a history is (b, t, {k}, {config.dims}) for skeleton {config.skeleton!r}; got {tuple(history.shape)}: convert it with core.skeleton.convert"
+            f"a history is (b, t, {k}, {config.dims}) for skeleton {config.skeleton!r}; got {tuple(history.shape)}: "
+            "convert it with core.skeleton.convert"
         )
     if history.shape[1] < config.history:
         raise ValueError(
-            f"this model forecasts from {config.history} poses, got {history.shape[1]}: give a longer window, with visible=False where nothing is known"
+            f"this model forecasts from {config.history} poses, got {history.shape[1]}: give a longer window, with "
+            "visible=False where nothing is known"
         )
     if visible is not None and visible.shape != history.shape[:3]:
         raise ValueError(
@@ -113,7 +123,8 @@ def check_history(
         usable = usable & visible[:, -config.history :].bool()
     if not torch.compiler.is_compiling() and (empty := ~usable.any(2).any(1)).any():
         raise ValueError(
-            f"no joint is visible in window(s) {empty.nonzero().flatten().tolist()}: leave them out, nothing can be forecast from nothing"
+            f"no joint is visible in window(s) {empty.nonzero().flatten().tolist()}: leave them out, nothing can be "
+            "forecast from nothing"
         )
     return history, usable
 
@@ -213,7 +224,8 @@ class Forecaster(nn.Module):
             return pose
         if expected is None:
             raise ValueError(
-                f"{getattr(self, 'name', type(self).__name__)} says nothing about its spread: create it with spread=True, and train it"
+                f"{getattr(self, 'name', type(self).__name__)} says nothing about its spread: create it with "
+                "spread=True, and train it"
             )
         return pose, expected
 
@@ -248,7 +260,8 @@ class Forecaster(nn.Module):
         ratio = torch.where(visible, distance / spread.clamp(min=1e-9), torch.nan)
         if (few := visible.sum((0, 2))).min() < 100:
             raise ValueError(
-                f"only {int(few.min())} joints are visible at lead {int(few.argmin()) + 1}: calibration needs 100 or more at each"
+                f"only {int(few.min())} joints are visible at lead {int(few.argmin()) + 1}: calibration needs 100 or "
+                "more at each"
             )
         p = torch.tensor(PROBABILITIES, dtype=ratio.dtype)
         self.quantiles.copy_(

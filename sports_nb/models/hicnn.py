@@ -20,7 +20,8 @@ class HICNNConfig:
 
     widths: tuple = (64, 128, 256)  # channels of each stage
     depths: tuple = (2, 4, 6)  # blocks of each stage
-    pattern: str = "ci"  # operators that the blocks of a stage take in turn: c convolution, i involution ("c" = ResNet, "i" = RedNet)
+    # operators that the blocks of a stage take in turn: c convolution, i involution ("c" = ResNet, "i" = RedNet)
+    pattern: str = "ci"
     stem: int = 32  # channels after the first convolution
     kernel_size: int = 7  # of the involutions
     group_channels: int = 16  # channels that share an involution kernel

@@ -43,7 +43,7 @@ class HICNNPSTAConfig:
 
 # %% ../../nbs/32_models.hicnn_psta.ipynb #a34d9540
 class HICNNPSTA(nn.Module):
-    "HICNN features, PSTA at the coarsest stride, multi-task features at stride 4, prediction blocks, action head (Fig. 1)"
+    "HICNN, PSTA at the coarsest stride, multi-task features at stride 4, prediction blocks, action head (Fig. 1)"
 
     task = "recognise_and_estimate"
 
@@ -145,7 +145,9 @@ class HICNNPSTA(nn.Module):
     def joints(
         self,
         delta,  # multi-task features, b t f h w
-    ):  # keypoints, confidence, radius50, maps and appearance of the last prediction block, what each block says, and trust before calibration
+        # keypoints, confidence, radius50, maps and appearance of the last prediction block, what each block says, and
+        # trust before calibration
+    ):
         "Joints of every frame, and how far to trust them"
         blocks = []
         for block in self.blocks:
@@ -171,7 +173,7 @@ class HICNNPSTA(nn.Module):
         times=None,  # b t, seconds of the frames; None: `attention.FRAME` apart
         memory=None,  # as in `features`
     ):  # dict, see `forward`
-        "Joints, their confidence and radius, the presence of an athlete (a logit, b t), and sequence features of every frame, without naming the action"
+        "Joints, their confidence and radius, presence, and sequence features of every frame, without naming the action"
         _, delta, scene = self.features(frames, frame_mask, times, memory)
         return self.answer(delta, scene)
 
@@ -213,7 +215,8 @@ class HICNNPSTA(nn.Module):
         "Take over weights that know less than this network"
         tensors = dict(tensors)
         for name in [n for n in tensors if n.endswith("psta.time")]:
-            # 0.1 added a vector to the tokens of each frame; of single pictures the first alone was trained, and it moves into the bias
+            # 0.1 added a vector to the tokens of each frame; of single pictures the first alone was trained, and it
+            # moves into the bias
             time, start = tensors.pop(name).float(), name.removesuffix("time")
             used = time[time.abs().sum(1) > 0]
             if len(used):

@@ -268,7 +268,9 @@ def people(
     *,
     score: float = 0.3,  # height of a centre's peak from which on somebody is there
     most: int = 10,  # people in a picture
-) -> list:  # for each picture a dict: keypoints (m, k, 2) in [0, 1], confidence (m, k), box (m, 4) in [0, 1], score (m,), best first
+    # for each picture a dict: keypoints (m, k, 2) in [0, 1], confidence (m, k), box (m, 4) in [0, 1], score (m,), best
+    # first
+) -> list:
     "Several people, each with joints, box and score"
     self.eval()
     maps = self.maps(frames)

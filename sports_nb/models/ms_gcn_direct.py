@@ -143,7 +143,8 @@ class MSGCNDirect(Forecaster):
             for i, (fusion, fine, coarse) in enumerate(
                 zip(self.fusions[at], self.fusion_norms[at][::2], self.fusion_norms[at][1::2])
             ):
-                # as in the blocks: what is read is normalised, what comes of it is added (eq. 9 returns its input with the other scale's share added)
+                # as in the blocks: what is read is normalised, what comes of it is added (eq. 9 returns its input with
+                # the other scale's share added)
                 a, b = fine(scales[i]), coarse(scales[i + 1])
                 more_a, more_b = (y[:, 0] for y in fusion(a[:, None], b[:, None]))
                 scales[i], scales[i + 1] = scales[i] + more_a - a, scales[i + 1] + more_b - b

@@ -26,14 +26,16 @@ _MODELS: dict[str, dict[str, Callable]] = {}  # name -> {module that registered 
 
 # %% ../../nbs/30_models.registry.ipynb #4680b12b
 def register_model(
-    factory: Callable,  # function that takes config overrides as keywords and returns a model; its name becomes the model's name
+    # function that takes config overrides as keywords and returns a model; its name becomes the model's name
+    factory: Callable,
 ) -> Callable:  # the same function
     "Make a factory function known by its name; registering again from the same module (a cell run twice) replaces it."
     versions = _MODELS.setdefault(factory.__name__, {})
     if clash := set(versions) - {"__main__", factory.__module__}:
         if factory.__module__ != "__main__":
             raise ValueError(
-                f"two models are called {factory.__name__!r}: one in {clash.pop()}, one in {factory.__module__}; rename one"
+                f"two models are called {factory.__name__!r}: one in {clash.pop()}, one in {factory.__module__}; "
+                "rename one"
             )
     versions[factory.__module__] = factory
     return factory
@@ -155,7 +157,8 @@ def example_inputs(
             frame_mask=mask,
         )
     raise ValueError(
-        f"model {getattr(model, 'name', type(model).__name__)!r} has task {model.task!r}; it must be 'forecast', 'recognise', 'estimate', 'recognise_and_estimate' or 'refine'"
+        f"model {getattr(model, 'name', type(model).__name__)!r} has task {model.task!r}; it must be 'forecast', "
+        "'recognise', 'estimate', 'recognise_and_estimate' or 'refine'"
     )
 
 # %% ../../nbs/30_models.registry.ipynb #08beb92b

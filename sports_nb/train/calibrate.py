@@ -46,7 +46,9 @@ def said_and_true(
     model,  # HICNN-PSTA
     samples,  # of one frame each
     batch: int = 32,  # samples at once
-) -> dict:  # right (n, k) bool, asked (n, k) bool, visible (n, k) bool, logit (n, k) and distance (n, k) before calibration, off (n, k) distance from the label, part of the crop; presence (n,) logit, person (n,)
+    # right (n, k) bool, asked (n, k) bool, visible (n, k) bool, logit (n, k) and distance (n, k) before calibration,
+    # off (n, k) distance from the label, part of the crop; presence (n,) logit, person (n,)
+) -> dict:
     "Trust before calibration beside the truth."
     task, found = task_for(model, classes=tuple(range(model.config.n_actions))), []
     for i in range(0, len(samples), batch):
@@ -78,8 +80,11 @@ def said_and_true(
 # %% ../../nbs/43a_train.calibrate.ipynb #d76f0264
 def calibrate(
     model,  # HICNN-PSTA; its calibration is replaced
-    sets: dict,  # name to samples of one frame each, which trained nothing; every other sample fits, the rest says how well
-) -> dict:  # figures on the halves that did not fit: for all sets together and each, auc, calibration_error before and after, share within radius50
+    # name to samples of one frame each, which trained nothing; every other sample fits, the rest says how well
+    sets: dict,
+    # figures on the halves that did not fit: for all sets together and each, auc, calibration_error before and after,
+    # share within radius50
+) -> dict:
     "Fit what the network says of its joints to what came true."
     found = {name: said_and_true(model, samples) for name, samples in sets.items()}
     part = lambda start: {

@@ -42,7 +42,8 @@ def _half(name, x):
     half = x.half()
     if not torch.isfinite(half).all():
         raise CheckpointError(
-            f"weight {name!r} holds NaN or a number above 65504; such a model cannot be stored (did the training diverge?)"
+            f"weight {name!r} holds NaN or a number above 65504; such a model cannot be stored (did the training "
+            "diverge?)"
         )
     return half
 
@@ -75,7 +76,8 @@ def save_checkpoint(
 def _read_card(path):
     if not path.exists():
         raise CheckpointError(
-            f"no card {path.name} in {path.parent}; a checkpoint is a .safetensors file and a .json card of the same name"
+            f"no card {path.name} in {path.parent}; a checkpoint is a .safetensors file and a .json card of the same "
+            "name"
         )
     try:
         card = json.loads(path.read_bytes())
@@ -96,7 +98,8 @@ def _read_tensors(path):
             return {n: f.get_tensor(n) for n in f.keys()}, f.metadata() or {}
     except (safetensors.SafetensorError, ValueError, OSError) as error:
         raise CheckpointError(
-            f"{path.name} is not a complete safetensors file ({error}); copy or train it again. Pickled weights (.pt, .pth) are never opened"
+            f"{path.name} is not a complete safetensors file ({error}); copy or train it again. Pickled weights (.pt, "
+            ".pth) are never opened"
         ) from None
 
 # %% ../../nbs/43_train.checkpoints.ipynb #e581e985
@@ -121,7 +124,8 @@ def _fill(model, tensors, label):
     ]
     if faults:
         raise CheckpointError(
-            f"{label} does not fit {getattr(model, 'name', type(model).__name__)}: {'; '.join(faults[:3])}{f' and {len(faults) - 3} more' if len(faults) > 3 else ''}"
+            f"{label} does not fit {getattr(model, 'name', type(model).__name__)}: "
+            f"{'; '.join(faults[:3])}{f' and {len(faults) - 3} more' if len(faults) > 3 else ''}"
         )
     model.load_state_dict(tensors)
 
@@ -137,7 +141,8 @@ def load_checkpoint(
         raise CheckpointError(f"no weights {weights.name} in {weights.parent}; the card is there without them")
     if hashlib.sha256(weights.read_bytes()).hexdigest() != card["sha256"]:
         raise CheckpointError(
-            f"{weights.name} is not the file that {card_path.name} was written for (another hash): damaged, cut off or exchanged; copy both again"
+            f"{weights.name} is not the file that {card_path.name} was written for (another hash): damaged, cut off "
+            "or exchanged; copy both again"
         )
     tensors, _ = _read_tensors(weights)
     try:
@@ -169,7 +174,8 @@ def load_pretrained(
     "A trained model that the package brings."
     if name not in list_pretrained():
         raise CheckpointError(
-            f"no trained weights for {name!r} in this version; there are {list_pretrained() or 'none'}. Other checkpoints open with load_checkpoint(path)"
+            f"no trained weights for {name!r} in this version; there are {list_pretrained() or 'none'}. Other "
+            "checkpoints open with load_checkpoint(path)"
         )
     return load_checkpoint(_weights_folder() / name, **config)
 
@@ -220,7 +226,8 @@ def load_state(
     known = {str(i) for group in optimiser.state_dict()["param_groups"] for i in group["params"]}
     if foreign := {n.split("/")[0] for n in moments} - known:
         raise CheckpointError(
-            f"{Path(path).name} belongs to another optimiser: it knows parameters {sorted(foreign)[:3]} that this one does not have"
+            f"{Path(path).name} belongs to another optimiser: it knows parameters {sorted(foreign)[:3]} that this one "
+            "does not have"
         )
     _fill(model, weights, Path(path).name)
     if average is not None:

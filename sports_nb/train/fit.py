@@ -49,7 +49,11 @@ class _Samples(Dataset):
 
 
 def _loader(sources, task, batches, *, augment=None, seed=0, workers=0):
-    "Batches of tensors; `batches` is an iterable of lists of (source, epoch, index), with the side of the pictures behind them where it grows."
+    """Batches of tensors.
+
+    `batches` is an iterable of lists of (source, epoch, index), with the side of the pictures behind them where it
+    grows.
+    """
 
     def collate(samples):
         return {k: torch.from_numpy(np.ascontiguousarray(x)) for k, x in task.batch(samples).items()}
@@ -165,7 +169,8 @@ def _cut(plan, n, rank, world):
         for piece in np.array_split(np.arange(size), min(n, size)):
             if len(piece) < world:
                 raise ValueError(
-                    f"a piece of {len(piece)} samples is too small for {world} processes: use a larger batch or less grad_accumulation"
+                    f"a piece of {len(piece)} samples is too small for {world} processes: use a larger batch or less "
+                    "grad_accumulation"
                 )
             pieces.append(
                 (source, piece[rank::world], len(piece[rank::world]) * world / size / len(plan.share))
@@ -225,7 +230,8 @@ class Curves:
         means = {k: x.item() for k, x in average({k: x / self.n for k, x in self.sums.items()}).items()}
         if not math.isfinite(means["loss"]):
             raise FloatingPointError(
-                f"the loss is {means['loss']} at step {row['step']}: {means}; use a smaller lr, or look for a sample that is out of range"
+                f"the loss is {means['loss']} at step {row['step']}: {means}; use a smaller lr, or look for a sample "
+                "that is out of range"
             )
         self.rows.append({**row, **means})
         self.sums, self.n = {}, 0
@@ -330,12 +336,15 @@ def fit(
     if state and state.exists():
         if not resume:
             raise ValueError(
-                f"{out} holds a training already: pass resume=True (--resume) to go on with it, or choose another folder"
+                f"{out} holds a training already: pass resume=True (--resume) to go on with it, or choose another "
+                "folder"
             )
         before = read_progress(state)["settings"]
         if differ := [k for k in settings if settings[k] != before.get(k)]:
             raise ValueError(
-                f"the training in {out} was started with another {', '.join(differ)}: { ({k: before.get(k) for k in differ}) }, now { ({k: settings[k] for k in differ}) }; use the same, or another folder"
+                f"the training in {out} was started with another {', '.join(differ)}: "
+                f"{ ({k: before.get(k) for k in differ}) }, now { ({k: settings[k] for k in differ}) }; use the same, "
+                "or another folder"
             )
 
     if AcceleratorState._shared_state.get("_mixed_precision", precision) != precision:
@@ -346,7 +355,8 @@ def fit(
     )
     if accelerator.num_processes != settings["processes"]:
         raise ValueError(
-            f"started as {settings['processes']} processes, but each would train alone: without GPUs, set ACCELERATE_USE_CPU=true"
+            f"started as {settings['processes']} processes, but each would train alone: without GPUs, set "
+            "ACCELERATE_USE_CPU=true"
         )
     # in half precision the convolutions of a CPU want channels last, and copy every map that comes otherwise
     if precision == "bf16":

@@ -76,7 +76,8 @@ def masked_cross_entropy(
     n = logits.shape[-1]
     if bad := action[(action < -1) | (action >= n)].tolist():
         raise ValueError(
-            f"action label {bad[0]} is outside the class list: the model knows {n} classes, so labels run from 0 to {n - 1}, -1 for none"
+            f"action label {bad[0]} is outside the class list: the model knows {n} classes, so labels run from 0 to "
+            f"{n - 1}, -1 for none"
         )
     return F.cross_entropy(logits, action, ignore_index=-1, reduction="sum") / (action >= 0).sum().clamp_min(1)
 

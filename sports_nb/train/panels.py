@@ -71,7 +71,10 @@ def _panel(task, sample, out, i, skeleton, up):
         pred, reference = out["pred"][i, -1], known(out["reference"][i, -1], out["visible"][i, -1])
         seen, text = np.isfinite(reference).all(-1), f"{out['pred'].shape[1]} poses ahead"
         if seen.sum() > 1:
-            text += f": {100 * np.linalg.norm(pred - reference, axis=-1)[seen].mean() / max(np.ptp(reference[seen], axis=0).max(), 1e-9):.0f} % of the body off"
+            off = np.linalg.norm(pred - reference, axis=-1)[seen].mean() / max(
+                np.ptp(reference[seen], axis=0).max(), 1e-9
+            )
+            text += f": {100 * off:.0f} % of the body off"
         pred, reference = _upright([pred, reference], up, skeleton)
         return dict(picture=None, poses=dict(reference=reference, predicted=pred), skeleton=skeleton, caption=text)
     told = _said(task, out["logits"][i], int(out["action"][i])) if "logits" in out else ""

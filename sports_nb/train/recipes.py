@@ -79,7 +79,8 @@ def _clips(
         table = table[table["source"] == source]
     if not len(table):
         raise ValueError(
-            f"the real clips have no {part!r} part of {source!r}; parts are {', '.join(clips.splits)}, sources {', '.join(sorted(set(clips.table['source'])))}"
+            f"the real clips have no {part!r} part of {source!r}; parts are {', '.join(clips.splits)}, sources "
+            f"{', '.join(sorted(set(clips.table['source'])))}"
         )
     clips.table = table.reset_index(drop=True)
     return Windows(whole_clips(clips, size=size), frames, step)
@@ -283,11 +284,14 @@ def run_recipe(
         )
         if recipe.get("start_sha256", model.card["sha256"]) != model.card["sha256"]:
             raise ValueError(
-                f"{recipe['name']} was written for other weights than {start} is now (SHA-256 {recipe['start_sha256'][:12]}, not {model.card['sha256'][:12]}): give the path of those weights as `start`"
+                f"{recipe['name']} was written for other weights than {start} is now (SHA-256 "
+                f"{recipe['start_sha256'][:12]}, not {model.card['sha256'][:12]}): give the path of those weights as "
+                "`start`"
             )
         if model.name != recipe["model"]:
             raise ValueError(
-                f'{start} holds a {model.name}, not a {recipe["model"]}: write model = "{model.name}", or start from other weights'
+                f'{start} holds a {model.name}, not a {recipe["model"]}: write model = "{model.name}", or start from '
+                "other weights"
             )
     else:
         import torch

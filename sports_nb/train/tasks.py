@@ -48,7 +48,10 @@ def right_joints(
     target: torch.Tensor,  # (..., 13, 2) labels, in the same unit
     visible: torch.Tensor,  # (..., 13) bool, joints that have a label
 ) -> torch.Tensor:  # (..., 13) bool
-    "Which joints lie within 0.2 torso of their labels: what confidence is about. The torso is that of `core.metrics.torso_size`, seen from its end it is at least 0.15 of the body."
+    """Which joints lie within 0.2 torso of their labels: what confidence is about.
+
+    The torso is that of `core.metrics.torso_size`, seen from its end it is at least 0.15 of the body.
+    """
     big = torch.finfo(target.dtype).max
     low = torch.where(visible[..., None], target, big).amin(-2)
     high = torch.where(visible[..., None], target, -big).amax(-2)
@@ -146,7 +149,8 @@ class RecogniseAndEstimate(Task):
         if not -1 <= sample["action"] < n:
             _fault(
                 sample,
-                f"has action {sample['action']}, outside the class list of {n}: labels run from 0 to {n - 1}, -1 for none",
+                f"has action {sample['action']}, outside the class list of {n}: labels run from 0 to {n - 1}, -1 for "
+                "none",
             )
 
     def batch(self, samples):
@@ -364,7 +368,8 @@ class Forecast(Task):
         if len(sample["position"]) != t:
             _fault(
                 sample,
-                f"has {len(sample['position'])} poses; {self.history} of history and {self.horizon} of horizon are needed",
+                f"has {len(sample['position'])} poses; {self.history} of history and {self.horizon} of horizon are "
+                "needed",
             )
         if not np.isfinite(sample["position"][sample["visible"]]).all():
             _fault(sample, "has NaN in a visible joint; mark the joint as not visible")
@@ -523,7 +528,8 @@ def task_for(
         task = kinds[model.task](**settings)
         if len(task.classes) != c.n_actions:
             raise ValueError(
-                f"the task has {len(task.classes)} classes, the model {c.n_actions}: create the model with n_actions={len(task.classes)} or give the task other classes"
+                f"the task has {len(task.classes)} classes, the model {c.n_actions}: create the model with "
+                f"n_actions={len(task.classes)} or give the task other classes"
             )
         return task
     raise ValueError(f"no task is called {model.task!r}")

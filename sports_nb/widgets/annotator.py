@@ -59,7 +59,8 @@ class Annotator(Dashboard, W.VBox):
         )
         if len(self.work.times) != len(clip.times) or abs(self.work.times - clip.times).max() > 1e-3:
             raise ValueError(
-                f"{path} belongs to a clip of {len(self.work.times)} frames up to {self.work.times[-1]:.2f} s, this one has {len(clip.times)} up to {clip.times[-1]:.2f} s; give its clip, or another path"
+                f"{path} belongs to a clip of {len(self.work.times)} frames up to {self.work.times[-1]:.2f} s, this "
+                f"one has {len(clip.times)} up to {clip.times[-1]:.2f} s; give its clip, or another path"
             )
         self.start = start
         self.player = Player(
@@ -182,7 +183,11 @@ class Annotator(Dashboard, W.VBox):
         n, f = len(self.work.labelled), self.player.frame
         by_hand, done = int(self.work.hand[f].sum()), len(self.work._done)
         going = f"; <b>{html.escape(self._from[0])}</b> since frame {self._from[1]}" if self._from else ""
-        self.status.value = f"<div style='color:var(--jp-ui-font-color1);font-size:12px'>frame {f}: {by_hand} of {self.work.skeleton.n} joints by hand &middot; {n} {'frame' if n == 1 else 'frames'} labelled &middot; {done} {'deed' if done == 1 else 'deeds'} in {html.escape(self.work.path.name)}{going}</div>"
+        self.status.value = (
+            f"<div style='color:var(--jp-ui-font-color1);font-size:12px'>frame {f}: {by_hand} of "
+            f"{self.work.skeleton.n} joints by hand &middot; {n} {'frame' if n == 1 else 'frames'} labelled &middot; "
+            f"{done} {'deed' if done == 1 else 'deeds'} in {html.escape(self.work.path.name)}{going}</div>"
+        )
 
     # ---- actions
     def _starts(self):
@@ -261,7 +266,8 @@ class Annotator(Dashboard, W.VBox):
             )
             for f in rows
         ]
-        # squares of one size for all: a frame in which only the arms were seen is not looked at more closely than the others
+        # squares of one size for all: a frame in which only the arms were seen is not looked at more closely than the
+        # others
         whole = followed_sample(
             [np.asarray(self.player._pictures[f]) for f in rows],
             self.work.position[rows],

@@ -58,7 +58,10 @@ def serve(
     token = secrets.token_urlsafe(24)
     with tempfile.TemporaryDirectory(prefix="sports_nb_app_") as folder:  # readable by its owner only
         film = None if clip is None else str(Path(clip).absolute())
-        cell = f"import warnings\nimport sports_nb as sn\nwarnings.simplefilter('ignore')\nsn.explore(sn.load({str(analysis)!r}), {film!r})"
+        cell = (
+            "import warnings\nimport sports_nb as "
+            f"sn\nwarnings.simplefilter('ignore')\nsn.explore(sn.load({str(analysis)!r}), {film!r})"
+        )
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         nbformat.write(
             nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)], metadata=kernel),
@@ -79,7 +82,8 @@ def serve(
                 if process.poll() is not None or time.time() > until:
                     said = Path(folder, "log").read_text(errors="replace").strip().splitlines()
                     raise OSError(
-                        f"the page did not start on port {port}: {said[-1][-200:] if said else 'no answer'}; give another --port"
+                        f"the page did not start on port {port}: {said[-1][-200:] if said else 'no answer'}; give "
+                        "another --port"
                     )
                 time.sleep(0.2)
             if "/login" not in there:  # another program's page, or one that asks for nothing

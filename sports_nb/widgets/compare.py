@@ -415,7 +415,8 @@ class Compare(Dashboard, W.VBox):
         )
         dot = lambda name: f"<span style='color:{self.colours[name]}'>&#9679;</span> "
         rows = "".join(
-            f"<tr><td style='padding:2px 5px;text-align:left'>{dot(n)}{html.escape(n)}</td>{cell(r.frames, '', 0)}{cell(r.distance_percent, ' %')}{cell(r.pck_20, ' %')}{cell(r.angle_degrees, '°')}</tr>"
+            f"<tr><td style='padding:2px 5px;text-align:left'>{dot(n)}{html.escape(n)}</td>{cell(r.frames, '', 0)}"
+            f"{cell(r.distance_percent, ' %')}{cell(r.pck_20, ' %')}{cell(r.angle_degrees, '°')}</tr>"
             for n, r in self.scores.iterrows()
         )
         head = "".join(
@@ -430,7 +431,8 @@ class Compare(Dashboard, W.VBox):
                 )
             )
         )
-        self.figures.value = f"<table style='color:var(--jp-ui-font-color1);font-size:12px;line-height:1.35;font-variant-numeric:tabular-nums;width:100%'><tr>{head}</tr>{rows}</table>"
+        look = "color:var(--jp-ui-font-color1);font-size:12px;line-height:1.35;font-variant-numeric:tabular-nums"
+        self.figures.value = f"<table style='{look};width:100%'><tr>{head}</tr>{rows}</table>"
 
     def _jump(self, change):
         row = change["new"].get("row")

@@ -145,7 +145,8 @@ class LensView(anywidget.AnyWidget):
                 or pictures.shape[3] != 3
             ):
                 raise ValueError(
-                    f"a trace has a picture (h, w, 3) and pictures (t, h, w, 3), one for each of its {len(seen['times'])} times; got {picture.shape} and {pictures.shape}"
+                    "a trace has a picture (h, w, 3) and pictures (t, h, w, 3), one for each of its "
+                    f"{len(seen['times'])} times; got {picture.shape} and {pictures.shape}"
                 )
             thumbs = np.stack([cv2.resize(p, (64, 64), interpolation=cv2.INTER_AREA) for p in pictures])
             head = dict(

@@ -36,7 +36,8 @@ def _packets(path, n):  # what the player needs of a proxy of n frames
     shown = np.array([p[3] for p in packets])
     if len(packets) != n or (np.diff(shown) <= 0).any():
         raise ValueError(
-            f"the proxy has {len(packets)} packets for {n} frames, or they are out of order; this clip cannot be scrubbed exactly"
+            f"the proxy has {len(packets)} packets for {n} frames, or they are out of order; this clip cannot be "
+            "scrubbed exactly"
         )
     return dict(found, table=np.array([p[:3] for p in packets], np.int32), times=shown)
 

@@ -121,7 +121,9 @@ class Trainer(Dashboard, W.VBox):
 
     def __init__(
         self,
-        job,  # function that trains; takes `watch` and `resume`, returns curves: partial(sn.fit, net, None, train, valid, out="run")
+        # function that trains; takes `watch` and `resume`, returns curves: partial(sn.fit, net, None, train, valid,
+        # out="run")
+        job,
         samples=None,  # function without arguments -> list of panels, as `train.panels.panels` makes it
         *,
         resume: bool = False,  # the first start goes on with a training that is in the job's folder
@@ -131,7 +133,8 @@ class Trainer(Dashboard, W.VBox):
             takes = inspect.signature(job).parameters
         except TypeError:
             raise ValueError(
-                f"the job is a function that trains, such as partial(sn.fit, net, None, train, valid, out='run'); got {type(job).__name__}"
+                "the job is a function that trains, such as partial(sn.fit, net, None, train, valid, out='run'); got "
+                f"{type(job).__name__}"
             ) from None
         free = any(p.kind is p.VAR_KEYWORD for p in takes.values())
         if missing := [k for k in ("watch", "resume") if k not in takes and not free]:
@@ -274,11 +277,16 @@ class Trainer(Dashboard, W.VBox):
             facts.append(html.escape(self._unshown))
         if self.error is not None:
             facts.append(html.escape(f"{type(self.error).__name__}: {self.error}"))
-        self.status.value = f"<div role='status' style='color:var(--jp-ui-font-color1);font-variant-numeric:tabular-nums'>{' &middot; '.join(facts)}</div>"
+        look = "color:var(--jp-ui-font-color1);font-variant-numeric:tabular-nums"
+        self.status.value = f"<div role='status' style='{look}'>{' &middot; '.join(facts)}</div>"
 
     def _look(self):
         self.panels = self.samples()
-        card = "<figure style='margin:0;width:{w}px'><img alt='{alt}' width={w} height={w} style='border-radius:6px;display:block' src='data:image/jpeg;base64,{data}'><figcaption style='font-size:12px;line-height:1.3;padding-top:3px'>{text}</figcaption></figure>"
+        card = (
+            "<figure style='margin:0;width:{w}px'><img alt='{alt}' width={w} height={w} "
+            "style='border-radius:6px;display:block' src='data:image/jpeg;base64,{data}'><figcaption "
+            "style='font-size:12px;line-height:1.3;padding-top:3px'>{text}</figcaption></figure>"
+        )
         cards = []
         for panel in self.panels:
             text = html.escape(str(panel.get("caption", "")), quote=True)
@@ -289,7 +297,10 @@ class Trainer(Dashboard, W.VBox):
             )
         named = [role for role in ROLE_COLOURS if any(role in p["poses"] for p in self.panels)]
         key = " &nbsp; ".join(f"<span style='color:{ROLE_COLOURS[role]}'>&#9632;</span> {role}" for role in named)
-        self.gallery.value = f"<div style='color:var(--jp-ui-font-color1)'><div style='font-size:12px;padding:2px 0 6px'>samples now &nbsp; {key}</div><div style='display:flex;flex-wrap:wrap;gap:10px'>{''.join(cards)}</div></div>"
+        self.gallery.value = (
+            "<div style='color:var(--jp-ui-font-color1)'><div style='font-size:12px;padding:2px 0 6px'>samples now "
+            f"&nbsp; {key}</div><div style='display:flex;flex-wrap:wrap;gap:10px'>{''.join(cards)}</div></div>"
+        )
 
     def still(self):
         "The curves, or the samples before there are curves."
@@ -303,7 +314,8 @@ class Trainer(Dashboard, W.VBox):
 
 
 def train_dashboard(
-    job,  # function that trains: partial(sn.fit, net, None, train, valid, out="run"), or partial(run_recipe, "shot.toml")
+    # function that trains: partial(sn.fit, net, None, train, valid, out="run"), or partial(run_recipe, "shot.toml")
+    job,
     samples=None,  # what to look at on the way: panels(net, valid)
     **kw,  # resume, every: as for Trainer
 ) -> Trainer:
