@@ -87,6 +87,7 @@ class Involution2d(nn.Module):
         self,
         x,  # b c h w
     ):  # b c h' w'
+        "Eq. (3), with the kernels that x generates"
         return involution2d(x, self.kernels(x), self.k, self.stride, self.dilation, self.groups)
 
 # %% ../../nbs/20_layers.involution.ipynb #065b88b5
