@@ -151,7 +151,7 @@ if __name__ == "__main__":
     print(json.dumps(figures), flush=True)
     card = dict(
         task="action from body13 joints (AGC-LSTM)",
-        actions=list(ACTION_CLASSES),
+        classes=list(ACTION_CLASSES),
         data=[
             "tracks estimated by hicnn_psta_small in training clips of HMDB51, UCF101, jennycs and clips without basketball",
             "synthetic clips of sports_nb.data.synthetic, estimated and exact joints",

@@ -125,11 +125,13 @@ class Analyser:
                 now[part] = np.where(ok.reshape(-1, *[1] * len(shape)), out[part], np.nan).astype(np.float32)
             else:
                 now[part] = np.full((n, *shape), np.nan, np.float32)
+        body = self._body(now["position"], now["confidence"])
         with self._clock("recognise"):
             if self.windows and ok.any():
-                workers().submit(self.windows.add, out, times).result()
+                seen = out | dict(zip(("position", "sure"), body)) if self.estimator.skeleton != "body13" else out
+                workers().submit(self.windows.add, seen, times).result()
         with self._clock("predict"):
-            now |= self._predict(now["position"], now["confidence"], times)
+            now |= self._predict(*body, times)
         # nothing is kept before all is known, so that an interruption leaves whole frames
         for part, x in now.items():
             self.rows[part].append(x)
@@ -137,11 +139,15 @@ class Analyser:
         action = self.windows.probability[-1] if self.windows and self.windows.probability else None
         return now | dict(found=ok, action=action)
 
-    def _predict(self, position, confidence, times):
-        "Forecasts from each of the newest frames; only the last second is looked at, and kept"
+    def _body(self, position, confidence):
+        "The joints of any skeleton as body13"
         body, seen = convert(position, self.estimator.skeleton)
         score, _ = convert(np.stack([confidence, confidence], -1), self.estimator.skeleton)
-        newest = np.where(seen[..., None], body, np.nan).astype(np.float32), score[..., 0].astype(np.float32), times
+        return np.where(seen[..., None], body, np.nan).astype(np.float32), score[..., 0].astype(np.float32)
+
+    def _predict(self, position, confidence, times):
+        "Forecasts from each of the newest frames; only the last second is looked at, and kept"
+        newest = position, confidence, times
         known = newest if self.recent is None else [np.concatenate(x) for x in zip(self.recent, newest)]
         n, leads = len(times), np.array(self.leads_ms) / 1000
         config = self.forecaster.config
