@@ -85,18 +85,19 @@ def equations(text):
 
 
 def plain(text):
-    "Text in a table or a line of Markdown: nothing but what is between backticks means more than itself"
-    parts = text.replace("|", "\\|").split("`")
-    marks = {ord(c): f"&#{ord(c)};" for c in "*_[]"}
-    return "`".join(part if i % 2 else html.escape(part, False).translate(marks) for i, part in enumerate(parts))
+    "Text that no Markdown reader takes for more than it is; what is between backticks becomes code"
+    safe = html.escape(text, False).translate({ord(c): f"&#{ord(c)};" for c in "|*_[]"}).split("`")
+    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(safe))
 
 
 def table(entries, returned=("", "")):
     "Parameters, and what is returned, as a table of Markdown"
-    rows = [(f"`{name}`", kind, default or "", text) for name, kind, default, text in entries]
+    rows = [(f"`{name}`", kind, default, text) for name, kind, default, text in entries]
     rows += [("returns", returned[0], "", returned[1])] if returned[1] or returned[0] not in ("", "None") else []
-    code = lambda v: f"`{plain('`' + v + '`')[1:-1]}`" if v else ""
-    lines = [f"| {name} | {code(kind)} | {code(default)} | {plain(text)} |" for name, kind, default, text in rows]
+    code = lambda v: plain(f"`{v}`") if v else ""
+    lines = [
+        f"| {plain(name)} | {code(kind)} | {code(default)} | {plain(text)} |" for name, kind, default, text in rows
+    ]
     return ["| name | type | default | what |", "| --- | --- | --- | --- |", *lines, ""] if rows else []
 
 
@@ -124,7 +125,7 @@ def described(source):
 
 def what(name, first, rows):
     "The lines of Markdown that describe a name; its anchor is the name"
-    return [f'<p class="what" id="{name}"><code>{name}</code> {html.escape(first, False)}</p>', "", *rows]
+    return [f'<p class="what" id="{name}"><code>{name}</code> {plain(first)}</p>', "", *rows]
 
 
 def sections(text):
@@ -163,30 +164,37 @@ def api(names):
     return "\n".join(lines)
 
 
-def folded(cell):
-    "A code cell without a result, as Markdown that opens on a click"
-    body = f"```python\n{cell.source.strip()}\n```"
+def folded(sources):
+    "Code without a result, as Markdown that opens on a click"
+    body = "\n\n".join(f"```python\n{source.strip()}\n```" for source in sources)
     return nbformat.v4.new_markdown_cell(f"<details><summary>Show code</summary>\n\n{body}\n\n</details>")
 
 
 def page(nb):
     "An executed notebook as a page"
     hidden = re.compile(r"(?m)^\s*#\s*\|\s*(hide|default_exp)\b")
-    cells, nb.cells = [c for c in nb.cells if c.cell_type != "code" or not hidden.search(c.source)], []
+    cells, nb.cells, fold = [c for c in nb.cells if c.cell_type != "code" or not hidden.search(c.source)], [], []
+
+    def show(*shown):
+        nb.cells += [folded(fold)] * bool(fold) + [*shown]
+        fold.clear()
+
     for cell in cells:
         if cell.cell_type == "markdown":
             cell.source = equations(cell.source)
-            nb.cells.append(cell)
+            show(cell)
             continue
         exported = re.search(r"(?m)^\s*#\s*\|\s*exports?\b", cell.source)
         cell.source = re.sub(r"(?m)^\s*#\s*\|.*\n?", "", cell.source)
         for output in cell.get("outputs", []):
             for mime in [m for m in output.get("data", {}) if "widget" in m]:
                 del output["data"][mime]  # a widget needs a kernel; its text says what it is
-        imports = re.match(r"(import|from) ", cell.source)
-        nb.cells.append(folded(cell) if imports or not exported and not cell.get("outputs") else cell)
+        if re.match(r"(import|from) ", cell.source) or not exported and not cell.get("outputs"):
+            fold.append(cell.source)
+            continue
         told = [line for entry in (described(cell.source) if exported else []) for line in what(*entry)]
-        nb.cells += [nbformat.v4.new_markdown_cell("\n".join(told))] if told else []
+        show(cell, *[nbformat.v4.new_markdown_cell("\n".join(told))] * bool(told))
+    show()
     return nb
 
 
