@@ -12,7 +12,7 @@ export SPORTS_NB_DATA := $(abspath ../shared/data)
 endif
 endif
 
-.PHONY: help demo test gates notebooks test-ui lab docs bench clean
+.PHONY: help demo test gates mutations notebooks test-ui lab docs bench clean
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -20,10 +20,13 @@ help:
 demo: $(VENV)/.core ## analyse a synthetic clip; says what it found and where it lies
 	$(BIN)/sports_nb demo --out build/demo --force
 
-test: gates notebooks ## the gates and every notebook
+test: gates mutations notebooks ## the gates, the mutations and every notebook
 
 gates: $(VENV)/.dev ## notebooks clean, export in sync, imports, wheel, style
 	$(BIN)/python nbs/_tools/check_nbs.py
+
+mutations: $(VENV)/.dev ## break claims of the code one by one: a notebook must notice each
+	$(BIN)/python nbs/_tools/mutations.py
 
 notebooks: $(VENV)/.dev ## run every notebook
 	$(BIN)/python nbs/_tools/run_tests.py

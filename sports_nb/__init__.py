@@ -11,25 +11,36 @@ __version__ = "0.1.0"
 # The few verbs that a sports scientist needs; each is loaded when it is first asked for.
 _VERBS = {
     "Clip": "data.video:Clip",
+    "Frames": "data.sources:Frames",
     "load": "data.analysis:Analysis.open",
     "read_poses": "data.formats:read_poses",
     "write_poses": "data.formats:write_poses",
-    "analyse": "analysis.pipeline:analyse",
+    "analyse": "analysis.analyser:analyse",
+    "predict": "analysis.predict:predict",
+    "recognise": "analysis.recognise:recognise",
     "trace": "analysis.trace:trace",
     "report": "analysis.report:report",
     "explore": "widgets.explorer:explore",
     "compare": "widgets.compare:compare",
     "annotate": "widgets.annotator:annotate",
     "lens": "widgets.lens:lens",
-    "watch": "widgets.trainer:watch",
+    "train_dashboard": "widgets.trainer:train_dashboard",
     "create_model": "models.registry:create_model",
     "list_models": "models.registry:list_models",
     "fit": "train.fit:fit",
 }
 __all__ = [*_VERBS]
+_OLD = {"watch": "train_dashboard"}  # names of 0.1.0; they work for one version more
+
+
 
 
 def __getattr__(name):
+    if name in _OLD:
+        from warnings import warn
+
+        warn(f"sports_nb.{name} is sports_nb.{_OLD[name]} now; the old name goes with the next version", stacklevel=2)
+        return __getattr__(_OLD[name])
     if name not in _VERBS:
         raise AttributeError(f"sports_nb has no {name!r}; it has {', '.join(_VERBS)}")
     module, _, path = _VERBS[name].partition(":")

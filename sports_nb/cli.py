@@ -161,7 +161,7 @@ def analyse(
     refuse_to_overwrite(out, force)
     clip = Clip(clip)
     print(clip)
-    from sports_nb.analysis.pipeline import analyse as run
+    from sports_nb.analysis.analyser import analyse as run
 
     analysis = run(clip, box=box, leads_ms=leads_ms)
     say(analysis, report(analysis, out, clip, force=force))
@@ -180,7 +180,7 @@ def demo(
     from sports_nb.analysis.report import FILES, refuse_to_overwrite, report
 
     refuse_to_overwrite(out, force, ("clip.mp4", *FILES))
-    from sports_nb.analysis.pipeline import analyse as run
+    from sports_nb.analysis.analyser import analyse as run
     from sports_nb.core.metrics import pck
     from sports_nb.core.poses import to_array
     from sports_nb.data.synthetic import make_clip
@@ -218,7 +218,7 @@ def show_app(
     with tempfile.TemporaryDirectory() as folder:
         known = clip if clip.suffix == ".nc" else clip.with_suffix(".results") / "analysis.nc"
         if not known.is_file() or known.stat().st_mtime < clip.stat().st_mtime:
-            from sports_nb.analysis.pipeline import analyse as run
+            from sports_nb.analysis.analyser import analyse as run
             from sports_nb.data.video import Clip
 
             known = run(Clip(clip)).save(Path(folder) / "analysis.nc")

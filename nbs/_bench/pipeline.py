@@ -52,7 +52,7 @@ def cpu():
 def ours(path, mirror=False):
     "From the file to the predictions"
     import torch
-    from sports_nb.analysis.pipeline import analyse
+    from sports_nb.analysis.analyser import analyse
 
     torch.set_num_threads(THREADS)
 

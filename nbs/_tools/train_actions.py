@@ -23,8 +23,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from sports_nb.analysis.pipeline import ACTION_FRAMES, ACTION_STEP, CHUNK
-from sports_nb.analysis.tracking import Tracker
+from sports_nb.analysis.analyser import CHUNK
+from sports_nb.analysis.recognise import ACTION_FRAMES, ACTION_STEP
+from sports_nb.analysis.track import Tracker
 from sports_nb.core.metrics import calibration_error
 from sports_nb.data.datasets import ACTION_CLASSES, read_clips, read_other_clips
 from sports_nb.data.synthetic import ACTIONS, make_clip

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 
 from sports_nb.core.metrics import classification_table
+from sports_nb.data.augment_poses import RECOGNISER_VIEW, augment_poses
 from sports_nb.data.files import write_atomic
-from sports_nb.data.pose_clips import PoseClips, augment_poses
 from sports_nb.data.recordings import read_penn
+from sports_nb.data.windows import PoseClips
 from sports_nb.models.registry import create_model
 from sports_nb.train.checkpoints import load_checkpoint
 from sports_nb.train.fit import PRESETS, fit
@@ -36,11 +37,10 @@ def answers(model, task, clips):
                 clips[i],
                 np.random.default_rng(0),
                 skeleton="penn13",
-                mirror=view,
-                rotation=0,
+                p_mirror=view,
+                p_reverse=0,
+                yaw=0,
                 stretch=0,
-                jitter=0,
-                drop=0,
             )
             for i in range(len(clips))
         ]
@@ -77,7 +77,7 @@ if __name__ == "__main__":
     classes = sorted(set(penn.data["action"].tolist()))
     action = [classes.index(v) for v in penn.data["action"]]
     parts = {part: PoseClips(penn, action, which, frames=a.frames) for part, which in penn.splits.items()}
-    view = partial(augment_poses, skeleton="penn13")
+    view = partial(augment_poses, skeleton="penn13", **RECOGNISER_VIEW)
     rows = []
     for seed in a.seeds:
         out = Path(a.out) / f"seed{seed}"

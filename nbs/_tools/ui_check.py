@@ -173,7 +173,7 @@ def job(out):
     return net, partial(sn.fit, net, None, train, valid, epochs=12, batch=16, augment=slowly, log_every=2, valid_every=8, out=out)
 straight = job("straight")[1](progress=False)
 net, go = job("paused")
-board = sn.watch(go, panels(net, valid, n=4), every=0.2)
+board = sn.train_dashboard(go, panels(net, valid, n=4), every=0.2)
 board
 """
 

@@ -20,13 +20,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from .pdf import print_pdf
-from .pipeline import forecast
+from .predict import forecast
 from ..core.kinematics import joint_angles
 from ..core.metrics import torso_size
 from ..core.poses import predictions, to_array, valid_at
 from ..core.skeleton import get_skeleton
 from ..data.files import write_atomic
-from ..data.video import Clip, write_video
+from ..data.video import write_video
 from ..models.registry import create_model
 from ..viz.plots import ESTIMATED, PREDICTED, draw_pose, plot_angles
 
@@ -67,7 +67,7 @@ def overlay(
     caption=True,  # add the strip with time, action and legend
 ):  # yields (frame number, (h, w, 3) uint8 RGB)
     "Frames with the estimated skeleton (solid) and the one predicted for this moment (dashed)"
-    clip = clip or Clip(analysis.clip)
+    clip = clip or analysis.video
     (width, height), skeleton = _shown_size(clip), get_skeleton(analysis.estimated.attrs["skeleton"])
     lead = float(min(analysis.predicted.lead.values, key=lambda v: abs(v - lead), default=0))
     scale = np.array([width / clip.width, height / clip.height])
@@ -104,7 +104,7 @@ def overlay_video(
     lead=0.16,  # seconds
 ) -> Path:  # the written file
     "The clip with both skeletons, playable in a browser"
-    clip = clip or Clip(analysis.clip)
+    clip = clip or analysis.video
     last = clip.index_at(analysis.estimated.time.values[-1] + 1e-6)
     return write_video(path, (image for _, image in overlay(analysis, clip, lead)), times=clip.times[: last + 1])
 
@@ -116,7 +116,7 @@ def forecast_table(
     analysis,  # an Analysis
 ) -> (
     pd.DataFrame
-):  # mean distance in % of the torso, and how many joints lay within the prediction's spread, %; rows: leads in ms
+):  # mean distance in % of the torso, and how many joints lay within the prediction's 50 % radius, %; rows: leads in ms
     "Predictions against what was estimated later, beside the naive forecasts"
     now, known = to_array(analysis.estimated)
     time, leads = analysis.estimated.time.values, analysis.predicted.lead.values
@@ -141,9 +141,9 @@ def forecast_table(
             name: 100 * np.linalg.norm(p - now, axis=-1)[both].mean() / torso if both.any() else np.nan
             for name, p in then.items()
         }
-        if "spread" in analysis.predicted:
-            radius = valid_at(analysis.predicted, lead).spread.values[..., 0]
-            rows[round(1000 * lead)]["within its spread"] = (
+        if "radius50" in analysis.predicted:
+            radius = valid_at(analysis.predicted, lead).radius50.values[..., 0]
+            rows[round(1000 * lead)]["within its radius"] = (
                 100 * (np.linalg.norm(then["predicted"] - now, axis=-1) <= radius)[both].mean()
                 if both.any()
                 else np.nan
@@ -268,7 +268,7 @@ def page(
     lead=0.16,  # seconds
 ) -> str:  # HTML
     "One page that says what was found, how the body moved, and how far to trust it"
-    clip, text = clip or Clip(analysis.clip), html.escape
+    clip, text = clip or analysis.video, html.escape
     ranked = ranking(analysis)
     frames, found = len(analysis.estimated.time), int(np.isfinite(analysis.box.values).all(-1).sum())
     parts = [f"<h1>{text(clip.path.name)}</h1>"]
@@ -318,8 +318,8 @@ def page(
             '<p class="note">Mean distance in percent of the torso, between what was predicted and what was then estimated. '
             "Zero, constant and damped velocity are forecasts without a network."
             + (
-                " Within its spread: percent of the joints; the network says where half of them will be.</p>"
-                if "within its spread" in forecast
+                " Within its radius: percent of the joints; the network says where half of them will be.</p>"
+                if "within its radius" in forecast
                 else "</p>"
             ),
         ]
@@ -390,7 +390,7 @@ def report(
     >>> sn.report(analysis, "shot_report")
     >>> sn.report(analysis, "shot.html")
     """
-    clip, folder = clip or Clip(analysis.clip), Path(folder)
+    clip, folder = clip or analysis.video, Path(folder)
     if folder.suffix.lower() in (".html", ".pdf"):
         refuse_to_overwrite(folder.parent, force, (folder.name,))
         content = page(analysis, clip, lead)

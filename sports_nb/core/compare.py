@@ -156,9 +156,9 @@ def surprise(
     lead = float(predicted.lead[0]) if lead is None else lead
     now = on_clock(predicted, estimated.time.values, lead=lead)
     apart = joint_distance(now, estimated.isel(individual=[0]))
-    if "spread" not in predicted or predicted.attrs["skeleton"] != estimated.attrs["skeleton"]:
+    if "radius50" not in predicted or predicted.attrs["skeleton"] != estimated.attrs["skeleton"]:
         return apart
-    near = predicted.spread.sel(lead=lead, method="nearest").isel(individual=0)
+    near = predicted.radius50.sel(lead=lead, method="nearest").isel(individual=0)
     # the radius that was told when the prediction was made
     radius = near.assign_coords(time=near.time + float(predicted.lead.sel(lead=lead, method="nearest"))).reindex(
         time=estimated.time, method="nearest", tolerance=0.5 / estimated.attrs["fps"] * 1.01

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DIMS', 'ALLOWED', 'PoseError', 'validate', 'poses', 'to_array', 'fill_gaps', 'butterworth', 'one_euro', 'sample',
-           'history', 'predictions', 'valid_at']
+           'predictions', 'valid_at']
 
 # %% ../../nbs/01_core.poses.ipynb #ec8c1c96
 import numpy as np
@@ -297,24 +297,6 @@ def sample(
     between = np.where(w == 0, values[i], (1 - w) * values[i] + w * values[j])
     return np.where(known, between, empty).astype(values.dtype)
 
-# %% ../../nbs/01_core.poses.ipynb #3894ccfd
-def history(
-    ds: xr.Dataset,  # estimated poses
-    t: float,  # the moment to forecast from, seconds; usually a frame's time
-    n: int = 10,  # number of poses
-    step: float = 0.04,  # time between them, seconds
-) -> xr.Dataset:  # n poses, the last at t; NaN where nothing is known
-    "The past as a forecast sees it: an even grid that ends at t, read between past samples only"
-    if n < 1 or step <= 0:
-        raise ValueError(f"a history has n >= 1 poses, step > 0 s apart, got n={n}, step={step}")
-    at = t - step * np.arange(n - 1, -1, -1)
-    read = {
-        k: (v.dims, sample(v.values, ds.time.values, at, until=t)) for k, v in ds[["position", "confidence"]].items()
-    }
-    return validate(
-        xr.Dataset(read, {**{k: ds[k] for k in ds.dims if k != "time"}, "time": at}, {**ds.attrs, "fps": 1 / step})
-    )
-
 # %% ../../nbs/01_core.poses.ipynb #9548f94e
 def predictions(
     position,  # (time, lead, space, keypoint, individual), or (time, lead, keypoint, space) for one person
@@ -340,6 +322,6 @@ def valid_at(
     read = {
         k: (v.dims, sample(v.values, time, time - ds.lead.values[near], until=time - 1e-4))
         for k, v in one.items()
-        if k in ("position", "confidence", "spread")
+        if k in ("position", "confidence", "radius50")
     }
     return validate(one.assign(read).drop_vars("lead").assign_attrs(lead=float(ds.lead.values[near])))

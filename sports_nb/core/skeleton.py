@@ -202,7 +202,7 @@ def _read(
     keypoints: str,  # names in native order; `native=ours` where they differ
     edges: str,  # chains of names: `a-b-c d-e`
 ) -> Skeleton:  # the skeleton
-    "A skeleton from two lines of text; `L:` and `R:` in a chain stand for both sides"
+    "A skeleton from two lines of text; a chain with `*` is there twice, with `left_` and with `right_` for it"
     words = [w.partition("=") for w in keypoints.split()]
     chains = [
         c.replace("*", side).split("-") for c in edges.split() for side in (("left_", "right_") if "*" in c else ("",))

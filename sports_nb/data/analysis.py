@@ -19,6 +19,7 @@ import xarray as xr
 
 from ..core.poses import valid_at, validate
 from .files import appearing
+from .video import Clip
 
 # %% ../../nbs/16_data.analysis.ipynb #59b01250
 FORMAT, VERSION = "sports_nb analysis", 1
@@ -82,6 +83,7 @@ class Analysis:
     provenance: dict = field(default_factory=dict)  # weights, versions, settings
     complete: bool = True  # False: stopped before the end of the clip
     refined: xr.Dataset | None = None  # the estimated poses, decided again from the frames around each; None: not made
+    source: object | None = field(default=None, repr=False)  # what the frames are read from; opened once, not saved
 
     def __post_init__(self):
         for name in ("estimated", "predicted", "refined"):
@@ -151,6 +153,14 @@ class Analysis:
         return max(known, key=known.get) if known else NONE if len(self.actions) else ""
 
     @property
+    def video(self) -> Clip:  # the source that was analysed, where it can be read again; else the file `clip`
+        "The pictures, opened once for everybody who looks at them"
+        if not isinstance(self.source, Clip):
+            _require(self.clip, "this analysis names no clip: give the clip yourself, as clip=")
+            self.source = Clip(self.clip)
+        return self.source
+
+    @property
     def shown(self) -> xr.Dataset:  # refined where there is such, else estimated
         "The poses that a person looks at, and that angles are read from; forecasts start from `estimated`."
         return self.estimated if self.refined is None else self.refined
@@ -215,6 +225,8 @@ class Analysis:
         try:
             with xr.open_datatree(path, engine="h5netcdf", decode_times=False) as tree:
                 parts = {name: node.to_dataset(inherit=False).load() for name, node in tree.children.items()}
+                # until 0.1 a prediction called it spread
+                parts = {k: ds.rename(spread="radius50") if "spread" in ds else ds for k, ds in parts.items()}
                 head = dict(tree.attrs)
         except (
             Exception

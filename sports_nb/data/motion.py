@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RIG', 'RIG_TO_BODY13', 'GRAVITY', 'BALL_RADIUS', 'RIM_HEIGHT', 'RIM_RADIUS', 'SIDE', 'Athlete', 'make_athlete',
-           'unit', 'two_bones', 'turn', 'pose_body', 'curve', 'ease', 'step_feet', 'fly', 'throw', 'push_down',
-           'Motion', 'both_sides', 'jump_rise']
+           'unit', 'two_bones', 'turn', 'pose_body', 'keyed', 'ease', 'step_feet', 'fly', 'throw', 'push_down',
+           'Motion', 'jump_rise']
 
 # %% ../../nbs/12a_data.motion.ipynb #5026d63c
 from collections.abc import Callable
@@ -187,18 +187,18 @@ def pose_body(
     return rig
 
 # %% ../../nbs/12a_data.motion.ipynb #400fdd5e
-def curve(
-    times: np.ndarray,  # (t,) s
-    *keys,  # (time, value) or (time, value, speed); values are numbers or vectors
-) -> np.ndarray:  # (t,) or (t, d)
-    "Smooth interpolation through keys, constant before the first and after the last"
+def keyed(
+    *keys,  # (time, value) or (time, value, speed); times in s, values are numbers or vectors
+) -> Callable:  # times (t,) s -> values (t,) or (t, d)
+    "Smooth path through keys, constant before the first and after the last"
     when, value = np.array([k[0] for k in keys], float), np.array([k[1] for k in keys], float)
     speed = PchipInterpolator(when, value).derivative()(when)
     speed[[0, -1]] = 0
     for i, k in enumerate(keys):
         if len(k) == 3:
             speed[i] = k[2]
-    return CubicHermiteSpline(when, value, speed)(np.clip(times, when[0], when[-1]))
+    path = CubicHermiteSpline(when, value, speed)
+    return lambda times: path(np.clip(times, when[0], when[-1]))
 
 
 def ease(
@@ -285,15 +285,6 @@ class Motion:
     start: float  # when it gets interesting, seconds from the event
     end: float  # when it is over, seconds from the event
     hoop: np.ndarray | None = None  # centre of the rim (3,) m
-
-
-def both_sides(
-    left: np.ndarray,  # (t, d) or (d,)
-    right: np.ndarray,  # (t, d) or (d,)
-) -> np.ndarray:  # (t, 2, d)
-    "Stack what belongs to the left and to the right"
-    left, right = np.broadcast_arrays(left, right)
-    return np.stack([left, right], -2)
 
 
 def jump_rise(

@@ -12,6 +12,7 @@ from ..core.skeleton import convert
 from .film import place_camera
 from .recordings import read_ballplay, read_cmu, read_penn
 from .synthetic import ACTIONS, FROZEN, basketball400_plan, make_clip, rig_of
+from .windows import window_frames
 
 # %% ../../nbs/15c_data.motions.ipynb #a07b942b
 def synthetic_motions(
@@ -139,10 +140,8 @@ def penn_windows(
     reader,  # of `read_penn`
     frames: int = 18,  # of a window: 17 (one pose in) or 18 (two poses in)
     part: str = "test",  # of `reader.splits`
-    # position (n, frames, 13, 2), units in which PCK@0.05 is a distance of 0.1; visible and placed (n, frames, 13),
-    # placed: visible, or hidden with a place that the annotators guessed; video (n,)
-) -> dict:
-    "TP-RNN's windows"
+) -> dict:  # position (n, frames, 13, 2), visible and placed (n, frames, 13), video (n,)
+    "TP-RNN's windows, in units in which PCK@0.05 is a distance of 0.1; placed: visible, or guessed by the annotators"
     positions, seen, placed, videos = [], [], [], []
     for i in reader.splits[part]:
         motion = reader[i]
@@ -151,7 +150,7 @@ def penn_windows(
         )  # of all joints, visible or not, as published
         p, v = convert(motion["position"], reader.skeleton, "body13", motion["visible"])
         t = len(p)
-        at = np.minimum(np.arange(t)[:, None] + max(1, (t - 1) // frames) * np.arange(frames), t - 1)
+        at = window_frames(np.arange(t), frames, max(1, (t - 1) // frames), t)
         positions.append((p[at] / size).astype(np.float32))
         seen.append(v[at])
         placed.append((v | (p != 1).any(-1))[at])

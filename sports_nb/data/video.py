@@ -207,6 +207,20 @@ class Clip:
         image = reformatter.reformat(frame, width, height, "rgb24").to_ndarray()
         return image if self._matrix == (1, 0, 0, 1) else _upright(image, self._matrix)
 
+    @property
+    def size(self) -> tuple:  # (width, height) as shown, px
+        return self.width, self.height
+
+    def chunks(
+        self,
+        n: int,  # most frames in each
+    ) -> Iterator[tuple]:  # number of the first frame, list of (h, w, 3) uint8 RGB, their times (n,) in seconds
+        "Read all frames in order, a few at a time"
+        numbered = self.frames()
+        while some := list(itertools.islice(numbered, n)):
+            first = some[0][0]
+            yield first, [frame for _, frame in some], self.times[first : first + len(some)]
+
     def frames(
         self,
         start: int = 0,  # first frame

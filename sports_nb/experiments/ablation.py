@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ..data.augment_poses import augment_poses
 from ..data.files import write_atomic
 from ..data.motions import cmu_motions
-from ..data.pose_views import PoseViews, vary
 from ..data.recordings import read_cmu
 from ..data.synthetic import cache_folder
+from ..data.windows import PoseViews
 from .forecast_scores import Mirrored
 from .prediction import CMU_ACTIONS, CMU_KINDS, CMU_LEADS, cmu_windows, naive, score_cmu
 from .runs import code_hash, over_seeds, text
@@ -37,12 +38,12 @@ class Change:
     model: str = "ms_gcn_nano"  # name, see `create_model`
     config: dict = field(default_factory=dict)  # of the model
     task: dict = field(default_factory=dict)  # of `Forecast`
-    view: dict = field(default_factory=dict)  # of `vary`
+    view: dict = field(default_factory=dict)  # of `augment_poses`
     speed: float = 0.2  # of `PoseViews`
     standing: bool = False  # the network corrects the last pose, not damped velocity
 
 
-PLAIN = dict(mirror=0, backwards=0, turn=0, tilt=0, stretch=0)
+PLAIN = dict(p_mirror=0, p_reverse=0, yaw=0, tilt_std=0, stretch=0)
 CHANGES = {
     "MS-GCN": Change(),
     "seed paper's form": Change("ms_gcn_paper_nano"),
@@ -53,8 +54,8 @@ CHANGES = {
     "ten waves of 25": Change(config=dict(waves=10)),
     "bodies face all ways": Change(config=dict(up=None)),
     "loss on coordinates, eq. (12)": Change(task=dict(norm="coordinates")),
-    "nothing mirrored": Change(view=dict(mirror=0)),
-    "nothing backwards": Change(view=dict(backwards=0)),
+    "nothing mirrored": Change(view=dict(p_mirror=0)),
+    "nothing backwards": Change(view=dict(p_reverse=0)),
     "no other speeds": Change(speed=0.0),
     "motions as they are": Change(view=PLAIN, speed=0.0),
 }
@@ -110,7 +111,7 @@ def run_change(
             epochs=EPOCHS[level],
             batch=64,
             lr=1e-3,
-            augment=partial(vary, **dict(skeleton="cmu25", up=1, stretch=0.05) | own.view),
+            augment=partial(augment_poses, **dict(skeleton="cmu25", up=1, stretch=0.05) | own.view),
             seed=seed,
             out=folder,
             resume=True,

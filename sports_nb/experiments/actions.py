@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from ..analysis.pipeline import analyse
+from ..analysis.analyser import analyse
 from ..core.metrics import calibration_error, classification_table
 from ..data.analysis import NONE
 from ..data.datasets import ACTION_CLASSES, DataError, data_folder, read_clips, read_other_clips

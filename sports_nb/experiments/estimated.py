@@ -14,38 +14,42 @@ from functools import lru_cache
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..analysis.pipeline import CHUNK, SURE
-from ..analysis.tracking import Tracker
+from ..analysis.analyser import CHUNK
+from ..analysis.estimators import HICNNEstimator
+from ..analysis.predict import SURE
+from ..analysis.track import Tracker
+from ..data.augment_poses import EstimatorNoise, fit_noise
 from ..data.files import write_atomic
 from ..data.image_sets import window_rows
-from ..data.pose_views import EstimatorNoise, fit_noise
 from ..data.recordings import read_ballplay
 from ..data.sample import person_box
 from ..data.synthetic import ACTIONS, FROZEN, basketball400_plan, cache_folder, make_clip, render_motion
 from ..data.video import Clip
-from ..data.windows import resample
+from ..data.windows import resample, window_frames, window_starts
 from ..train.checkpoints import load_pretrained
 
 # %% ../../nbs/72a_experiments.estimated.ipynb #844f4383
 FILMED = 25.0  # frames a second
 PARTS = dict(
     position="estimated", confidence="confidence", radius50="radius50", second="second", second_mass="second_mass"
-)  # what is kept of `analysis.tracking.estimate`, and its name in a motion
+)  # what is kept of `analysis.estimators.estimate`, and its name in a motion
 
 
 def track(
     clip,  # `SyntheticClip`, or anything with position (t, 13, 2), visible (t, 13), times (t,) and draw(i)
     model=None,  # HICNN-PSTA; None: the shipped one
-    stream: bool = None,  # as in `analysis.tracking.Tracker`
+    stream: bool = None,  # as in `analysis.estimators.HICNNEstimator`
     # estimated (t, 13, 2) px, confidence, radius50 px, second (t, 13, 2) px and second_mass (t, 13) of
-    # `analysis.tracking.estimate`; NaN where the athlete was lost, confidence and masses 0
+    # `analysis.estimators.estimate`; NaN where the athlete was lost, confidence and masses 0
 ) -> dict:
     "The joints that are estimated in a clip, from the athlete's box in the first frame on."
     model = model or shipped()
     first = next((i for i in range(len(clip)) if clip.visible[i].sum() >= 4), None)
     if first is None:
         raise ValueError("no frame of this clip shows four joints: there is nobody to follow")
-    tracker = Tracker(model, box=person_box(clip.position[first], clip.visible[first]), stream=stream)
+    tracker = Tracker(
+        HICNNEstimator(model, margin=None, stream=stream), box=person_box(clip.position[first], clip.visible[first])
+    )
     kept = {
         name: np.full((len(clip), 13, 2) if part in ("position", "second") else (len(clip), 13), np.nan, np.float32)
         for part, name in PARTS.items()
@@ -153,7 +157,7 @@ def estimated_motions(
     *,
     only: str = None,  # of BallPlay-M: this session alone
     first: int = None,  # only so many (of each action, for basketball400)
-    # whether each frame sees those before it, as in `analysis.tracking.Tracker`; None: as the weights ship
+    # whether each frame sees those before it, as in `analysis.estimators.HICNNEstimator`; None: as the weights ship
     stream: bool = None,
     progress: bool = False,  # show a bar
 ) -> list:  # motions in px, body13, 25 frames a second, with what `track` gives, and `time` (t,) s
@@ -210,10 +214,9 @@ def noise_of(
     sure: float = SURE,  # confidence from which a joint is believed
 ) -> EstimatorNoise:
     "The mistakes of the estimator in films, as noise."
-    cut = {k: [] for k in ("estimated", "reference", "visible", "believed", "size")}
+    cut = {k: [] for k in ("estimated", "reference", "visible", "confident", "size")}
     for m in motions:
-        for s in range(0, len(m["position"]) - history + 1, history):
-            at = slice(s, s + history)
+        for at in window_frames(window_starts(len(m["position"]), history, history), history):
             p, v = m["position"][at], m["visible"][at]
             if v.any(0).sum() < 4:
                 continue
@@ -221,9 +224,9 @@ def noise_of(
             cut["estimated"].append(m["estimated"][at])
             cut["reference"].append(p)
             cut["visible"].append(v)
-            cut["believed"].append((m["confidence"][at] >= sure) & np.isfinite(m["estimated"][at]).all(-1))
+            cut["confident"].append((m["confidence"][at] >= sure) & np.isfinite(m["estimated"][at]).all(-1))
             cut["size"].append(np.nanmax(np.nanmax(shown, (0, 1)) - np.nanmin(shown, (0, 1))))
-    return fit_noise(*(np.stack(cut[k]) for k in ("estimated", "reference", "visible", "believed", "size")))
+    return fit_noise(*(np.stack(cut[k]) for k in ("estimated", "reference", "visible", "confident", "size")))
 
 
 def as_seen(

@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ..data.augment_poses import augment_poses
 from ..data.files import write_atomic
 from ..data.motions import ballplay_motions, synthetic_motions
-from ..data.pose_views import PoseViews, vary
 from ..data.recordings import BALLPLAY_SESSIONS
 from ..data.synthetic import ACTIONS, FROZEN, cache_folder
-from ..data.windows import pose_windows
+from ..data.windows import PoseViews, pose_windows, window_frames
 from .estimated import as_seen, estimated_motions, noise_of, shipped
 from .prediction import ask, naive
 from .runs import code_hash
@@ -85,7 +85,7 @@ SETS = {  # name -> poses out, coordinates
     "ballplay 3D": (25, 3),
 }
 HISTORY = 10
-TASK, VIEW = dict(norm="distance"), dict(up=2)  # of `Forecast` and of `vary`
+TASK, VIEW = dict(norm="distance"), dict(up=2)  # of `Forecast` and of `augment_poses`
 
 # %% ../../nbs/72b_experiments.forecast_runs.ipynb #80dc9b65
 def sessions(
@@ -111,7 +111,8 @@ def plain_windows(
     windows |= {k: np.array([m[k] for m in motions])[owner] for k in ("label", "group", "action")}
     if "estimated" in motions[0]:
         seen = [as_seen(m) for m in motions]
-        cut = lambda key: np.stack([seen[o][key][s : s + HISTORY] for o, s in zip(owner, windows["start"])])
+        frames = window_frames(windows["start"], HISTORY)
+        cut = lambda key: np.stack([seen[o][key][at] for o, at in zip(owner, frames)])
         windows |= dict(estimated=cut("position").astype(np.float32), believed=cut("visible"))
     return windows
 
@@ -282,7 +283,8 @@ def run_forecaster(
     )
     if not (folder / "forecasts.npz").exists():
         made, data = settings | provenance(), course(on, budget, fold, seed)
-        view = partial(vary, **VIEW, noise=fitted_noise(on, budget.first, fold) if own.noise else None, history=HISTORY)
+        noise = fitted_noise(on, budget.first, fold) if own.noise else None
+        view = partial(augment_poses, **VIEW, noise=noise, history=HISTORY)
         steps = budget.steps if fold is None else budget.left_out
         fit(
             model,

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from ..core.metrics import limb_angle_error, mpjpe, pck
 from ..core.skeleton import convert, get_skeleton
+from ..data.windows import window_frames, window_starts
 from ..models.registry import create_model
 
 # %% ../../nbs/72_experiments.prediction.ipynb #ce97d53a
@@ -107,8 +108,8 @@ def cmu_windows(
         position = convert(motion["position"], "cmu", "cmu25")[0]
         if len(position) < history + horizon:
             continue
-        windows = np.lib.stride_tricks.sliding_window_view(position, history + horizon, axis=0)
-        out.setdefault(motion["label"], []).append(np.moveaxis(windows, -1, 1))
+        frames = window_frames(window_starts(len(position), history + horizon), history + horizon)
+        out.setdefault(motion["label"], []).append(position[frames])
     return {label: np.concatenate(parts) for label, parts in out.items()}
 
 

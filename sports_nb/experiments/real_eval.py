@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from ..analysis.estimators import Ours, find_estimators
+from ..analysis.estimators import HICNNEstimator
+from ..analysis.onnx_estimators import find_estimators
 from ..core.metrics import auc, calibration_error, swapped, swapped_by_view
 from ..core.skeleton import get_skeleton
 from ..data.datasets import DataError, Reader, data_folder
@@ -165,7 +166,7 @@ def own_estimators(
             raise CheckpointError(f"{w} holds {model.name}: real_eval counts HICNN-PSTA's body13; give such weights")
         which = "shipped" if shipped else "/".join(Path(w).with_suffix("").parts[-2:])
         name = f"HICNN-PSTA {model.name.rpartition('_')[2]} ({which})"
-        out += [Ours(model, name), Ours(model, f"{name}, mirror", mirror=True)]
+        out += [HICNNEstimator(model, name), HICNNEstimator(model, f"{name}, mirror", mirror=True)]
     return out
 
 
@@ -204,7 +205,7 @@ def real_eval(
     for i in tqdm(range(0, len(data), batch), disable=not progress, desc="pictures"):
         frames, boxes = [data[j] for j in range(i, min(i + batch, len(data)))], data.box[i : i + batch]
         for (estimator, _), parts in zip(asked, said):
-            parts.append(estimator(frames, boxes))
+            parts.append(estimator(frames, boxes)[:2])
     rows = []
     for (estimator, m), parts in zip(asked, said):
         position, confidence = (np.concatenate(p) for p in zip(*parts))

@@ -14,7 +14,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +22,9 @@ import pandas as pd
 import torch
 
 from ..data.augment import augment, look
+from ..data.augment_poses import RECOGNISER_VIEW, augment_poses
 from ..data.clips import Windows, read_basketball400
 from ..data.files import write_atomic
-from ..data.pose_clips import augment_poses
 from ..data.synthetic import ACTIONS, FROZEN, cache_folder
 from ..models.registry import create_model
 from ..train.checkpoints import load_checkpoint
@@ -336,7 +336,7 @@ def train_poses(
         epochs=level.epochs,
         lr=level.lr,
         batch=level.batch,
-        augment=augment_poses,
+        augment=partial(augment_poses, **RECOGNISER_VIEW),
         seed=seed,
         out=folder,
         resume=True,

@@ -137,7 +137,7 @@ class Trust(nn.Module):
 
 # %% ../../nbs/22_layers.heads.ipynb #aa5b4616
 class PredictionBlock(nn.Module):
-    "One supervised prediction block: probability maps (eq. 6) and joints; its maps are handed on to the next block"
+    "A supervised prediction block: probability maps (eq. 6) and joints; the logits go back into the features"
 
     radius = 2  # pixels around a map's peak that a joint is read from
 
@@ -146,7 +146,7 @@ class PredictionBlock(nn.Module):
         *,
         channels: int,  # of the multi-task features
         n_keypoints: int,  # joints
-        last: bool = False,  # no block follows, so the maps need not go back into the features
+        last: bool = False,  # no block follows, so the logits need not go back into the features
     ):
         super().__init__()
         self.refine = nn.Sequential(

@@ -21,14 +21,15 @@ from pathlib import Path
 import numpy as np
 
 from ..data.augment import augment, look
+from ..data.augment_poses import augment_poses, with_new_names
 from ..data.clips import Windows, read_basketball400, whole_clips
 from ..data.datasets import read_clips, read_lspet
 from ..data.image_sets import read_film, read_people
 from ..data.motions import ballplay_motions, cmu_motions, penn_motions, penn_windows, synthetic_motions
 from ..data.pools import Mixture, decoded, synthetic_pictures
-from ..data.pose_views import PoseViews, vary
 from ..data.recordings import read_penn
 from ..data.synthetic import cache_folder
+from ..data.windows import PoseViews
 from ..models.registry import create_model
 from .checkpoints import list_pretrained, load_checkpoint, load_pretrained
 from .fit import fit
@@ -127,7 +128,7 @@ SETS = dict(
 )  # name in a recipe -> function that makes the set
 
 # %% ../../nbs/44_train.recipes.ipynb #a59d2056
-TABLES = ("config", "task", "fit", "preset", "augment", "vary", "train", "valid", "card")
+TABLES = ("config", "task", "fit", "preset", "augment", "augment_poses", "train", "valid", "card")
 
 
 def _set(name):
@@ -160,6 +161,8 @@ def read_recipe(
         recipe = tomllib.loads(raw.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a TOML file: {error}") from None
+    if isinstance(recipe.get("vary"), dict) and "augment_poses" not in recipe:  # as older recipes say
+        recipe["augment_poses"] = with_new_names(recipe.pop("vary"))
     _known(recipe, ("model", "start", "start_sha256", "out", *TABLES), path.name)
     for key in ("model", "out"):
         if not isinstance(recipe.get(key), str):
@@ -176,10 +179,11 @@ def read_recipe(
     )
     _known(recipe["preset"], [f.name for f in fields(PRESETS["modern"])], f"{path.name} [preset]")
     _known(recipe["augment"], set(_arguments(augment)) - {"sample", "rng", "size"}, f"{path.name} [augment]")
-    _known(recipe["vary"], set(_arguments(vary)) - {"sample", "rng", "skeleton"}, f"{path.name} [vary]")
-    if recipe["augment"] and recipe["vary"]:
+    motions = set(_arguments(augment_poses)) - {"sample", "rng", "skeleton"}
+    _known(recipe["augment_poses"], motions, f"{path.name} [augment_poses]")
+    if recipe["augment"] and recipe["augment_poses"]:
         raise ValueError(
-            f"{path.name} has both [augment], for pictures, and [vary], for motions: one training has one kind"
+            f"{path.name} has both [augment], for pictures, and [augment_poses], for motions: one training has one kind"
         )
     for half in ("train", "valid"):
         for source, sets in recipe[half].items():
@@ -323,12 +327,12 @@ def run_recipe(
         augment=partial(augment, **view)
         if view
         else partial(
-            vary,
+            augment_poses,
             **dict(skeleton=model.config.skeleton, history=model.config.history)
             | ({} if getattr(model.config, "up", None) is None else dict(up=model.config.up))
-            | recipe["vary"],
+            | recipe["augment_poses"],
         )
-        if recipe["vary"]
+        if recipe["augment_poses"]
         else None,
         out=out or recipe["out"],
         resume=resume,

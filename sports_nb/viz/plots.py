@@ -268,7 +268,8 @@ def plot_frame(
     fig, ax = _figure(figsize=(6, 6 * frame.shape[0] / frame.shape[1])) if ax is None else (ax.figure, ax)
     for ds in datasets:
         position, confidence = (v[0] for v in _at(ds, [time]))
-        spread = sample(ds.spread.isel(individual=0).values, ds.time.values, [time])[0] if "spread" in ds else None
+        told = ds.attrs["role"] == "predicted" and "radius50" in ds
+        spread = sample(ds.radius50.isel(individual=0).values, ds.time.values, [time])[0] if told else None
         frame = draw_pose(
             frame, position, ds.attrs["skeleton"], ROLE_COLOURS[ds.attrs["role"]], confidence, spread=spread
         )

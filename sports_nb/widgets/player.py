@@ -96,12 +96,12 @@ def _named(data, reference):  # -> name -> Dataset, in drawing order
 def _spread_on_frames(
     ds, times, size
 ):  # radius (lead, n, individual, keypoint) float32 of a prediction that tells it, in the scene's unit
-    if "lead" not in ds.dims or "spread" not in ds:
+    if "lead" not in ds.dims or "radius50" not in ds:
         return None
     scale = size[0] if size and ds.attrs["space_unit"] == "normalised" else 1
     shown = []
     for lead in ds.lead.values:  # told when the prediction was made, drawn where it is valid
-        told = ds.spread.sel(lead=lead).transpose("time", "individual", "keypoint")
+        told = ds.radius50.sel(lead=lead).transpose("time", "individual", "keypoint")
         shown.append(
             told.assign_coords(time=told.time + lead)
             .reindex(time=times, method="nearest", tolerance=_half_frame(times))
@@ -176,6 +176,8 @@ class Player(Dashboard, anywidget.AnyWidget):
                     stacklevel=2,
                 )
                 clip = None
+            else:
+                clip = analysis.video
         if isinstance(clip, (str, Path)):
             clip = Clip(clip)
         pictures = clip if clip is None or isinstance(clip, Clip) else getattr(clip, "frames", clip)
