@@ -43,14 +43,14 @@ class Track:
     unit: str  # h (standing heights), m or rad
     columns: tuple  # names of its values: x y z, or one
     rows: tuple = ()  # of cells (text): a time in seconds, a value for each column, then perhaps a speed for each
-    meaning: str = ""
+    meaning: str = ""  # in words
 
 
 @dataclass(frozen=True)
 class Skill:
     "A skill as tables: what differs from try to try, keys, steps, the pose they make, and where the ball is"
 
-    name: str
+    name: str  # of the action
     once: tuple  # (name, cell, meaning): numbers of one try, in the order in which they are drawn
     keys: dict  # name -> Track
     steps: tuple  # (foot, from s, to s, x m, y m outward, height of the swing that follows m, repeats)

@@ -28,7 +28,8 @@ class Source(Protocol):
     def chunks(
         self,
         n: int,  # most frames in each
-    ): ...  # yields (number of the first frame, list of (h, w, 3) uint8 RGB, their times (n,) in seconds)
+    ) -> Iterator[tuple]:  # of (number of the first frame, list of (h, w, 3) uint8 RGB, their times (n,) in seconds)
+        "Frames in their order, some at a time."
 
 # %% ../../nbs/10a_data.sources.ipynb #22b7286b
 class Frames:
@@ -67,7 +68,11 @@ class Frames:
         if hasattr(pictures, "__len__"):
             self.__class__ = _Counted
 
-    def chunks(self, n: int) -> Iterator[tuple]:
+    def chunks(
+        self,
+        n: int,  # most frames in each
+    ) -> Iterator[tuple]:  # of (number of the first frame, list of (h, w, 3) uint8 RGB, their times (n,) in seconds)
+        "Frames in their order, some at a time."
         times = (i / self.fps for i in itertools.count()) if self.given is None else iter(self.given)
         pictures, first = iter(self.pictures), 0
         while some := list(itertools.islice(pictures, n)):

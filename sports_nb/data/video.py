@@ -209,6 +209,7 @@ class Clip:
 
     @property
     def size(self) -> tuple:  # (width, height) as shown, px
+        "Width and height."
         return self.width, self.height
 
     def chunks(

@@ -30,13 +30,21 @@ def plain_involution2d(
     stride=1,  # step of the window, pixels
     dilation=1,  # distance of neighbouring taps, pixels
 ):  # b c h' w'
-    "Eq. (3) as a sum over the taps, in PyTorch's usual operations: no buffer is written in place, so it can be exported"
+    """Eq. (3) as a sum over the taps, in PyTorch's usual operations.
+
+    No buffer is written in place, so it can be exported.
+    """
     b, g, k, _, h, w = weight.shape
     xp = F.pad(x, ((k // 2) * dilation,) * 4).unflatten(1, (g, -1))
     return sum(xp[window] * weight[:, :, None, i, j] for i, j, window in _taps(k, stride, dilation, h, w)).flatten(1, 2)
 
 # %% ../../nbs/20_layers.involution.ipynb #475082cf
-def unfold_involution2d(x, weight, stride=1, dilation=1):
+def unfold_involution2d(
+    x,  # b c h w
+    weight,  # b g k k h' w'
+    stride=1,  # pixels from one place of the kernel to the next
+    dilation=1,  # pixels between its taps
+):  # b c h' w'
     "The textbook form of eq. (3), which copies the input K*K times: the oracle for tests"
     b, g, k, _, h, w = weight.shape
     cols = F.unfold(x, k, dilation=dilation, padding=(k // 2) * dilation, stride=stride)
@@ -68,14 +76,21 @@ class Involution2d(nn.Module):
         )
         self.span = nn.Conv2d(channels // reduction, kernel_size**2 * self.groups, 1)
 
-    def kernels(self, x):
+    def kernels(
+        self,
+        x,  # b c h w
+    ):
         "The kernels Psi that x generates for itself, b g kh kw h' w'"
         # ceil_mode: the window visits ceil(h/stride) rows, so an odd map needs a kernel for its last row too
         if self.stride > 1:
             x = F.avg_pool2d(x, self.stride, ceil_mode=True)
         return rearrange(self.span(self.reduce(x)), "b (g i j) h w -> b g i j h w", i=self.k, j=self.k)
 
-    def forward(self, x):
+    def forward(
+        self,
+        x,  # b c h w
+    ):  # b c h' w'
+        "Involution with the kernels that x generates for itself, eq. (2) and (3)."
         return involution2d(x, self.kernels(x), self.k, self.stride, self.dilation, self.groups)
 
 # %% ../../nbs/20_layers.involution.ipynb #065b88b5
