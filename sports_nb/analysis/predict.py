@@ -181,7 +181,24 @@ def predict(
     # predictions: position (time, lead, space, keypoint, individual) and confidence, in the unit and y direction of the
     # poses; radius50, in which the joint lies half of the time, where the forecaster says it
 ) -> xr.Dataset:
-    "Predict the poses of the next moments, at each frame from it and the frames before it alone"
+    """Predict the poses of the next moments, at each frame from it and the frames before it alone
+
+    Raises
+    ------
+    ValueError
+        A lead outside 1 to 1000 ms, times that do not rise, predictions instead of poses, poses in space without
+        `view`, or poses in parts of the picture.
+
+    Notes
+    -----
+    NaN where there is no pose to start from. A joint that is missing in the past is filled in, and lowers the
+    confidence. The forecasts are those of MS-GCN, eq. (8) to (12) of the seed paper, in its direct form.
+
+    Examples
+    --------
+    >>> predicted = sn.predict(sn.read_poses("shotDLC.csv", fps=50), leads_ms=(80, 160))
+    >>> predicted.position.sel(lead=0.16, keypoint="right_wrist")
+    """
     leads = check_leads(leads_ms)
     validate(poses)
     if "lead" in poses.dims:

@@ -176,7 +176,22 @@ def recognise(
     # (time, action), with several people (time, action, individual): probability in windows around time; NaN where
     # nothing moves, or nobody is there
 ) -> xr.DataArray:
-    "Name what people do, from their poses"
+    """Name what people do, from their poses
+
+    Raises
+    ------
+    ValueError
+        Poses in space, predictions, or a recogniser whose actions are not ours.
+
+    Notes
+    -----
+    An action needs movement: a window in which nobody moves is NaN, as one in which nobody is there.
+
+    Examples
+    --------
+    >>> actions = sn.recognise(sn.read_poses("shotDLC.csv", fps=50))
+    >>> actions.mean("time")
+    """
     validate(poses)
     if poses.sizes["space"] != 2 or "lead" in poses.dims:
         raise ValueError("actions are read from poses in the plane, without leads: seen_from(poses, view) makes them")

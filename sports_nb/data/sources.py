@@ -33,7 +33,21 @@ class Source(Protocol):
 
 # %% ../../nbs/10a_data.sources.ipynb #22b7286b
 class Frames:
-    "Pictures as a source: an array, a list, or anything that yields them one by one"
+    """Pictures as a source: an array, a list, or anything that yields them one by one
+
+    Raises
+    ------
+    ValueError
+        Neither `fps` nor `times` is given, or both, or a rate that is not above 0.
+
+    Notes
+    -----
+    No length and no file is needed. What is wrong with a picture or its time is said when it is read.
+
+    Examples
+    --------
+    >>> sn.analyse(sn.Frames(pictures, fps=50))
+    """
 
     path = None
 
