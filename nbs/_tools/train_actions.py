@@ -1,11 +1,13 @@
 """Train the action head of HICNN-PSTA on clips, with the rest of the network as it is (pose first, then action).
 
-    SPORTS_NB_DATA=... python nbs/_tools/train_actions.py --weights sports_nb/weights/hicnn_psta_small --out build/actions
+    SPORTS_NB_DATA=... python nbs/_tools/train_actions.py --out build/actions \
+        --weights sports_nb/weights/hicnn_psta_small
 
-The athlete is followed through every clip exactly as `analyse` does it; what the action head reads is kept on disk, and the head is
-trained on windows of it. Clips: the training parts of the basketball clips (official split 1, validation by group), clips without
-basketball, and synthetic clips of 40 performers. The best head on the validation clips (recall, mean over sources and their actions) is
-written back into the weights, its probabilities softened by the temperature that suits the validation clips best.
+The athlete is followed through every clip exactly as `analyse` does it; what the action head reads is kept on disk,
+and the head is trained on windows of it. Clips: the training parts of the basketball clips (official split 1,
+validation by group), clips without basketball, and synthetic clips of 40 performers. The best head on the validation
+clips (recall, mean over sources and their actions) is written back into the weights, its probabilities softened by
+the temperature that suits the validation clips best.
 """
 
 import argparse
@@ -43,7 +45,7 @@ def features(model, frames, times):
         ok = out["found"]
         if ok.any():
             kept.append({k: out["sure" if k == "confidence" else k][ok] for k in KEYS} | dict(time=np.asarray(at)[ok]))
-            kept[-1]["position"] = out["position"][ok]
+            kept[-1]["position"] = out["position"][ok]  # for `train_pose_actions.py`
     kinds = dict(time=np.float64, position=np.float32)
     return {k: np.concatenate([o[k] for o in kept]).astype(kinds.get(k, np.float16)) for k in kept[0]} if kept else None
 
@@ -70,7 +72,10 @@ def collect(job):
 
 
 def window(clip, rng=None):
-    "A window as `ActionWindows` cuts it: in the middle of the clip, or anywhere with a tempo of its own where rng is given"
+    """A window as `ActionWindows` cuts it.
+
+    In the middle of the clip, or anywhere with a tempo of its own where rng is given.
+    """
     t = clip["time"]
     step = ACTION_STEP * (rng.uniform(0.75, 1.3) if rng else 1)
     span = step * (ACTION_FRAMES - 1)
@@ -274,7 +279,9 @@ if __name__ == "__main__":
     if a.write:
         card = dict(model.card)
         card["data"] = [d for d in card["data"] if not d.startswith("for the action head")] + [
-            "for the action head: HMDB51 dribble and shoot_ball, UCF101 Basketball and BasketballDunk, jennycs basketball player crops, nine classes of HMDB51 and UCF101 without basketball (their training parts; research use), synthetic clips"
+            "for the action head: HMDB51 dribble and shoot_ball, UCF101 Basketball and BasketballDunk, jennycs "
+            "basketball player crops, nine classes of HMDB51 and UCF101 without basketball (their training parts; "
+            "research use), synthetic clips"
         ]
         card["actions"] = dict(
             classes=list(ACTION_CLASSES),

@@ -153,7 +153,7 @@ if __name__ == "__main__":
         task="action from body13 joints (AGC-LSTM)",
         classes=list(ACTION_CLASSES),
         data=[
-            "tracks estimated by hicnn_psta_small in training clips of HMDB51, UCF101, jennycs and clips without basketball",
+            "tracks estimated by hicnn_psta_small in training clips: HMDB51, UCF101, jennycs, and without basketball",
             "synthetic clips of sports_nb.data.synthetic, estimated and exact joints",
         ],
         licence="weights for research use, as the clips they were trained on",
