@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HISTORY_STEP', 'SURE', 'SLOW', 'LEADS_MS', 'check_leads', 'histories', 'forecast', 'complete', 'seen_from', 'predict',
-           'with_radius']
+           'as_body13', 'with_radius']
 
 # %% ../../nbs/51_analysis.predict.ipynb #9c5a686a
 from functools import lru_cache
@@ -216,11 +216,8 @@ def predict(
     told = getattr(forecaster.config, "spread", False)
     turn = np.array([1, -1 if poses.attrs["y_axis"] == "up" else 1], np.float32)
     found = []
-    for one in poses.transpose("individual", "time", "keypoint", "space").position.values:
-        sure = poses.confidence.isel(individual=len(found)).transpose("time", "keypoint").values
-        position, visible = convert(one * turn, poses.attrs["skeleton"])
-        score, _ = convert(np.stack([np.nan_to_num(sure, nan=1.0)] * 2, -1), poses.attrs["skeleton"])
-        position, sure = complete(np.where(visible[..., None], position, np.nan).astype(np.float32), score[..., 0])
+    for i in range(poses.sizes["individual"]):
+        position, sure = as_body13(poses.isel(individual=i))
         said = forecast(forecaster, position, sure, poses.time.values, np.array(leads) / 1000, spread=told)
         ahead, radius, trust = said if told else (said, np.nan, np.nan)
         found.append(
@@ -240,6 +237,21 @@ def predict(
         ),
         radius,
     )
+
+
+def as_body13(
+    one: xr.Dataset,  # poses of one person in the plane, in any skeleton that becomes body13
+) -> tuple:  # position (t, 13, 2) in their unit, y down, NaN where fewer than four joints are known; confidence (t, 13)
+    "Poses as the networks read them"
+    skeleton, turn = one.attrs["skeleton"], np.array([1, -1 if one.attrs["y_axis"] == "up" else 1], np.float32)
+    score = np.nan_to_num(one.confidence.transpose("time", "keypoint").values, nan=1.0)
+    try:
+        position, visible = convert(one.position.transpose("time", "keypoint", "space").values * turn, skeleton)
+        score, _ = convert(np.stack([score, score], -1), skeleton)
+    except ValueError as error:
+        names = ", ".join(get_skeleton("body13").keypoints)
+        raise ValueError(f"{error}. Networks read body13 ({names}): give your keypoints these names") from error
+    return complete(np.where(visible[..., None], position, np.nan).astype(np.float32), score[..., 0])
 
 
 def with_radius(

@@ -14,9 +14,8 @@ import torch
 import xarray as xr
 
 from .detect import body_box
-from .predict import SURE, complete
+from .predict import SURE, as_body13
 from ..core.poses import validate
-from ..core.skeleton import convert
 from ..data.datasets import ACTION_CLASSES
 from ..train.checkpoints import list_pretrained, load_pretrained
 
@@ -201,12 +200,7 @@ def recognise(
         recogniser = PoseRecogniser(recogniser)
     found = []
     for i in range(poses.sizes["individual"]):
-        one, times = poses.isel(individual=i), poses.time.values
-        p, visible = convert(one.position.transpose("time", "keypoint", "space").values, poses.attrs["skeleton"])
-        p = p * [1, -1 if poses.attrs["y_axis"] == "up" else 1]
-        score = np.nan_to_num(one.confidence.transpose("time", "keypoint").values, nan=1.0)
-        score, _ = convert(np.stack([score, score], -1), poses.attrs["skeleton"])
-        p, sure = complete(np.where(visible[..., None], p, np.nan).astype(np.float32), score[..., 0])
+        (p, sure), times = as_body13(poses.isel(individual=i)), poses.time.values
         here = np.isfinite(p).all((1, 2))
         # boxes are made for pixels: whatever the unit, a body is some hundred of it tall
         p = p * (100 / np.median(np.ptp(p[here], 1).max(1)) if here.any() else 1)
