@@ -45,11 +45,9 @@ def features(model, frames, times):
         ok = out["found"]
         if ok.any():
             kept.append({k: out["sure" if k == "confidence" else k][ok] for k in KEYS} | dict(time=np.asarray(at)[ok]))
-    return (
-        {k: np.concatenate([o[k] for o in kept]).astype(np.float16 if k != "time" else np.float64) for k in kept[0]}
-        if kept
-        else None
-    )
+            kept[-1]["position"] = out["position"][ok]
+    kinds = dict(time=np.float64, position=np.float32)
+    return {k: np.concatenate([o[k] for o in kept]).astype(kinds.get(k, np.float16)) for k in kept[0]} if kept else None
 
 
 def collect(job):
@@ -182,7 +180,7 @@ if __name__ == "__main__":
             c = {
                 k: np.zeros((1, *shape), np.float32)
                 for k, shape in dict(
-                    appearance=(13, 64), keypoints=(13, 2), confidence=(13,), scene=(256,), time=()
+                    appearance=(13, 64), keypoints=(13, 2), confidence=(13,), scene=(256,), time=(), position=(13, 2)
                 ).items()
             }
         clips.append(c)

@@ -75,7 +75,7 @@ class EstimatorError(ValueError):
 
 
 def read_joints(
-    estimator: Estimator,  # that is asked
+    estimator: Estimator,  # who is asked
     frames,  # n frames, (h, w, 3) uint8 RGB
     boxes,  # (n, 4) px
     **memory,  # times, memory
@@ -273,7 +273,7 @@ def as_estimator(
 
 # %% ../../nbs/50_analysis.estimators.ipynb #41bea5f6
 def believed(
-    joints: Joints,  # of n frames
+    joints: Joints,  # of one frame or more
 ) -> np.ndarray:  # (n,) 0 to k
     "How many joints are likely to be right"
     return (1 if joints.presence is None else joints.presence) * joints.confidence.sum(1)

@@ -27,7 +27,7 @@ class EstimatorNoise:
 def add_noise(
     sample: dict,  # position (t, k, d), visible (t, k), ...
     rng,  # np.random.Generator
-    noise: EstimatorNoise,  # of an estimator, measured on its own films
+    noise: EstimatorNoise,  # how the estimator errs
     *,
     p_noise: float = 0.5,  # part of the samples that get it
     history: int | None = 10,  # poses that get it, from the first on; None: all

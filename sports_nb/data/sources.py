@@ -28,8 +28,8 @@ class Source(Protocol):
     def chunks(
         self,
         n: int,  # most frames in each
-    ) -> Iterator[tuple]:  # of (number of the first frame, list of (h, w, 3) uint8 RGB, their times (n,) in seconds)
-        "Frames in their order, some at a time."
+    ):  # yields (number of the first frame, list of (h, w, 3) uint8 RGB, their times (n,) in seconds)
+        "All frames in order, a few at a time"
 
 # %% ../../nbs/10a_data.sources.ipynb #22b7286b
 class Frames:
@@ -71,8 +71,8 @@ class Frames:
     def chunks(
         self,
         n: int,  # most frames in each
-    ) -> Iterator[tuple]:  # of (number of the first frame, list of (h, w, 3) uint8 RGB, their times (n,) in seconds)
-        "Frames in their order, some at a time."
+    ) -> Iterator[tuple]:  # number of the first frame, list of (h, w, 3) uint8 RGB, their times (n,) in seconds
+        "All frames in order, a few at a time"
         times = (i / self.fps for i in itertools.count()) if self.given is None else iter(self.given)
         pictures, first = iter(self.pictures), 0
         while some := list(itertools.islice(pictures, n)):

@@ -208,8 +208,8 @@ class Clip:
         return image if self._matrix == (1, 0, 0, 1) else _upright(image, self._matrix)
 
     @property
-    def size(self) -> tuple:  # (width, height) as shown, px
-        "Width and height."
+    def size(self) -> tuple:  # (width, height), px
+        "The picture's size as shown"
         return self.width, self.height
 
     def chunks(

@@ -163,7 +163,7 @@ class PoseViews(Sequence):
         speed: float = 0.2,  # largest change of speed, as a logarithm: .2 is 18 % slower to 22 % faster
         past: int = 0,  # poses of the horizon that may lie behind the end of the motion
         least: int = 4,  # joints that the history must show
-        seed: int = 0,  # of what `draw` shows
+        seed: int = 0,  # of what is drawn
     ):
         if not 0 <= past < horizon:
             raise ValueError(
@@ -233,9 +233,9 @@ class PoseViews(Sequence):
 
     def draw(
         self,
-        epoch,  # number of the pass over the set; each shows another
-        i,  # which window
-    ):  # a sample, as `cut` makes it
+        epoch: int,  # number of the pass over the set
+        i: int,  # number of the sample
+    ):
         "Another moment and another speed in every epoch"
         rng = np.random.default_rng([self.seed, epoch, i])
         return self.cut(i, rng.uniform(0, 1), np.exp(rng.uniform(-self.speed, self.speed)))
@@ -271,7 +271,7 @@ class PoseClips(Sequence):
         *,
         frames: int = 40,  # poses of a clip
         least: float = 0.7,  # part of a motion that a training clip shows at least
-        seed: int = 0,  # of what `draw` shows
+        seed: int = 0,  # of what is drawn
     ):
         if frames < 1:
             raise ValueError(f"a clip has at least one pose, got frames={frames}")
@@ -304,9 +304,9 @@ class PoseClips(Sequence):
 
     def draw(
         self,
-        epoch,  # number of the pass over the set; each shows another
-        i,  # which motion
-    ):  # a sample of at most `frames` poses
+        epoch: int,  # number of the pass over the set
+        i: int,  # number of the sample
+    ):
         "Another stretch in every epoch."
         rng = np.random.default_rng([self.seed, epoch, i])
         return self._clip(i, rng.random(), rng.uniform(self.least, 1))

@@ -30,10 +30,7 @@ def plain_involution2d(
     stride=1,  # step of the window, pixels
     dilation=1,  # distance of neighbouring taps, pixels
 ):  # b c h' w'
-    """Eq. (3) as a sum over the taps, in PyTorch's usual operations.
-
-    No buffer is written in place, so it can be exported.
-    """
+    "Eq. (3) as a sum over the taps, in PyTorch's usual operations: no buffer is written in place, so that exports work"
     b, g, k, _, h, w = weight.shape
     xp = F.pad(x, ((k // 2) * dilation,) * 4).unflatten(1, (g, -1))
     return sum(xp[window] * weight[:, :, None, i, j] for i, j, window in _taps(k, stride, dilation, h, w)).flatten(1, 2)
@@ -90,7 +87,7 @@ class Involution2d(nn.Module):
         self,
         x,  # b c h w
     ):  # b c h' w'
-        "Involution with the kernels that x generates for itself, eq. (2) and (3)."
+        "Eq. (3), with the kernels that x generates"
         return involution2d(x, self.kernels(x), self.k, self.stride, self.dilation, self.groups)
 
 # %% ../../nbs/20_layers.involution.ipynb #065b88b5
