@@ -191,17 +191,46 @@ MUTATIONS = [
         "0 * part[:, None, None] * (position[after]",
     ),
     M(
-        "analysis.tracking",
+        "analysis.detect",
         "joints of little confidence have little say in the box",
         "position[confidence >= min(0.3,",
         "position[confidence >= min(0.0,",
     ),
     M(
-        "analysis.tracking",
+        "analysis.detect",
         "the box leaves room for flesh",
         "max((high - low).max(), 1.0) * pad",
         "max((high - low).max(), 1.0) * 0",
     ),
+    M(
+        "analysis.detect",
+        "whatever its margin, an estimator looks at the crops of the tracker",
+        "square(c, 1 / estimator.margin)",
+        "square(c, 1)",
+    ),
+    # the seams of the main road
+    M("data.sources", "frames are numbered from the first chunk on", "first += len(some)", "first += 1"),
+    M("data.sources", "times must rise", "np.isfinite(time) and time > last", "np.isfinite(time)"),
+    M(
+        "analysis.estimators",
+        "what an estimator says is finite",
+        "if not np.isfinite(x).all():",
+        "if False:",
+    ),
+    M(
+        "analysis.predict",
+        "a joint that is filled in counts for nothing",
+        "np.where(known, np.nan_to_num(confidence, nan=1.0), 0)",
+        "np.nan_to_num(confidence, nan=1.0)",
+    ),
+    M(
+        "analysis.predict",
+        "poses with y up are turned for the forecaster, and back",
+        'turn = one.attrs["skeleton"], np.array([1, -1 if',
+        'turn = one.attrs["skeleton"], np.array([1, 1 if',
+    ),
+    M("analysis.predict", "from the side, the athlete's front is ahead", "np.cross(left, up)", "np.cross(up, left)"),
+    M("analysis.recognise", "where nothing moves there is no action", "[-3] < STILL", "[-3] < 0"),
 ]
 
 
