@@ -10,11 +10,11 @@ __version__ = "0.1.0"
 
 # The few verbs that a sports scientist needs; each is loaded when it is first asked for.
 _VERBS = {
-    "Clip": "data.video:Clip",
-    "Frames": "data.sources:Frames",
-    "load": "data.analysis:Analysis.open",
-    "read_poses": "data.formats:read_poses",
-    "write_poses": "data.formats:write_poses",
+    "Clip": "io.video:Clip",
+    "Frames": "io.sources:Frames",
+    "load": "io.analysis:Analysis.open",
+    "read_poses": "io.poses:read_poses",
+    "write_poses": "io.poses:write_poses",
     "analyse": "analysis.analyser:analyse",
     "predict": "analysis.predict:predict",
     "recognise": "analysis.recognise:recognise",

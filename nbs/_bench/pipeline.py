@@ -31,8 +31,8 @@ LEFT_OUT = {
 
 def make_video(path, seconds, size, fps=30.0):
     "A synthetic shot forward and backward, again and again, so that the athlete never jumps"
-    from sports_nb.data.synthetic import make_clip
-    from sports_nb.data.video import write_video
+    from sports_nb.io.video import write_video
+    from sports_nb.synth.clips import make_clip
 
     frames = make_clip("dribbling", performer=3, seed=5, n_frames=90, fps=fps, size=size, reach=(0.55, 0.65)).frames
     there_and_back = list(range(90)) + list(range(88, 0, -1))
@@ -52,6 +52,7 @@ def cpu():
 def ours(path, mirror=False):
     "From the file to the predictions"
     import torch
+
     from sports_nb.analysis.analyser import analyse
 
     torch.set_num_threads(THREADS)
@@ -68,8 +69,9 @@ def thunder(path):
     import cv2
     import numpy as np
     import onnxruntime
-    from sports_nb.data.sample import apply_affine, box_affine, square
-    from sports_nb.data.video import Clip
+
+    from sports_nb.data.crops import apply_affine, box_affine, square
+    from sports_nb.io.video import Clip
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS

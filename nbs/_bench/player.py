@@ -77,7 +77,7 @@ def main():
     made = ui.clip_code(N, SIZE, SIDE).strip().removesuffix("player")
     keep = "estimated.to_netcdf('estimated.nc'); predicted.to_netcdf('predicted.nc')"
     load = (
-        "import xarray as xr\nfrom sports_nb.data.video import Clip\nfrom sports_nb.widgets.player import "
+        "import xarray as xr\nfrom sports_nb.io.video import Clip\nfrom sports_nb.widgets.player import "
         "Player\nestimated, predicted, clip = xr.load_dataset('estimated.nc'), xr.load_dataset('predicted.nc'), "
         "Clip('barcode.mp4')"
     )

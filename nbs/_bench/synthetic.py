@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sports_nb.data.synthetic import ACTIONS, make_clip, random_background, random_pose_image
+from sports_nb.synth.clips import ACTIONS, make_clip, random_background, random_pose_image
 
 ROUNDS = 3
 

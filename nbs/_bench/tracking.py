@@ -21,7 +21,7 @@ import torch
 from sports_nb.analysis.analyser import CHUNK
 from sports_nb.analysis.track import Tracker
 from sports_nb.core.metrics import pck
-from sports_nb.data.synthetic import ACTIONS, make_clip
+from sports_nb.synth.clips import ACTIONS, make_clip
 from sports_nb.train.checkpoints import load_checkpoint, load_pretrained
 
 

@@ -24,7 +24,7 @@ import av
 import cv2
 import numpy as np
 
-from sports_nb.data.video import Clip, write_video
+from sports_nb.io.video import Clip, write_video
 
 BITS, SIDE, FPS = 12, 24, 30
 

@@ -82,27 +82,27 @@ MUTATIONS = [
     M("layers.dct", "the transform is orthonormal", "c[0] /= math.sqrt(2)", "c[0] /= 2"),
     # models
     M(
-        "models.ms_gcn",
+        "models.ms_gcn_paper",
         "an acceleration is the new velocity less the old",
         "velocity - earlier]",
         "earlier - velocity]",
     ),
-    M("models.ms_gcn", "coarse streams come back with weight 0.6", "(0.6 * (", "(0.3 * ("),
-    M("models.ms_gcn", "f_pred is added to the damped velocity", "+ self.f_pred(state)", "- self.f_pred(state)"),
+    M("models.ms_gcn_paper", "coarse streams come back with weight 0.6", "(0.6 * (", "(0.3 * ("),
+    M("models.ms_gcn_paper", "f_pred is added to the damped velocity", "+ self.f_pred(state)", "- self.f_pred(state)"),
     M(
-        "models.ms_gcn",
+        "models.ms_gcn_paper",
         "the decoder goes on from the pose that it wrote",
         "now + self.damping * velocity + self.f_pred(state)",
         "past[:, -1] + self.damping * velocity + self.f_pred(state)",
     ),
     M(
-        "models.ms_gcn_direct",
+        "models.ms_gcn",
         "the scales of the direct form talk to each other",
         "scales[i] + more_a - a",
         "scales[i]",
     ),
     M(
-        "models.ms_gcn_direct",
+        "models.ms_gcn",
         "coarse nodes come back to their joints",
         "(pool > 0).to(x.dtype).T @ s for pool",
         "0 * (pool > 0).to(x.dtype).T @ s for pool",
@@ -170,15 +170,15 @@ MUTATIONS = [
         "after - before > 2 * max_gap_s",
     ),
     # files in and out
-    M("data.formats_trackers", "rows of DeepLabCut come in the order of their frames", "values[order]", "values"),
+    M("io.trackers", "rows of DeepLabCut come in the order of their frames", "values[order]", "values"),
     M(
-        "data.formats_trackers",
+        "io.trackers",
         "DeepLabCut's likelihood is the confidence",
         'confidence=out["likelihood"] if sure else None',
         "confidence=None",
     ),
     M(
-        "data.formats_tables",
+        "io.tables",
         "what Penn Action hides has confidence 0.5",
         "np.where(seen > 0, 1.0, 0.5)",
         "np.where(seen > 0, 1.0, 1.0)",
@@ -209,8 +209,8 @@ MUTATIONS = [
         "square(c, 1)",
     ),
     # the seams of the main road
-    M("data.sources", "frames are numbered from the first chunk on", "first += len(some)", "first += 1"),
-    M("data.sources", "times must rise", "np.isfinite(time) and time > last", "np.isfinite(time)"),
+    M("io.sources", "frames are numbered from the first chunk on", "first += len(some)", "first += 1"),
+    M("io.sources", "times must rise", "np.isfinite(time) and time > last", "np.isfinite(time)"),
     M(
         "analysis.estimators",
         "what an estimator says is finite",

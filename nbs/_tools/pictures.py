@@ -18,14 +18,14 @@ from playwright.sync_api import sync_playwright
 from ui_check import READY, ROOT, lab
 
 import sports_nb as sn
-from sports_nb.data.synthetic import make_clip
+from sports_nb.synth.clips import make_clip
 
 # the clip of the first lesson
 CLIP = dict(action="shooting", performer=2010, seed=2011, n_frames=60, size=(480, 360), reach=(0.7, 0.8))
 FRAME = 17
 CELL = f"""
 import sports_nb as sn
-from sports_nb.data.synthetic import make_clip
+from sports_nb.synth.clips import make_clip
 look = dict(angles=("right_knee", "left_knee"), visible=["video", "reference", "estimated", "predicted"])
 sn.explore(sn.load("shot.nc"), sn.Clip("shot.mp4"), reference=make_clip(**{CLIP}).poses(), frame={FRAME}, **look)
 """

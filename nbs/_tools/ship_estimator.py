@@ -15,10 +15,10 @@ from pathlib import Path
 import pandas as pd
 
 import sports_nb
-from sports_nb.data.clips import Windows
-from sports_nb.data.datasets import read_lspet
-from sports_nb.data.files import write_atomic
+from sports_nb.data.clip_pool import Windows
 from sports_nb.data.image_sets import read_film, read_people
+from sports_nb.data.readers import read_lspet
+from sports_nb.io.files import write_atomic
 from sports_nb.train.calibrate import Views, calibrate
 from sports_nb.train.checkpoints import load_checkpoint, read_progress, save_checkpoint
 from sports_nb.train.recipes import provenance

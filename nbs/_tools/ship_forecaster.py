@@ -16,7 +16,7 @@ import torch
 
 import sports_nb
 from sports_nb.experiments.estimated import estimated_motions
-from sports_nb.experiments.forecast_scores import distances
+from sports_nb.experiments.forecast_benchmark import distances
 from sports_nb.experiments.forecast_runs import plain_windows
 from sports_nb.train.checkpoints import load_checkpoint, save_checkpoint
 from sports_nb.train.recipes import provenance

@@ -26,11 +26,12 @@ import torch.nn.functional as F
 from sports_nb.analysis.analyser import CHUNK
 from sports_nb.analysis.recognise import ACTION_FRAMES, ACTION_STEP
 from sports_nb.analysis.track import Tracker
+from sports_nb.core.actions import ACTION_CLASSES
 from sports_nb.core.metrics import calibration_error
-from sports_nb.data.datasets import ACTION_CLASSES, read_clips, read_other_clips
-from sports_nb.data.synthetic import ACTIONS, make_clip
-from sports_nb.data.video import Clip
+from sports_nb.data.readers import read_clips, read_other_clips
+from sports_nb.io.video import Clip
 from sports_nb.models.registry import create_model
+from sports_nb.synth.clips import ACTIONS, make_clip
 from sports_nb.train.checkpoints import load_checkpoint, save_checkpoint
 
 LONGEST, KEYS = 40, ("appearance", "keypoints", "confidence", "scene")

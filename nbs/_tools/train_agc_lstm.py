@@ -17,9 +17,9 @@ import torch
 
 from sports_nb.core.metrics import classification_table
 from sports_nb.data.augment_poses import RECOGNISER_VIEW, augment_poses
-from sports_nb.data.files import write_atomic
 from sports_nb.data.recordings import read_penn
 from sports_nb.data.windows import PoseClips
+from sports_nb.io.files import write_atomic
 from sports_nb.models.registry import create_model
 from sports_nb.train.checkpoints import load_checkpoint
 from sports_nb.train.fit import PRESETS, fit

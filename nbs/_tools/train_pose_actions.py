@@ -18,11 +18,12 @@ import torch.nn.functional as F
 
 from sports_nb.analysis.predict import SURE
 from sports_nb.analysis.recognise import ACTION_FRAMES, ACTION_STEP
+from sports_nb.core.actions import ACTION_CLASSES
 from sports_nb.core.metrics import calibration_error
 from sports_nb.core.skeleton import get_skeleton
-from sports_nb.data.datasets import ACTION_CLASSES, read_clips, read_other_clips
-from sports_nb.data.synthetic import ACTIONS, make_clip
+from sports_nb.data.readers import read_clips, read_other_clips
 from sports_nb.models.registry import create_model
+from sports_nb.synth.clips import ACTIONS, make_clip
 from sports_nb.train.checkpoints import save_checkpoint
 
 FLIP = get_skeleton("body13").flip
@@ -154,7 +155,7 @@ if __name__ == "__main__":
         classes=list(ACTION_CLASSES),
         data=[
             "tracks estimated by hicnn_psta_small in training clips: HMDB51, UCF101, jennycs, and without basketball",
-            "synthetic clips of sports_nb.data.synthetic, estimated and exact joints",
+            "synthetic clips of sports_nb.synth.clips, estimated and exact joints",
         ],
         licence="weights for research use, as the clips they were trained on",
         seed=a.seed,

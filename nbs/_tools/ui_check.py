@@ -38,7 +38,7 @@ def clip_code(n=N, size=SIZE, side=SIDE):
     return f"""
 import numpy as np, cv2
 from sports_nb.core.poses import poses, predictions
-from sports_nb.data.video import Clip, write_video
+from sports_nb.io.video import Clip, write_video
 from sports_nb.widgets.player import Player
 
 def picture(i, w={size[0]}, h={size[1]}, side={side}):
@@ -68,8 +68,8 @@ COURT = (
 )
 EXPLORER = """
 import xarray as xr
-from sports_nb.data.analysis import Analysis
-from sports_nb.data.synthetic import make_clip
+from sports_nb.io.analysis import Analysis
+from sports_nb.synth.clips import make_clip
 from sports_nb.widgets.explorer import explore
 
 shot = make_clip("shooting", performer=33, seed=10, n_frames=75, size=(960, 540), reach=(0.78, 0.85))
@@ -91,7 +91,7 @@ dashboard
 COMPARE = """
 import numpy as np
 from sports_nb.core.poses import poses, predictions
-from sports_nb.data.synthetic import make_clip
+from sports_nb.synth.clips import make_clip
 import sports_nb as sn
 
 shot, rng = make_clip("shooting", performer=33, seed=10, n_frames=75, size=(960, 540), reach=(0.78, 0.85)), np.random.default_rng(0)
@@ -115,8 +115,8 @@ ANNOTATE = """
 import os
 import numpy as np
 from sports_nb.core.poses import poses
-from sports_nb.data.synthetic import make_clip
-from sports_nb.data.video import write_video
+from sports_nb.synth.clips import make_clip
+from sports_nb.io.video import write_video
 import sports_nb as sn
 
 shot, rng = make_clip("shooting", performer=33, seed=10, n_frames=75, size=(960, 540), reach=(0.78, 0.85)), np.random.default_rng(0)
@@ -131,9 +131,9 @@ LENS = """
 import numpy as np
 import xarray as xr
 from sports_nb.core.poses import predictions
-from sports_nb.data.analysis import Analysis
-from sports_nb.data.datasets import ACTION_CLASSES
-from sports_nb.data.synthetic import make_clip
+from sports_nb.io.analysis import Analysis
+from sports_nb.core.actions import ACTION_CLASSES
+from sports_nb.synth.clips import make_clip
 import sports_nb as sn
 
 shot = make_clip("shooting", performer=33, seed=10, n_frames=75, size=(960, 540), reach=(0.78, 0.85))
@@ -158,7 +158,7 @@ from functools import partial
 import numpy as np
 import torch
 from sports_nb.models.registry import create_model
-from sports_nb.train.panels import panels
+from sports_nb.train.samples import panels
 from sports_nb.train.tasks import Rows
 import sports_nb as sn
 
