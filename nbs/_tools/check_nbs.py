@@ -184,6 +184,20 @@ def export():
                 yield f"{path} differs from its notebook: run nbdev_export"
 
 
+def names():
+    "no exported name twice"
+    exporting = defaultdict(set)
+    for path, module in modules().items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+                for name in node.value.elts:
+                    if isinstance(name, ast.Constant):
+                        exporting[name.value].add(module)
+    for name, where in sorted(exporting.items()):
+        if len(where) > 1:
+            yield f"{name} is exported by {' and '.join(sorted(where))}: rename one, or begin it with an underscore"
+
+
 def readme_in_sync():
     "README in sync with nbs/index.ipynb"
     path = ROOT / "README.md"
@@ -353,7 +367,7 @@ def style():
         yield from (done.stdout + done.stderr).strip().splitlines()
 
 
-GATES = [clean, size, cells, export, readme_in_sync, direction, light, helpful, wheel, paths, style]
+GATES = [clean, size, cells, export, readme_in_sync, names, direction, light, helpful, wheel, paths, style]
 
 
 def gate(check):

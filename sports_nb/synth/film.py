@@ -18,8 +18,8 @@ from scipy.ndimage import gaussian_filter1d
 from ..core.poses import poses
 from ..io.video import write_video
 from .body import BALL_RADIUS, RIG_TO_BODY13, RIM_HEIGHT, unit
-from .render import Camera, Figure, Kit, cover, draw_ball, look_at, paint, shade
-from .scene import Lens, Room, hoop_things, make_occluder, random_background, shadow
+from .render import Camera, ClothedBody, Kit, cover, draw_ball, look_at, paint, shade
+from .scene import Optics, Room, hoop_things, make_occluder, random_background, shadow
 
 # %% ../../nbs/240_synth.film.ipynb #06b37324
 @dataclass
@@ -138,10 +138,10 @@ def film(
         visible &= occluder[1][y, x] < 128
     # light and place
     figure, light = (
-        Figure(kit, 8 if max(size) <= 160 else 14),
+        ClothedBody(kit, 8 if max(size) <= 160 else 14),
         unit(np.array([*rng.normal(0, 0.6, 2), rng.uniform(0.6, 1.3)])),
     )
-    ambient, dark, lens = rng.uniform(0.4, 0.7), rng.uniform(0.2, 0.5), Lens(rng, hard)
+    ambient, dark, lens = rng.uniform(0.4, 0.7), rng.uniform(0.2, 0.5), Optics(rng, hard)
     board, spin, grain_seed = tuple(rng.integers(215, 250, 3).tolist()), rng.normal(0, 4, 3), int(rng.integers(2**31))
     middle, ahead = rig[:, 0].mean(0), unit(rig[:, 0].mean(0) - camera.place[0])
     lines = hoop if hoop is not None else np.array([*rng.uniform(-6, 6, 2), RIM_HEIGHT])

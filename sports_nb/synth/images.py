@@ -13,8 +13,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from .body import BALL_RADIUS, RIG_TO_BODY13, SIDE, turn, unit
-from .render import Camera, Figure, cover, draw_ball, look_at, make_kit, paint, shade
-from .scene import Lens, make_occluder, random_background
+from .render import Camera, ClothedBody, cover, draw_ball, look_at, make_kit, paint, shade
+from .scene import Optics, make_occluder, random_background
 from .skills import ACTIONS, perform
 
 # %% ../../nbs/250_synth.images.ipynb #6ad3e826
@@ -91,7 +91,7 @@ def random_pose_image(
         rig, ball = rigs[i], balls[i]
     else:
         rig = random_pose(rng, height)
-    figure = Figure(make_kit(rng, basketball=rng.random() < 0.4), 8)
+    figure = ClothedBody(make_kit(rng, basketball=rng.random() < 0.4), 8)
     # a camera anywhere around, its focal length and centre chosen so that the body fills its share of the picture
     yaw, pitch, far = rng.uniform(0, 2 * np.pi), np.clip(rng.normal(0.1, 0.25), -0.6, 1.1), rng.uniform(2.5, 8)
     middle = (rig.min(0) + rig.max(0)) / 2
@@ -123,4 +123,4 @@ def random_pose_image(
         image = cv2.copyTo(picture, mask, image)
         x, y = np.clip(np.round(position), 0, size - 1).astype(int).T
         visible &= mask[y, x] < 128
-    return Lens(rng, rng.random() < 0.3).take(image, rng), position.astype(np.float32), visible
+    return Optics(rng, rng.random() < 0.3).take(image, rng), position.astype(np.float32), visible

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['noise_texture', 'draw_crowd', 'random_background', 'court_texture', 'Room', 'hoop_things', 'shadow', 'make_occluder',
-           'Lens']
+           'Optics']
 
 # %% ../../nbs/230_synth.scene.ipynb #5976a7cb
 from functools import lru_cache
@@ -422,7 +422,7 @@ def _grain(h, w):
     return np.random.default_rng(7000).normal(0, 16, (h, w, 3)).round().astype(np.int16)  # sixteenths of a grey level
 
 
-class Lens:
+class Optics:
     "Exposure, colour cast, softness, noise and compression, the same for all frames of a clip"
 
     def __init__(
