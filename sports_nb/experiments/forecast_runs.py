@@ -23,7 +23,7 @@ from ..data.motion_sets import ballplay_motions, synthetic_motions
 from ..data.recordings import BALLPLAY_SESSIONS
 from ..data.windows import PoseViews, pose_windows, window_frames
 from .estimated import as_seen, estimated_motions, noise_of, shipped
-from .protocols import forecast_windows, naive
+from .protocols import ask_forecaster, naive
 from .runs import code_hash
 from ..io.files import write_atomic
 from ..models.registry import create_model
@@ -241,7 +241,7 @@ def forecast_windows(
     some, horizon = visible.any((1, 2)), windows["position"].shape[1] - HISTORY
     said = np.full((len(some), horizon, *history.shape[2:]), np.nan, np.float32)
     if some.any():
-        said[some] = forecast_windows(
+        said[some] = ask_forecaster(
             model, history[some], visible[some], horizon, **{k: v[some] for k, v in told.items()}
         )
     return said
