@@ -20,7 +20,7 @@ from sports_nb.experiments.forecast_runs import (
     BUDGETS,
     HISTORY,
     forecast_windows,
-    histories,
+    history_windows,
     plain_windows,
     run_forecaster,
 )
@@ -272,7 +272,7 @@ def distances(
     estimated: bool = False,  # from the estimated histories
 ) -> tuple:  # distances, expected distances and visible (m, horizon, k), of the windows with a history, in boxes
     "How far off forecasts are, and how far they said that they would be."
-    history, visible = histories(windows, estimated)
+    history, visible = history_windows(windows, estimated)
     some, horizon, out = np.flatnonzero(visible.any((1, 2))), windows["position"].shape[1] - HISTORY, []
     for at in np.array_split(some, max(1, -(-len(some) // 256))):
         pose, spread = model(
