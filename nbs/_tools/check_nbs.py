@@ -22,7 +22,7 @@ from pathlib import Path
 
 from nbdev.clean import clean_nb
 from nbdev.config import get_config
-from readme import readme
+from readme import PAGES, written
 
 ROOT = Path(__file__).resolve().parents[2]
 # cells; characters of exported code without comments, docstrings and white space; kB
@@ -199,10 +199,10 @@ def names():
 
 
 def readme_in_sync():
-    "README in sync with nbs/index.ipynb"
-    path = ROOT / "README.md"
-    if not path.exists() or path.read_text(encoding="utf-8") != readme():
-        yield "README.md differs from nbs/index.ipynb: run python nbs/_tools/readme.py"
+    "README.md and results/README.md in sync with their notebooks"
+    for notebook, page in PAGES.items():
+        if not (ROOT / page).exists() or (ROOT / page).read_text(encoding="utf-8") != written(notebook):
+            yield f"{page} differs from {notebook}: run python nbs/_tools/readme.py"
 
 
 def direction():
