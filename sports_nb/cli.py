@@ -4,14 +4,13 @@
 
 # %% auto #0
 __all__ = ['app', 'environment', 'info', 'numbers', 'say', 'exit_code', 'try_folder', 'write_report', 'analyse_clip', 'demo',
-           'show_app', 'train', 'experiment', 'main']
+           'show_app', 'train', 'main']
 
 # %% ../nbs/990_cli.ipynb #34131aa4
 import os
 import platform
 import sys
 import tempfile
-from functools import partial
 from importlib import metadata
 from importlib.resources import files
 from importlib.util import find_spec
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from .experiments.command import run_experiment
 
 # %% ../nbs/990_cli.ipynb #fc925cea
 app = typer.Typer(
@@ -297,155 +298,7 @@ def train(
     print(f"written   {out / ('best' if len(measured) else 'final')}.safetensors")
 
 # %% ../nbs/990_cli.ipynb #0410ec76
-@app.command()
-def experiment(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help=(
-                "table2 to table5, fig4, fig5, multitask, spread, or basketball400 (of trained "
-                "weights); on real data table2 to table5, ablation, or cmu, penn and forecast (of "
-                "trained forecasters); real_eval (estimators on pictures with joints checked by "
-                "eye), actions (what analyse calls clips that chose nothing), film (joints over "
-                "time on film that trained nothing)."
-            ),
-            show_default=False,
-        ),
-    ],
-    data: Annotated[
-        str,
-        typer.Option(
-            help=(
-                "synthetic (basketball400-v1) or real (clips, photographs and motion in SPORTS_NB_DATA); for real_eval "
-                "a folder with labels.json and pictures, for actions the folder of the data sets."
-            ),
-            show_default="synthetic; for real_eval SPORTS_NB_DATA/real_eval, for actions SPORTS_NB_DATA",
-        ),
-    ] = None,
-    level: Annotated[
-        str,
-        typer.Option(
-            help="Of what is trained here: quick (a smoke run), full (2 cores, hours) or paper (a GPU).",
-            show_default="quick",
-        ),
-    ] = None,
-    condition: Annotated[
-        str, typer.Option(help="Of the synthetic clips: standard or hard.", show_default="standard")
-    ] = None,
-    weights: Annotated[
-        str,
-        typer.Option(
-            help=(
-                "Of trained weights: a checkpoint, or the name of shipped weights; for cmu, penn (one of each seed) "
-                "and real_eval several, between commas."
-            ),
-            show_default="the shipped ones",
-        ),
-    ] = None,
-    models: Annotated[
-        Path,
-        typer.Option(
-            help="For real_eval: a folder with ONNX files of other tools' estimators.",
-            show_default="SPORTS_NB_DATA/models",
-        ),
-    ] = None,
-    precision: Annotated[
-        str,
-        typer.Option(
-            help="For table3 on real data: no, or bf16 where the processor has it.", show_default="no; bf16 on a GPU"
-        ),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("results"),
-    force: Annotated[bool, typer.Option("--force", help="Overwrite.")] = False,
-):
-    "Run an experiment of the seed paper and write its result."
-    from sports_nb.analysis.report import refuse_to_overwrite
-    from sports_nb.experiments import (
-        ablation,
-        actions,
-        estimation,
-        film,
-        forecast_benchmark,
-        photographs,
-        prediction,
-        real_eval,
-        recognition,
-        recognition_real,
-        runs,
-    )
-
-    folder, by_folder = None, ("real_eval", "actions")  # None: where SPORTS_NB_DATA says
-    if name in by_folder:
-        folder, data = None if data in (None, "real") else data, "real"
-    data = data or ("real" if name == "film" else "synthetic")
-    trained = dict(
-        table2=(recognition.table2, recognition.show_recognition),
-        table3=(recognition.table3, recognition.show_recognition),
-        table4=(estimation.table4, estimation.show_estimation),
-        multitask=(estimation.multitask, estimation.show_multitask),
-        fig4=(recognition.fig4, None),
-        fig5=(estimation.fig5, None),
-        table5=(prediction.table5, prediction.show_table5_whole),
-        spread=(forecast_benchmark.spread, forecast_benchmark.show_spread),
-    )
-    # name -> what makes it, what shows it, the options it takes
-    known = dict(
-        synthetic={k: (*v, dict(level="quick", condition="standard")) for k, v in trained.items()}
-        | dict(
-            basketball400=(
-                estimation.score_weights,
-                estimation.show_weights,
-                dict(weights="hicnn_psta_small", condition="standard"),
-            )
-        ),
-        real=dict(
-            table2=(recognition_real.table2_real, recognition_real.show_real, {}),
-            table3=(photographs.table3_real, photographs.show_attention, dict(precision=None)),
-            table4=(photographs.table4_real, photographs.show_pose, {}),
-            table5=(prediction.table5_real, prediction.show_table5_whole, dict(level="quick")),
-            ablation=(ablation.ablation, ablation.show_ablation, dict(level="quick")),
-            cmu=(forecast_benchmark.cmu, forecast_benchmark.show_cmu, dict(weights=None)),
-            penn=(forecast_benchmark.penn, forecast_benchmark.show_penn, dict(weights=None)),
-            forecast=(forecast_benchmark.own, forecast_benchmark.show_own, dict(weights="ms_gcn_body13")),
-            real_eval=(
-                partial(real_eval.real_eval, folder),
-                real_eval.show_real_eval,
-                dict(weights="hicnn_psta_small", models=None),
-            ),
-            actions=(partial(actions.actions, folder), actions.show_actions, dict(weights="hicnn_psta_small")),
-            film=(film.film_joints, film.show_film, {}),
-        ),
-    )
-    if data not in known:
-        raise ValueError(f"--data is {data!r}; there are {', '.join(known)}")
-    if name not in known[data]:
-        raise ValueError(f"no experiment {name!r} on {data} data; there are {', '.join(known[data])}")
-    run, show, takes = known[data][name]
-    given = {
-        k: v
-        for k, v in dict(level=level, condition=condition, weights=weights, models=models, precision=precision).items()
-        if v is not None
-    }
-    if idle := [k for k in given if k not in takes]:
-        raise ValueError(f"--{idle[0]} says nothing to {name} on {data} data: leave it out")
-    takes |= given
-    for option, values in (("level", runs.LEVELS), ("condition", runs.CONDITIONS)):
-        if option in takes and takes[option] not in values:
-            raise ValueError(f"--{option} is {takes[option]!r}; there are {', '.join(values)}")
-    kind = takes.get("level", "weights" if "weights" in takes else "full")
-    path = out / (
-        f"{name}.json"
-        if name in (*by_folder, "film")
-        else f"{name}_{takes.get('condition', data)}_{kind}.{'jpg' if name == 'fig5' else 'json'}"
-    )
-    refuse_to_overwrite(out, force, [path.name])
-    made = run(**takes, progress=True)
-    if show:
-        print(show(made).to_string(), *made.get("left_out", ()), sep="\n")
-    runs.save_result(made, path)
-    if kind == "quick":
-        print("a smoke run: it shows that the experiment works, and no more")
-    print(f"written   {path}")
+app.command("experiment")(run_experiment)
 
 # %% ../nbs/990_cli.ipynb #f5ee6785
 def main():
