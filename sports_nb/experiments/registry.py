@@ -11,12 +11,11 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 # %% ../../nbs/900_experiments.registry.ipynb #12737628
 DATA = ("synthetic", "real")
-CHOICES = MappingProxyType(dict(level=("quick", "full", "paper"), condition=("standard", "hard")))
+CHOICES = dict(level=("quick", "full", "paper"), condition=("standard", "hard"))
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Experiment:
     data: str  # in `DATA`
     run: Callable  # returns the result; takes the options, and progress
     show: Callable = None  # makes a table of the result; None: nothing is printed
-    options: Mapping = MappingProxyType({})  # name -> default
+    options: Mapping = field(default_factory=dict)  # name -> default
     file: str = None  # pattern of the file's name, such as "fig5_{condition}_{level}.jpg"
     folder: bool = False  # whether `run` takes a folder of data first
 
@@ -90,7 +89,7 @@ def experiment(
                     f"{run.__module__}; rename one"
                 )
         defaults = {k: takes[k].default for k in options}
-        versions[run.__module__] = Experiment(name, data, run, show, MappingProxyType(defaults), file, folder)
+        versions[run.__module__] = Experiment(name, data, run, show, defaults, file, folder)
         return run
 
     return register
