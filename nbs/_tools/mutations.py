@@ -231,6 +231,13 @@ MUTATIONS = [
     ),
     M("analysis.predict", "from the side, the athlete's front is ahead", "np.cross(left, up)", "np.cross(up, left)"),
     M("analysis.recognise", "where nothing moves there is no action", "[-3] < STILL", "[-3] < 0"),
+    # experiments
+    M("experiments.cache", "changed code makes another run", ', "code": code_hash(module)}', "}"),
+    M("experiments.cache", "changed data makes another run", '**settings, "data": data, ', "**settings, "),
+    M("experiments.cache", "docstrings decide nothing", "node.body[1:] or [ast.Pass()]", "node.body"),
+    M("experiments.cache", "a model that is made by name decides", '{"models.registry": "models"}', "{}"),
+    M("experiments.cache", "what is kept is whole", "train(part)", "train(self.folder)"),
+    M("experiments.registry", "an option that means nothing is refused", "if k not in self.options]", "if False]"),
 ]
 
 
