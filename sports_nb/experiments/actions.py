@@ -18,10 +18,10 @@ import torch
 from tqdm.auto import tqdm
 
 from ..analysis.analyser import analyse
-from ..core.actions import ACTION_CLASSES
+from ..core.actions import ACTION_CLASSES, NONE
 from ..core.metrics import calibration_error, classification_table
-from ..data.readers import DataError, data_folder, read_clips, read_other_clips
-from ..io.analysis import NONE
+from ..data.clip_sets import read_clips, read_other_clips
+from ..data.readers import DataError, data_folder
 from ..train.checkpoints import list_pretrained, load_checkpoint, load_pretrained
 from ..train.recipes import provenance
 

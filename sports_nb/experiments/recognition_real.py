@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from ..core.actions import ACTION_CLASSES
 from ..core.metrics import classification_table
 from ..core.paths import cache_folder
-from ..data.readers import read_clips
+from ..data.clip_sets import read_clips
 from ..io.files import write_atomic
 from ..io.video import Clip
 from ..train.checkpoints import load_pretrained

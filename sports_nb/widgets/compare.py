@@ -19,7 +19,7 @@ from ..core.compare import joint_distance, laid_on, on_clock, range_scores, wors
 from ..core.kinematics import joint_angles
 from ..io.analysis import Analysis
 from ..io.poses import read_poses
-from ..viz.plots import ESTIMATED, PREDICTED, REFERENCE
+from ..viz.draw import ESTIMATED, PREDICTED, REFERENCE
 from .dashboard import Dashboard, Table
 from .figure import Figure
 from .player import Player
