@@ -82,7 +82,7 @@ class Comparison:
         yardstick: str,  # the source that others are measured against
         *,
         shifts: dict,  # name -> seconds by which a source's clock is ahead
-        laid: bool = False,  # films of their own, where places and sizes mean nothing: bodies are laid on the yardstick's
+        laid: bool = False,  # films of their own: places and sizes mean nothing, bodies are laid on the yardstick's
         individual: int = 0,  # number of the person
         lead: float | None = None,  # of predictions, seconds
     ):
