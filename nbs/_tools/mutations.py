@@ -164,7 +164,7 @@ MUTATIONS = [
         "v = position[..., places[0], :].mean(-2), visible[..., places[0]].any(-1)",
     ),
     M(
-        "core.poses",
+        "core.filters",
         "a gap longer than max_gap_s stays",
         "after - before > max_gap_s",
         "after - before > 2 * max_gap_s",
@@ -178,7 +178,7 @@ MUTATIONS = [
         "confidence=None",
     ),
     M(
-        "io.tables",
+        "io.arrays",
         "what Penn Action hides has confidence 0.5",
         "np.where(seen > 0, 1.0, 0.5)",
         "np.where(seen > 0, 1.0, 1.0)",

@@ -28,7 +28,7 @@ from sports_nb.analysis.recognise import ACTION_FRAMES, ACTION_STEP
 from sports_nb.analysis.track import Tracker
 from sports_nb.core.actions import ACTION_CLASSES
 from sports_nb.core.metrics import calibration_error
-from sports_nb.data.readers import read_clips, read_other_clips
+from sports_nb.data.clip_sets import read_clips, read_other_clips
 from sports_nb.io.video import Clip
 from sports_nb.models.registry import create_model
 from sports_nb.synth.clips import ACTIONS, make_clip

@@ -18,11 +18,11 @@ import torch
 from tqdm.auto import tqdm
 
 from ..analysis.analyser import analyse
-from ..core.actions import ACTION_CLASSES
+from ..core.actions import ACTION_CLASSES, NONE
 from ..core.metrics import calibration_error, classification_table
-from ..data.readers import DataError, data_folder, read_clips, read_other_clips
+from ..data.clip_sets import read_clips, read_other_clips
+from ..data.readers import DataError, data_folder
 from .registry import experiment
-from ..io.analysis import NONE
 from ..train.checkpoints import list_pretrained, load_checkpoint, load_pretrained
 from ..train.recipes import provenance
 

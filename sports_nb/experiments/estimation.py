@@ -24,7 +24,7 @@ from .runs import LEVELS, benchmark, predict_windows, runs_of
 from ..synth.clips import ACTIONS
 from ..train.checkpoints import list_pretrained, load_checkpoint, load_pretrained
 from ..train.recipes import provenance
-from ..viz.plots import ESTIMATED, REFERENCE, draw_pose
+from ..viz.draw import ESTIMATED, REFERENCE, draw_pose
 
 # %% ../../nbs/920_experiments.estimation.ipynb #d3e77335
 _SEED_TABLE4 = {

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from ..core.actions import ACTION_CLASSES
 from ..core.metrics import classification_table
 from ..core.paths import cache_folder
-from ..data.readers import read_clips
+from ..data.clip_sets import read_clips
 from .cache import kept_arrays
 from .readout import fit_readout
 from .registry import experiment

@@ -24,10 +24,11 @@ from ..core.paths import cache_folder
 from ..data.augment_images import augment, look
 from ..data.augment_poses import augment_poses, with_new_names
 from ..data.clip_pool import Windows, read_basketball400, whole_clips
+from ..data.clip_sets import read_clips
 from ..data.image_pool import Mixture, decoded, synthetic_pictures
 from ..data.image_sets import read_film, read_people
 from ..data.motion_sets import ballplay_motions, cmu_motions, penn_motions, penn_windows, synthetic_motions
-from ..data.readers import read_clips, read_lspet
+from ..data.readers import read_lspet
 from ..data.recordings import read_penn
 from ..data.windows import PoseViews
 from ..models.registry import create_model

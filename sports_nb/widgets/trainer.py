@@ -19,7 +19,8 @@ import traitlets
 from plotly.subplots import make_subplots
 
 from ..viz.curves import draw_curves
-from ..viz.plots import ROLE_COLOURS, contact_sheet, draw_pose
+from ..viz.draw import ROLE_COLOURS, draw_pose
+from ..viz.plots import contact_sheet
 from .dashboard import Dashboard, jpeg, static
 from .figure import Figure
 
