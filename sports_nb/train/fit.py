@@ -108,7 +108,8 @@ class _Watch:
         self.function = function
 
     def after_row(self, training):
-        if self.function(training.curves) is False:
+        answer = self.function(training.curves)
+        if isinstance(answer, bool | np.bool_) and not answer:
             training.stop()
 
 
