@@ -129,6 +129,32 @@ MUTATIONS = [
         "torch.arange(n, device=p.device, dtype=p.dtype) + 0.5",
         "torch.arange(n, device=p.device, dtype=p.dtype)",
     ),
+    M("train.plan", "the pieces of a step weigh one", "/ size / len(self.share)", "/ size"),
+    M("train.plan", "it validates at the end", " or done == self.steps", ""),
+    M(
+        "train.step",
+        "the gradient is a sum over pieces",
+        "self.accelerator.backward(loss * weight)",
+        "self.accelerator.backward(loss)",
+    ),
+    M(
+        "train.callbacks",
+        "the best has the highest score",
+        'training.figures["score"] > best',
+        'training.figures["score"] < best',
+    ),
+    M(
+        "train.callbacks",
+        "a stop keeps its state",
+        "if training.main and not training.rhythm.saves(training.done)",
+        "if False",
+    ),
+    M(
+        "train.callbacks",
+        "the model takes the average over",
+        "training.model.load_state_dict(self.mean.module.state_dict())",
+        "training.model.state_dict()",
+    ),
     # core
     M(
         "core.kinematics",

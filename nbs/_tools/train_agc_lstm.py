@@ -22,7 +22,8 @@ from sports_nb.data.windows import PoseClips
 from sports_nb.io.files import write_atomic
 from sports_nb.models.registry import create_model
 from sports_nb.train.checkpoints import load_checkpoint
-from sports_nb.train.fit import PRESETS, fit
+from sports_nb.train.fit import fit
+from sports_nb.train.plan import PRESETS
 from sports_nb.train.recipes import provenance
 from sports_nb.train.tasks import task_for
 

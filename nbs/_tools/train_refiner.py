@@ -20,8 +20,9 @@ from sports_nb.experiments.estimated import estimated_motions, shipped
 from sports_nb.models.registry import create_model
 from sports_nb.train.checkpoints import load_checkpoint, save_checkpoint
 from sports_nb.train.fit import evaluate, fit
+from sports_nb.train.frame_tasks import right_joints
 from sports_nb.train.recipes import provenance
-from sports_nb.train.tasks import Refine, right_joints
+from sports_nb.train.tasks import Refine
 
 
 @torch.inference_mode()

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from ..core.metrics import auc, calibration_error
 from ..data.augment_images import affine
 from ..data.film_flaws import cut
-from .tasks import right_joints, task_for
+from .frame_tasks import right_joints
+from .tasks import task_for
 
 # %% ../../nbs/635_train.calibrate.ipynb #41faf0eb
 class Views(Sequence):
