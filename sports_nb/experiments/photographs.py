@@ -102,7 +102,7 @@ def table4_real(
     root=None,  # as in `read_lspet`
     progress: bool = False,  # not used: it takes a minute
 ) -> dict:  # a result
-    "PCK on LSPET 8001-9000."
+    "PCK on photographs: the shipped HICNN-PSTA beside the mean pose."
     models = models or {"HICNN-PSTA small (shipped)": load_pretrained("hicnn_psta_small")}
     reader = read_lspet(root)
     held, train = decoded(reader, reader.splits["val"]), decoded(reader, reader.splits["train"][::8])
@@ -190,7 +190,7 @@ def table3_real(
     progress: bool = False,  # show bars
     **budget,  # what differs from `_BUDGET`
 ) -> dict:  # a result
-    "PCK on LSPET 8001-9000 after the same short training."
+    "PCK on photographs after the same short training: convolution, no attention, and the whole."
     budget, reader = _BUDGET | budget, read_lspet(root)
     train, held = decoded(reader, reader.splits["train"]), decoded(reader, reader.splits["val"])
     side, reference, visible = held.frames.shape[1], held.position + 0.5, held.visible
