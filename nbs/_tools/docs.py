@@ -39,6 +39,7 @@ PARTS = {
     "layers": "Layers",
     "models": "Models",
     "train": "Training",
+    "assessment": "Assessment",
     "analysis": "Analysis",
     "viz": "Pictures",
     "widgets": "Dashboards",
