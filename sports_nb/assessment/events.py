@@ -6,6 +6,7 @@
 __all__ = ['RULES', 'SKILL_EVENTS', 'EventError', 'Signals', 'Rule', 'event_rule', 'find_events', 'calibrated']
 
 # %% ../../nbs/650_assessment.events.ipynb #4a8b6e05
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -88,6 +89,18 @@ class Signals:
     ) -> np.ndarray:  # (time,) trunks, upwards
         "How high a point is"
         return self.sign * place[:, self.up] / self.trunk
+
+    def moved(
+        self,
+        by: np.ndarray,  # (time, keypoint, space), unit and axes of the poses
+    ) -> "Signals":
+        "The same athlete with joints elsewhere; the trunk's length stays"
+        other = copy(self)
+        other._position = self._position + by
+        flat = other._position.transpose(0, 2, 1)[..., None]
+        other.ds = self.ds.assign(position=self.ds.position.copy(data=flat))
+        other._angles = joint_angles(other.ds).isel(individual=0)
+        return other
 
     def rate(
         self,
