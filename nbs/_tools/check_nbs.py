@@ -33,11 +33,12 @@ BY_HAND = {"__main__.py", "static", "weights"}  # inside the package, beside eve
 ROAD = ["core", "io", "synth", "data", "layers", "models", "train", "analysis", "experiments", "cli"]
 MAY_IMPORT = {part: set(ROAD[: i + 1]) for i, part in enumerate(ROAD)}
 for part in ("analysis", "experiments", "cli"):
-    MAY_IMPORT[part].add("viz")
+    MAY_IMPORT[part] |= {"assessment", "viz"}
 MAY_IMPORT["cli"].add("widgets")
-MAY_IMPORT["viz"] = {"core", "io", "viz"}
-MAY_IMPORT["widgets"] = {"core", "io", "viz", "widgets"}
-WITHOUT_TORCH = ("core", "io", "synth", "data", "viz", "widgets")
+MAY_IMPORT["assessment"] = {"core", "assessment"}
+MAY_IMPORT["viz"] = {"core", "io", "assessment", "viz"}
+MAY_IMPORT["widgets"] = {"core", "io", "assessment", "viz", "widgets"}
+WITHOUT_TORCH = ("core", "io", "synth", "data", "assessment", "viz", "widgets")
 TORCH = ("torch", "accelerate", "safetensors")
 
 
@@ -206,7 +207,7 @@ def readme_in_sync():
 
 
 def direction():
-    "imports of the exported code go from core to cli; no torch up to data, in viz and widgets"
+    "imports of the exported code go from core to cli; no torch up to data, in assessment, viz and widgets"
     for path, module in modules().items():
         part = module.split(".")[0]
         if part.startswith("_"):

@@ -42,6 +42,7 @@ PARTS = {
     "layers": "Layers",
     "models": "Models",
     "train": "Training",
+    "assessment": "Assessment",
     "analysis": "Analysis",
     "viz": "Pictures",
     "widgets": "Dashboards",
