@@ -14,8 +14,9 @@ import pandas as pd
 import xarray as xr
 from scipy.signal import find_peaks
 
+from ..core.filters import butterworth, fill_gaps
 from ..core.kinematics import joint_angles
-from ..core.poses import butterworth, fill_gaps, validate
+from ..core.poses import validate
 
 # %% ../../nbs/650_assessment.events.ipynb #5a480cc7
 _GAP_S, _CUTOFF_HZ = 0.12, 6.0
