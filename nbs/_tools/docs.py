@@ -49,15 +49,25 @@ PARTS = {
     "experiments": "Experiments",
     "cli": "Command line",
 }
-# 120 columns of code fit beside the navigation at 1300 px
+# 120 columns of code, and a table of eleven figures, fit beside the navigation at 1300 px
 STYLE = """.jp-InputPrompt, .jp-OutputPrompt, .jp-OutputArea-prompt, .prompt {display: none !important}
 .jupyter-wrapper .jp-OutputArea-output img {max-width: 100%}
 .md-grid {max-width: 76rem}
 .jupyter-wrapper .highlight pre, .jupyter-wrapper details pre, .md-typeset pre > code {font-size: 12.5px}
-.jupyter-wrapper details {margin: .5em 0} .jupyter-wrapper summary {cursor: pointer; opacity: .7}
+.jupyter-wrapper .md-typeset details, .jupyter-wrapper details {margin: .5em 0; border: 0; background: none}
+.jupyter-wrapper details, .jupyter-wrapper details:focus-within {box-shadow: none !important; padding: 0 !important}
+.jupyter-wrapper details > summary {cursor: pointer; opacity: .7; background: none !important; border: 0; margin: 0}
+.jupyter-wrapper details > summary {padding: .2em 1.6em .2em 0 !important; width: fit-content; font-weight: normal}
+.jupyter-wrapper details > summary::before {display: none}
+.jupyter-wrapper details > summary::after {top: .1em !important; right: 0 !important}
 .md-typeset .what {margin: 1.2em 0 .2em}
 .jupyter-wrapper table, .md-typeset table:not([class]) {font-size: .7rem; display: table; width: 100%; margin: 0 0 1em}
 .jupyter-wrapper td, .jupyter-wrapper th {text-align: left !important; vertical-align: top}
+.md-typeset table:not([class]) th, .md-typeset table:not([class]) td {min-width: 0; padding: .4em .6em}
+.md-typeset table thead:not(:has(th:not(:empty))) {display: none}
+.md-typeset__scrollwrap {margin: .5em 0} .md-typeset__table {padding: 0; width: 100%}
+.md-typeset__table table {box-sizing: border-box}
+.jupyter-wrapper .jp-MarkdownCell .jp-InputArea {overflow: visible !important}
 math[display=block] {margin: 1em 0; overflow-x: auto; font-size: 1.1em}
 """
 
@@ -184,6 +194,12 @@ def folded(sources):
     return nbformat.v4.new_markdown_cell(f"<details><summary>Show code</summary>\n\n{body}\n\n</details>")
 
 
+def progress(output):
+    "Whether an output is nothing but progress bars"
+    lines = re.split(r"[\r\n]+", "".join(output.get("text", ""))) if output.get("name") == "stderr" else []
+    return any("%|" in line for line in lines) and all("%|" in line or not line.strip() for line in lines)
+
+
 def page(nb):
     "An executed notebook as a page"
     hidden = re.compile(r"(?m)^\s*#\s*\|\s*(hide|default_exp)\b")
@@ -207,7 +223,9 @@ def page(nb):
         for output in cell.get("outputs", []):
             for mime in [m for m in output.get("data", {}) if "widget" in m]:
                 del output["data"][mime]  # a widget needs a kernel; its text says what it is
-        if re.match(r"(import|from) ", cell.source) or not exported and not cell.get("outputs"):
+        cell.outputs = [o for o in cell.get("outputs", []) if not progress(o)]
+        verbs = cell.source.startswith("import sports_nb as sn\n")  # a reader copies it
+        if not verbs and (re.match(r"(import|from) ", cell.source) or not exported and not cell.outputs):
             fold.append(cell.source)
             continue
         told = [line for entry in (described(cell.source) if exported else []) for line in what(*entry)]
@@ -233,7 +251,8 @@ def main():
         nbformat.write(nb, pages / name)
         title = re.search(r"(?m)^# (.+)$", "\n".join(c.source for c in nb.cells if c.cell_type == "markdown"))
         part = name.parts[0] if len(name.parts) > 1 else re.sub(r"^\d+[a-z]?_", "", name.stem).split(".")[0]
-        nav[PARTS[part]].append({title[1] if title else name.stem: str(name)})
+        label = "Home" if part == "index" else title[1] if title else name.stem
+        nav[PARTS[part]].append({label: str(name)})
         if len(name.parts) == 1 and (module := re.fullmatch(r"\d+[a-z]?_(.+)", name.stem)):
             exporting[module[1]] = str(name)
     (pages / "api.md").write_text(api(exporting), encoding="utf-8")
