@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'environment', 'info', 'numbers', 'say', 'exit_code', 'try_folder', 'write_report', 'analyse_clip', 'demo',
-           'show_app', 'train', 'experiment', 'main']
+           'show_app', 'train', 'collect', 'ship_weights', 'experiment', 'main']
 
 # %% ../nbs/990_cli.ipynb #34131aa4
 import os
@@ -296,6 +296,53 @@ def train(
         )
     print(f"written   {out / ('best' if len(measured) else 'final')}.safetensors")
 
+# %% ../nbs/990_cli.ipynb #0b61fb65
+@app.command()
+def collect(
+    what: Annotated[str, typer.Argument(help="Tracks for: actions or refiner.", show_default=False)],
+    synthetic: Annotated[
+        int, typer.Option(help="Synthetic clips of each skill.", show_default="actions 40, refiner 20")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="For actions: processes.")] = 2,
+):
+    "Follow athletes through training clips, and keep what a recogniser or the refiner learns from."
+    if what not in ("actions", "refiner"):
+        raise ValueError(f"tracks are collected for actions or refiner, not for {what!r}")
+    from sports_nb.analysis.action_tracks import collect_action_tracks
+    from sports_nb.experiments.estimated import collect_refiner_tracks
+
+    given = {} if synthetic is None else dict(synthetic=synthetic)
+    if what == "actions":
+        folder = collect_action_tracks(workers=workers, progress=True, **given)
+    else:
+        folder = collect_refiner_tracks(progress=True, **given)
+    print(f"written   {folder}")
+
+
+@app.command("ship")
+def ship_weights(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a finished training, or weights (name or path) to calibrate anew.", show_default=False
+        ),
+    ],
+    name: Annotated[
+        str,
+        typer.Argument(help="Of the weights; for an action head, of the estimator that it joins.", show_default=False),
+    ],
+    checkpoint: Annotated[str, typer.Option(help="best or final.", show_default="best, where there is one")] = None,
+    note: Annotated[str, typer.Option(help="What the card should say beside.", show_default=False)] = "",
+    out: Annotated[Path, typer.Option(help="Folder for the weights.", show_default="the package's")] = None,
+    curves: Annotated[
+        Path, typer.Option(help="JSON file that an estimator's training curve is added to.", show_default=False)
+    ] = None,
+):
+    "Calibrate a finished training on held-out data, and write weights and card."
+    from sports_nb.experiments.ship import ship
+
+    print(f"written   {ship(run, name, checkpoint=checkpoint, note=note, out=out, curves=curves)}")
+
 # %% ../nbs/990_cli.ipynb #0410ec76
 @app.command()
 def experiment(
@@ -305,7 +352,7 @@ def experiment(
             help=(
                 "table2 to table5, fig4, fig5, multitask, spread, or basketball400 (of trained "
                 "weights); on real data table2 to table5, ablation, or cmu, penn and forecast (of "
-                "trained forecasters); real_eval (estimators on pictures with joints checked by "
+                "trained forecasters), agc_lstm_penn (of trained recognisers of joints); real_eval (estimators on pictures with joints checked by "
                 "eye), actions (what analyse calls clips that chose nothing), film (joints over "
                 "time on film that trained nothing)."
             ),
@@ -336,8 +383,8 @@ def experiment(
         str,
         typer.Option(
             help=(
-                "Of trained weights: a checkpoint, or the name of shipped weights; for cmu, penn (one of each seed) "
-                "and real_eval several, between commas."
+                "Of trained weights: a checkpoint, or the name of shipped weights; for cmu, penn, agc_lstm_penn (one "
+                "of each seed) and real_eval several, between commas."
             ),
             show_default="the shipped ones",
         ),
@@ -366,6 +413,7 @@ def experiment(
         estimation,
         film,
         forecast_benchmark,
+        penn_actions,
         photographs,
         prediction,
         real_eval,
@@ -414,6 +462,7 @@ def experiment(
             ),
             actions=(partial(actions.actions, folder), actions.show_actions, dict(weights="hicnn_psta_small")),
             film=(film.film_joints, film.show_film, {}),
+            agc_lstm_penn=(penn_actions.penn_actions, penn_actions.show_penn_actions, dict(weights=None)),
         ),
     )
     if data not in known:
@@ -435,7 +484,7 @@ def experiment(
     kind = takes.get("level", "weights" if "weights" in takes else "full")
     path = out / (
         f"{name}.json"
-        if name in (*by_folder, "film")
+        if name in (*by_folder, "film", "agc_lstm_penn")
         else f"{name}_{takes.get('condition', data)}_{kind}.{'jpg' if name == 'fig5' else 'json'}"
     )
     refuse_to_overwrite(out, force, [path.name])

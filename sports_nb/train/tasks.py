@@ -551,7 +551,7 @@ class Refine(Task):
 # %% ../../nbs/610_train.tasks.ipynb #5809ef1b
 def task_for(
     model: nn.Module,  # made by `create_model`
-    # fields of the task to change; kind="action_head": what is trained of HICNN-PSTA is its action head, on kept features
+    # fields of the task to change; kind="action_head" trains the action head of HICNN-PSTA alone, on kept features
     **settings,
 ):  # the task, with what the model's config says about it
     "The task that a model is made for."
