@@ -352,7 +352,8 @@ def experiment(
             help=(
                 "table2 to table5, fig4, fig5, multitask, spread, or basketball400 (of trained "
                 "weights); on real data table2 to table5, ablation, or cmu, penn and forecast (of "
-                "trained forecasters), agc_lstm_penn (of trained recognisers of joints); real_eval (estimators on pictures with joints checked by "
+                "trained forecasters), agc_lstm_penn (of trained recognisers); "
+                "real_eval (estimators on pictures with joints checked by "
                 "eye), actions (what analyse calls clips that chose nothing), film (joints over "
                 "time on film that trained nothing)."
             ),

@@ -7,6 +7,7 @@ __all__ = ['follow', 'collect_action_tracks']
 
 # %% ../../nbs/752_analysis.action_tracks.ipynb #a4a0ab10
 import hashlib
+from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -119,8 +120,8 @@ def collect_action_tracks(
     folder = Path(folder or tracks_folder("actions", weights))
     rows = [*(_real_clips(first) if real else ()), *_synthetic_clips(synthetic)]
     jobs = [(weights, what, clip, folder / f"{name}.npz") for what, clip, name in rows]
-    with get_context("spawn").Pool(workers) as pool:
-        done = pool.imap_unordered(_collect, jobs, chunksize=4)
+    with get_context("spawn").Pool(workers) if workers > 1 else nullcontext() as pool:
+        done = pool.imap_unordered(_collect, jobs, chunksize=4) if pool else map(_collect, jobs)
         for _ in tqdm(done, total=len(jobs), disable=not progress, desc="clips"):
             pass
     return folder

@@ -52,9 +52,7 @@ def penn_actions(
     for path in weights.split(","):
         model = load_checkpoint(path)
         if model.task != "recognise" or model.config.n_actions != len(classes):
-            raise ValueError(
-                f"{path} holds a {model.name} that does not name the {len(classes)} actions of Penn Action"
-            )
+            raise ValueError(f"{path} is a {model.name}, which does not name the {len(classes)} actions of Penn Action")
         frames, figures = 40, {}
         for part in ("val", "test"):
             clips = PoseClips(penn, action, penn.splits[part], frames=frames)
@@ -77,8 +75,8 @@ def penn_actions(
     return dict(
         table="AGC-LSTM on Penn Action skeletons",
         protocol="official split, 1,258 training videos (every fifth for validation) and 1,068 test videos; annotated "
-        f"joints, those not visible masked; {frames} poses spread over the whole video; clip and mirror image averaged; "
-        "checkpoint chosen on validation videos",
+        f"joints, those not visible masked; {frames} poses spread over the whole video; clip and mirror image "
+        "averaged; checkpoint chosen on validation videos",
         metric="accuracy, %",
         majority=round(100 * test["majority"], 2),
         test_videos=test["n"],

@@ -67,7 +67,7 @@ def _calibrate_forecaster(model, sets):
     )
 
 
-def _calibrate(model, task, held_out):
+def _calibrate(model, held_out):
     "Replace what a network says of itself; what the card then says of it"
     if model.task == "recognise_and_estimate":
         return dict(figures=calibrate(model, held_out or held_out_pictures()))
