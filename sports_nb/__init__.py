@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 _VERBS = {
     "Clip": "io.video:Clip",
     "Frames": "io.sources:Frames",
-    "load": "io.analysis:Analysis.open",
+    "load": "io.analysis:load",
     "read_poses": "io.poses:read_poses",
     "write_poses": "io.poses:write_poses",
     "analyse": "analysis.analyser:analyse",

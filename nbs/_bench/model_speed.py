@@ -22,7 +22,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
-from sports_nb.models.registry import create_model, example_inputs, list_models
+from sports_nb.models.contract import example_inputs
+from sports_nb.models.registry import create_model, list_models
 from sports_nb.train.recipes import provenance
 
 HORIZON = 10  # poses that a forecaster writes here, whatever it was made for

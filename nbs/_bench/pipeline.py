@@ -31,7 +31,7 @@ LEFT_OUT = {
 
 def make_video(path, seconds, size, fps=30.0):
     "A synthetic shot forward and backward, again and again, so that the athlete never jumps"
-    from sports_nb.io.video import write_video
+    from sports_nb.io.video_writer import write_video
     from sports_nb.synth.clips import make_clip
 
     frames = make_clip("dribbling", performer=3, seed=5, n_frames=90, fps=fps, size=size, reach=(0.55, 0.65)).frames

@@ -24,7 +24,8 @@ import av
 import cv2
 import numpy as np
 
-from sports_nb.io.video import Clip, write_video
+from sports_nb.io.video import Clip
+from sports_nb.io.video_writer import write_video
 
 BITS, SIDE, FPS = 12, 24, 30
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from nbdev.clean import clean_nb
 from nbdev.config import get_config
-from readme import readme
+from readme import PAGES, written
 
 ROOT = Path(__file__).resolve().parents[2]
 # cells; characters of exported code without comments, docstrings and white space; kB
@@ -33,11 +33,12 @@ BY_HAND = {"__main__.py", "static", "weights"}  # inside the package, beside eve
 ROAD = ["core", "io", "synth", "data", "layers", "models", "train", "analysis", "experiments", "cli"]
 MAY_IMPORT = {part: set(ROAD[: i + 1]) for i, part in enumerate(ROAD)}
 for part in ("analysis", "experiments", "cli"):
-    MAY_IMPORT[part].add("viz")
+    MAY_IMPORT[part] |= {"assessment", "viz"}
 MAY_IMPORT["cli"].add("widgets")
-MAY_IMPORT["viz"] = {"core", "io", "viz"}
-MAY_IMPORT["widgets"] = {"core", "io", "viz", "widgets"}
-WITHOUT_TORCH = ("core", "io", "synth", "data", "viz", "widgets")
+MAY_IMPORT["assessment"] = {"core", "assessment"}
+MAY_IMPORT["viz"] = {"core", "io", "assessment", "viz"}
+MAY_IMPORT["widgets"] = {"core", "io", "assessment", "viz", "widgets"}
+WITHOUT_TORCH = ("core", "io", "synth", "data", "assessment", "viz", "widgets")
 TORCH = ("torch", "accelerate", "safetensors")
 
 
@@ -199,14 +200,14 @@ def names():
 
 
 def readme_in_sync():
-    "README in sync with nbs/index.ipynb"
-    path = ROOT / "README.md"
-    if not path.exists() or path.read_text(encoding="utf-8") != readme():
-        yield "README.md differs from nbs/index.ipynb: run python nbs/_tools/readme.py"
+    "README.md and results/README.md in sync with their notebooks"
+    for notebook, page in PAGES.items():
+        if not (ROOT / page).exists() or (ROOT / page).read_text(encoding="utf-8") != written(notebook):
+            yield f"{page} differs from {notebook}: run python nbs/_tools/readme.py"
 
 
 def direction():
-    "imports of the exported code go from core to cli; no torch up to data, in viz and widgets"
+    "imports of the exported code go from core to cli; no torch up to data, in assessment, viz and widgets"
     for path, module in modules().items():
         part = module.split(".")[0]
         if part.startswith("_"):

@@ -1,11 +1,13 @@
-"""The site, without quarto: python nbs/_tools/docs.py writes build/site.
+"""The site, without quarto: python nbs/_tools/docs.py [NOTEBOOK ...] [--limit 600] writes build/site.
 
 Every notebook is executed and becomes a page as it stands, so that the code of a layer is read where it is taught.
-Cells with a flag are shown, not run; imports and checks without a result are folded. Behind what is exported stands a
-table of its parameters; the page "API" begins with the verbs. Equations become MathML, which browsers draw without a
-script.
+Cells with a flag are shown, not run; imports and checks without a result are folded; of cells with `echo: false` only
+the result is shown. Behind what is exported stands a table of its parameters; the page "API" begins with the verbs.
+Equations become MathML, which browsers draw without a script. With names (parts of them) only these notebooks are
+executed; the others keep the outputs of the last build, or have none.
 """
 
+import argparse
 import ast
 import html
 import importlib
@@ -31,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD, SITE = ROOT / "build/docs", ROOT / "build/site"
 PARTS = {
     "index": "",
+    "results": "",
     "course": "Course",
     "core": "Core",
     "io": "Files and video",
@@ -39,6 +42,7 @@ PARTS = {
     "layers": "Layers",
     "models": "Models",
     "train": "Training",
+    "assessment": "Assessment",
     "analysis": "Analysis",
     "viz": "Pictures",
     "widgets": "Dashboards",
@@ -58,12 +62,20 @@ math[display=block] {margin: 1em 0; overflow-x: auto; font-size: 1.1em}
 """
 
 
-def execute(into):
+def execute(into, names, limit):
     "The notebooks with their outputs"
     config = get_config()
     notebooks = [Path(p).absolute() for p in nbglob(config.nbs_path, as_path=True)]
+    kept = {into / p.relative_to(config.nbs_path): p for p in notebooks}
+    for old in set(into.rglob("*.ipynb")) - kept.keys():
+        old.unlink()  # its notebook has another name now
+    for copy, path in kept.items():
+        if names and not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
+    chosen = [p for p in notebooks if not names or any(name in p.stem for name in names)]
     failed = []
-    for path, problem, seconds, log in run_all(notebooks, set(config.tst_flags.split()), save=into):
+    for path, problem, seconds, log in run_all(chosen, set(config.tst_flags.split()), limit=limit, save=into):
         print(f"{'FAIL' if problem else 'ok':4} {seconds:6.1f} s  {path.stem}", flush=True)
         if problem:
             failed.append(f"{path.stem}: {problem}\n{log}")
@@ -186,6 +198,10 @@ def page(nb):
             cell.source = equations(cell.source)
             show(cell)
             continue
+        if re.search(r"(?m)^\s*#\s*\|\s*echo: false\b", cell.source):
+            told = [o["data"]["text/markdown"] for o in cell.get("outputs", []) if "text/markdown" in o.get("data", {})]
+            show(*(nbformat.v4.new_markdown_cell(equations("".join(text))) for text in told))
+            continue
         exported = re.search(r"(?m)^\s*#\s*\|\s*exports?\b", cell.source)
         cell.source = re.sub(r"(?m)^\s*#\s*\|.*\n?", "", cell.source)
         for output in cell.get("outputs", []):
@@ -201,10 +217,14 @@ def page(nb):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("notebooks", nargs="*", help="parts of names; all notebooks are executed if none is given")
+    parser.add_argument("--limit", type=float, default=600, help="seconds for one notebook")
+    args = parser.parse_args()
     os.chdir(ROOT)
     config = get_config()
-    shutil.rmtree(BUILD, ignore_errors=True)
-    execute(BUILD / "executed")
+    shutil.rmtree(BUILD / "pages" if args.notebooks else BUILD, ignore_errors=True)
+    execute(BUILD / "executed", args.notebooks, args.limit)
     pages, nav, exporting = BUILD / "pages", {part: [] for part in PARTS.values()}, {}
     for path in sorted((BUILD / "executed").rglob("*.ipynb")):
         name = path.relative_to(BUILD / "executed")

@@ -129,6 +129,32 @@ MUTATIONS = [
         "torch.arange(n, device=p.device, dtype=p.dtype) + 0.5",
         "torch.arange(n, device=p.device, dtype=p.dtype)",
     ),
+    M("train.plan", "the pieces of a step weigh one", "/ size / len(self.share)", "/ size"),
+    M("train.plan", "it validates at the end", " or done == self.steps", ""),
+    M(
+        "train.step",
+        "the gradient is a sum over pieces",
+        "self.accelerator.backward(loss * weight)",
+        "self.accelerator.backward(loss)",
+    ),
+    M(
+        "train.callbacks",
+        "the best has the highest score",
+        'training.figures["score"] > best',
+        'training.figures["score"] < best',
+    ),
+    M(
+        "train.callbacks",
+        "a stop keeps its state",
+        "if training.main and not training.rhythm.saves(training.done)",
+        "if False",
+    ),
+    M(
+        "train.callbacks",
+        "the model takes the average over",
+        "training.model.load_state_dict(self.mean.module.state_dict())",
+        "training.model.state_dict()",
+    ),
     # core
     M(
         "core.kinematics",
@@ -164,7 +190,7 @@ MUTATIONS = [
         "v = position[..., places[0], :].mean(-2), visible[..., places[0]].any(-1)",
     ),
     M(
-        "core.poses",
+        "core.filters",
         "a gap longer than max_gap_s stays",
         "after - before > max_gap_s",
         "after - before > 2 * max_gap_s",
@@ -178,7 +204,7 @@ MUTATIONS = [
         "confidence=None",
     ),
     M(
-        "io.tables",
+        "io.arrays",
         "what Penn Action hides has confidence 0.5",
         "np.where(seen > 0, 1.0, 0.5)",
         "np.where(seen > 0, 1.0, 1.0)",
@@ -231,6 +257,13 @@ MUTATIONS = [
     ),
     M("analysis.predict", "from the side, the athlete's front is ahead", "np.cross(left, up)", "np.cross(up, left)"),
     M("analysis.recognise", "where nothing moves there is no action", "[-3] < STILL", "[-3] < 0"),
+    # experiments
+    M("experiments.cache", "changed code makes another run", ', "code": code_hash(module)}', "}"),
+    M("experiments.cache", "changed data makes another run", '**settings, "data": data, ', "**settings, "),
+    M("experiments.cache", "docstrings decide nothing", "node.body[1:] or [ast.Pass()]", "node.body"),
+    M("experiments.cache", "a model that is made by name decides", '{"models.registry": "models"}', "{}"),
+    M("experiments.cache", "what is kept is whole", "train(part)", "train(self.folder)"),
+    M("experiments.registry", "an option that means nothing is refused", "if k not in self.options]", "if False]"),
 ]
 
 

@@ -38,7 +38,8 @@ def clip_code(n=N, size=SIZE, side=SIDE):
     return f"""
 import numpy as np, cv2
 from sports_nb.core.poses import poses, predictions
-from sports_nb.io.video import Clip, write_video
+from sports_nb.io.video import Clip
+from sports_nb.io.video_writer import write_video
 from sports_nb.widgets.player import Player
 
 def picture(i, w={size[0]}, h={size[1]}, side={side}):
@@ -101,7 +102,7 @@ mixed = second.position.values.copy(); mixed[20, :, [9, 10, 11, 12]] = mixed[20]
 second = second.assign(position=(second.position.dims, mixed))
 later = lambda k: shot.position[np.minimum(np.arange(75) + k, 74)]
 ahead = predictions(np.stack([later(k) + rng.normal(0, k, shot.position.shape) for k in (2, 4)], 1), [0.08, 0.16], time=shot.times)
-ahead = ahead.assign(spread=(("time", "lead", "keypoint", "individual"), np.ones((75, 2, 13, 1)) * [[[[4]], [[9]]]]))
+ahead = ahead.assign(radius50=(("time", "lead", "keypoint", "individual"), np.ones((75, 2, 13, 1)) * [[[[4]], [[9]]]]))
 view = sn.compare({"first model": first, "second model": second, "predicted": ahead}, shot, reference=shot.poses())
 view
 """
@@ -116,7 +117,7 @@ import os
 import numpy as np
 from sports_nb.core.poses import poses
 from sports_nb.synth.clips import make_clip
-from sports_nb.io.video import write_video
+from sports_nb.io.video_writer import write_video
 import sports_nb as sn
 
 shot, rng = make_clip("shooting", performer=33, seed=10, n_frames=75, size=(960, 540), reach=(0.78, 0.85)), np.random.default_rng(0)

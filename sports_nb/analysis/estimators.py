@@ -227,7 +227,7 @@ class HICNNEstimator(Estimator):
         name: str = "HICNN-PSTA",  # as tables show it
         *,
         size: int = None,  # side of the crops, px; None: the card's, or 128
-        margin: float | None = 1.15,  # side of the crop over the box's longer side; None: the boxes are square crops
+        margin: float | None = 1.05,  # side of the crop over the box's longer side; None: the boxes are square crops
         mirror: bool = False,  # look at the mirror image too, and take the mean: a point of PCK@0.2 for twice the time
         # let frames see those before them, through the time path; None: if the card says it learnt
         stream: bool = None,

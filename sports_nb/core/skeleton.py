@@ -8,7 +8,9 @@ __all__ = ['REGIONS', 'LIMBS', 'BODY13', 'SKELETONS', 'snake', 'Skeleton', 'ad_h
 
 # %% ../../nbs/000_core.skeleton.ipynb #b522b3d9
 import re
+from configparser import ConfigParser, ExtendedInterpolation
 from dataclasses import dataclass, field
+from importlib.resources import files
 
 import numpy as np
 
@@ -200,9 +202,9 @@ def _read_ad_hoc(name):
 def _read(
     name: str,  # skeleton name
     keypoints: str,  # names in native order; `native=ours` where they differ
-    edges: str,  # chains of names: `a-b-c d-e`
+    edges: str,  # chains of names: `a-b-c d-e`; with `*` for both `left_` and `right_`
 ) -> Skeleton:  # the skeleton
-    "A skeleton from two lines of text; a chain with `*` is there twice, with `left_` and with `right_` for it"
+    "A skeleton from two lines of text"
     words = [w.partition("=") for w in keypoints.split()]
     chains = [
         c.replace("*", side).split("-") for c in edges.split() for side in (("left_", "right_") if "*" in c else ("",))
@@ -215,117 +217,18 @@ def _read(
     )
 
 # %% ../../nbs/000_core.skeleton.ipynb #9fb48261
-_trunk = " left_shoulder-right_shoulder left_hip-right_hip *shoulder-*hip *shoulder-*elbow-*wrist *hip-*knee-*ankle"
-_face = " nose-*eye-*ear"
-_feet = " *ankle-*heel *ankle-*big_toe-*small_toe"
-_fingers = "Index Middle Pinky Ring Thumb".split()
-_hand = lambda s: " ".join(f"{s}_{f}{i}" for f in _fingers for i in (1, 2, 3))
+def _read_table(
+    text: str,  # as in `sports_nb/static/skeletons.ini`
+) -> dict:  # name -> skeleton
+    "The skeletons of a table"
+    table = ConfigParser(default_section="shared", interpolation=ExtendedInterpolation(), delimiters="=")
+    table.read_string(text)
+    return {name: _read(name, table[name]["keypoints"], table[name]["edges"]) for name in table.sections()}
 
-SKELETONS = {
-    s.name: s
-    for s in (
-        BODY13,
-        _read(
-            "lsp14",
-            "right_ankle right_knee right_hip left_hip left_knee left_ankle right_wrist right_elbow right_shoulder "
-            "left_shoulder left_elbow left_wrist neck head_top",
-            "head_top-neck-left_shoulder neck-right_shoulder" + _trunk,
-        ),
-        _read(
-            "coco17",
-            "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist "
-            "right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle",
-            "*ear-*shoulder" + _face + _trunk,
-        ),
-        _read(
-            "mpii16",
-            "right_ankle right_knee right_hip left_hip left_knee left_ankle pelvis thorax upper_neck=neck head_top "
-            "right_wrist "
-            "right_elbow right_shoulder left_shoulder left_elbow left_wrist",
-            "head_top-neck-thorax-pelvis thorax-*shoulder-*elbow-*wrist pelvis-*hip-*knee-*ankle",
-        ),
-        _read(
-            "jhmdb15",
-            "neck belly face=head right_shoulder left_shoulder right_hip left_hip right_elbow left_elbow right_knee "
-            "left_knee "
-            "right_wrist left_wrist right_ankle left_ankle",
-            "head-neck-belly neck-*shoulder-*elbow-*wrist belly-*hip-*knee-*ankle",
-        ),
-        _read(
-            "halpe26",
-            "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist "
-            "right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle Head=head_top neck Hip=pelvis "
-            "left_big_toe right_big_toe left_small_toe right_small_toe left_heel right_heel",
-            "head_top-nose-neck-pelvis neck-*shoulder-*elbow-*wrist pelvis-*hip-*knee-*ankle" + _face + _feet,
-        ),
-        _read(
-            "body25",
-            "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist MidHip=pelvis "
-            "right_hip "
-            "right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear left_big_toe "
-            "left_small_toe "
-            "left_heel right_big_toe right_small_toe right_heel",
-            "nose-neck-pelvis neck-*shoulder-*elbow-*wrist pelvis-*hip-*knee-*ankle" + _face + _feet,
-        ),
-        _read(
-            "coco18",
-            "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip "
-            "right_knee right_ankle "
-            "left_hip left_knee left_ankle right_eye left_eye right_ear left_ear",  # OpenPose's older body
-            "nose-neck neck-*shoulder-*elbow-*wrist neck-*hip-*knee-*ankle" + _face,
-        ),
-        _read(
-            "cmu",
-            "Hips=pelvis LHipJoint=left_hip_joint LeftUpLeg=left_hip LeftLeg=left_knee LeftFoot=left_ankle "
-            "LeftToeBase=left_toe "
-            "LeftToeBase_End=left_toe_end RHipJoint=right_hip_joint RightUpLeg=right_hip RightLeg=right_knee "
-            "RightFoot=right_ankle "
-            "RightToeBase=right_toe RightToeBase_End=right_toe_end LowerBack=lower_back Spine=spine Spine1=spine1 "
-            "Neck=neck Neck1=neck1 "
-            "Head=head_base Head_End=head_top LeftShoulder=left_clavicle LeftArm=left_shoulder "
-            "LeftForeArm=left_elbow LeftHand=left_wrist "
-            "LeftFingerBase=left_finger_base LeftHandIndex1=left_index LeftHandIndex1_End=left_index_end "
-            "LThumb=left_thumb "
-            "LThumb_End=left_thumb_end RightShoulder=right_clavicle RightArm=right_shoulder RightForeArm=right_elbow "
-            "RightHand=right_wrist "
-            "RightFingerBase=right_finger_base RightHandIndex1=right_index RightHandIndex1_End=right_index_end "
-            "RThumb=right_thumb "
-            "RThumb_End=right_thumb_end",
-            "pelvis-*hip_joint-*hip-*knee-*ankle-*toe-*toe_end "
-            "pelvis-lower_back-spine-spine1-neck-neck1-head_base-head_top "
-            "spine1-*clavicle-*shoulder-*elbow-*wrist-*finger_base-*index-*index_end *wrist-*thumb-*thumb_end",
-        ),
-        _read(
-            "cmu25",
-            "left_knee left_ankle left_toe left_toe_end right_knee right_ankle right_toe right_toe_end spine spine1 "
-            "neck1 head_base head_top "
-            "left_shoulder left_elbow left_wrist left_index left_index_end left_thumb_end right_shoulder right_elbow "
-            "right_wrist right_index "
-            "right_index_end right_thumb_end",  # the joints of `cmu` that the forecasting benchmark scores
-            "spine-*knee-*ankle-*toe-*toe_end left_knee-right_knee spine-spine1-neck1-head_base-head_top "
-            "spine1-*shoulder-*elbow-*wrist-*index-*index_end *wrist-*thumb_end",
-        ),
-        _read(
-            "ballplay",
-            " ".join(
-                f"{native}={snake(native).replace('thorax', 'clavicle')}"
-                for native in (
-                    "Pelvis L_Hip L_Knee L_Ankle L_Toe R_Hip R_Knee R_Ankle R_Toe Torso Spine Spine2 Chest Neck Head "
-                    f"L_Thorax L_Shoulder L_Elbow L_Wrist {_hand('L')} R_Thorax R_Shoulder R_Elbow R_Wrist {_hand('R')}"
-                ).split()
-            ),
-            "pelvis-*hip-*knee-*ankle-*toe pelvis-torso-spine-spine2-chest-neck-head "
-            "chest-*clavicle-*shoulder-*elbow-*wrist "
-            + " ".join("*wrist-" + "-".join(f"*{f.lower()}{i}" for i in (1, 2, 3)) for f in _fingers),
-        ),
-        _read(
-            "penn13",
-            "head right_shoulder left_shoulder right_elbow left_elbow right_wrist left_wrist right_hip left_hip "
-            "right_knee left_knee right_ankle left_ankle",
-            "head-*shoulder" + _trunk,
-        ),
-    )
-}
+
+SKELETONS = {BODY13.name: BODY13} | _read_table(
+    files("sports_nb").joinpath("static", "skeletons.ini").read_text(encoding="utf-8")
+)
 
 # %% ../../nbs/000_core.skeleton.ipynb #b0391588
 def list_skeletons() -> list:  # names

@@ -253,7 +253,7 @@ def read_basketball400(
 
 # %% ../../nbs/345_data.clip_pool.ipynb #e1c5d322
 def whole_clips(
-    clips,  # `data.readers.Clips`
+    clips,  # `data.clip_sets.Clips`
     *,
     frames: int = 16,  # kept of each clip, from its middle
     seconds: float = 0.08,  # from one frame to the next

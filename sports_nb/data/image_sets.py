@@ -15,8 +15,9 @@ import numpy as np
 
 from ..core.paths import cache_folder
 from .clip_pool import KeptClips
+from .clip_sets import read_clips
 from .crops import apply_affine, crop, invert_affine, make_sample
-from .readers import DataError, Reader, data_folder, load_arrays, read_clips, zipped_picture
+from .readers import DataError, Reader, data_folder, load_arrays, zipped_picture
 from ..io.video import Clip
 
 # %% ../../nbs/315_data.image_sets.ipynb #02c709f5

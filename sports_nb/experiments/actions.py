@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Z', 'read_test_clips', 'wilson', 'calibrated_range', 'calibration', 'judge', 'answers_of', 'action_figures',
-           'actions', 'show_actions']
+           'show_actions', 'actions']
 
 # %% ../../nbs/935_experiments.actions.ipynb #e307447b
 import hashlib
@@ -18,10 +18,11 @@ import torch
 from tqdm.auto import tqdm
 
 from ..analysis.analyser import analyse
-from ..core.actions import ACTION_CLASSES
+from ..core.actions import ACTION_CLASSES, NONE
 from ..core.metrics import calibration_error, classification_table
-from ..data.readers import DataError, data_folder, read_clips, read_other_clips
-from ..io.analysis import NONE
+from ..data.clip_sets import read_clips, read_other_clips
+from ..data.readers import DataError, data_folder
+from .registry import experiment
 from ..train.checkpoints import list_pretrained, load_checkpoint, load_pretrained
 from ..train.recipes import provenance
 
@@ -188,6 +189,23 @@ def _counted(clips, root):
     )
 
 
+def show_actions(
+    result: dict,  # of `actions`
+) -> pd.DataFrame:
+    "All sets, to read"
+    share = lambda part: "{:.0f} ({:.0f}-{:.0f})".format(part["percent"], *part["interval"])
+    told = lambda c: {"calibration error": c["error"], "if perfect": "{} to {}".format(*c["perfect"])} if c else {}
+    table = {}
+    for r in result["rows"]:
+        line = {k: r[k] for k in ("clips", "majority", "macro_f1", "other", "none", "unseen")}
+        line |= {k: result["data"][k][r["set"]] for k in ("films", "near")}
+        line |= {f"{k}, % (95 %)": share(r[k]) for k in ("right", "other_or_none")}
+        table[r["set"]] = line | told(r["calibration"])
+    table["all answers"] = told(result["calibration"])
+    return pd.DataFrame(table).T.fillna("").rename(columns=lambda c: c.replace("_", " "))
+
+
+@experiment("actions", data="real", show=show_actions, options=("weights",), file="actions.json", folder=True)
 def actions(
     root=None,  # as in `read_test_clips`
     *,
@@ -215,19 +233,3 @@ def actions(
         )
         | provenance()
     )
-
-
-def show_actions(
-    result: dict,  # of `actions`
-) -> pd.DataFrame:
-    "All sets, to read"
-    share = lambda part: "{:.0f} ({:.0f}-{:.0f})".format(part["percent"], *part["interval"])
-    told = lambda c: {"calibration error": c["error"], "if perfect": "{} to {}".format(*c["perfect"])} if c else {}
-    table = {}
-    for r in result["rows"]:
-        line = {k: r[k] for k in ("clips", "majority", "macro_f1", "other", "none", "unseen")}
-        line |= {k: result["data"][k][r["set"]] for k in ("films", "near")}
-        line |= {f"{k}, % (95 %)": share(r[k]) for k in ("right", "other_or_none")}
-        table[r["set"]] = line | told(r["calibration"])
-    table["all answers"] = told(result["calibration"])
-    return pd.DataFrame(table).T.fillna("").rename(columns=lambda c: c.replace("_", " "))

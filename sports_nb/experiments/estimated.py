@@ -7,7 +7,6 @@ __all__ = ['track', 'shipped', 'estimated_motions', 'noise_of', 'as_seen', 'coll
 
 # %% ../../nbs/955_experiments.estimated.ipynb #c1dcf0fa
 import hashlib
-import io
 import json
 from functools import lru_cache
 from pathlib import Path
@@ -26,11 +25,11 @@ from ..data.crops import person_box
 from ..data.image_sets import window_rows
 from ..data.recordings import read_ballplay
 from ..data.windows import resample, window_frames, window_starts
-from ..io.files import write_atomic
+from .cache import kept_arrays
 from ..io.video import Clip
 from ..synth.clips import ACTIONS, FROZEN, basketball400_plan, make_clip, render_motion
 from ..train.checkpoints import load_pretrained
-from ..train.recipes import tracks_folder
+from ..train.sets import tracks_folder
 
 # %% ../../nbs/955_experiments.estimated.ipynb #844f4383
 _FILMED = 25.0  # frames a second
@@ -153,6 +152,12 @@ def _films(source, part, condition, only, first):
     ]
 
 
+def _read(clip, model, stream):
+    "A motion and what is read in its film"
+    motion = dict(position=np.nan_to_num(clip.position).astype(np.float32), visible=clip.visible, time=clip.times)
+    return motion | track(clip, model, stream)
+
+
 def estimated_motions(
     # "basketball400", "ballplay", or "film" (real clips, a teacher's joints as reference, every 40 ms or so)
     source: str,
@@ -193,23 +198,8 @@ def estimated_motions(
         _films(source, part, condition, only, first), disable=not progress, desc=f"film {source}"
     ):
         path = cache_folder() / "estimated" / key / f"{name.replace('/', '-')}.npz"
-        if not path.exists():
-            clip = film()
-            buffer = io.BytesIO()
-            np.savez_compressed(
-                buffer,
-                position=np.nan_to_num(clip.position).astype(np.float32),
-                visible=clip.visible,
-                time=clip.times,
-                **track(clip, model, stream),
-            )
-            write_atomic(path, buffer.getvalue())
-        with np.load(path) as file:
-            out.append(
-                own
-                | {k: file[k] for k in file.files}
-                | dict(name=name, fps=_FILMED, skeleton="body13", space_unit="px")
-            )
+        kept = kept_arrays(path, lambda film=film: _read(film(), model, stream))
+        out.append(own | kept | dict(name=name, fps=_FILMED, skeleton="body13", space_unit="px"))
     return out
 
 # %% ../../nbs/955_experiments.estimated.ipynb #71670b6a

@@ -7,30 +7,22 @@ __all__ = ['FORECASTERS', 'BUDGETS', 'HISTORY', 'Forecasting', 'Budget', 'sessio
            'untrained', 'history_windows', 'forecast_windows', 'fitted_noise', 'run_forecaster', 'naive_runs']
 
 # %% ../../nbs/960_experiments.forecast_runs.ipynb #63234877
-import hashlib
-import io
-import json
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 
 import numpy as np
-import pandas as pd
 import torch
 
-from ..core.paths import cache_folder
 from ..data.augment_poses import augment_poses
 from ..data.motion_sets import ballplay_motions, synthetic_motions
-from ..data.recordings import BALLPLAY_SESSIONS
 from ..data.windows import PoseViews, pose_windows, window_frames
+from .cache import Run, arrays_hash
 from .estimated import as_seen, estimated_motions, noise_of, shipped
 from .protocols import ask_forecaster, naive
-from .runs import code_hash
-from ..io.files import write_atomic
 from ..models.registry import create_model
 from ..synth.clips import ACTIONS, FROZEN
 from ..train.checkpoints import load_checkpoint
 from ..train.fit import fit
-from ..train.recipes import provenance
 from ..train.tasks import task_for
 
 # %% ../../nbs/960_experiments.forecast_runs.ipynb #ca52cc65
@@ -168,6 +160,14 @@ def course(
     )
 
 # %% ../../nbs/960_experiments.forecast_runs.ipynb #3793a18a
+@cache
+def _data_hash(on, cameras):
+    "Of all that a run is trained or tested on: the frozen benchmark's own, or of BallPlay-M's takes"
+    if on.startswith("basketball400"):
+        return FROZEN[on.split()[1]]
+    return arrays_hash(m[key] for m in _takes(cameras) for key in ("position", "visible"))
+
+
 def forecast_config(
     name,  # in `FORECASTERS`
     on,  # in `_SETS`
@@ -175,27 +175,19 @@ def forecast_config(
     fold,  # session of BallPlay-M that is left out, or None
     seed,  # of first weights and order
     model,  # the network, untrained
-):  # settings, ready for JSON
-    """All that decides what a run says, but for code.
-
-    A smoke run, which takes seconds, is made again when any code changed.
-    """
-    spent = {k: v for k, v in asdict(budget).items() if k not in ("seeds", "fold_seeds", "folds")}
-    own = dict(
+) -> dict:  # ready for JSON
+    "All that decides what a run says, but for code and data."
+    return dict(
         forecaster=asdict(FORECASTERS[name]),
         config=asdict(model.config),
         on=on,
-        budget=spent,
+        budget={k: v for k, v in asdict(budget).items() if k not in ("seeds", "fold_seeds", "folds")},
         fold=fold,
         seed=seed,
         task=_TASK,
         view=_VIEW,
         estimator=shipped().card["sha256"],
-        data=FROZEN[on.split()[1]] if on.startswith("basketball400") else BALLPLAY_SESSIONS,
     )
-    if budget.steps < 100:
-        own["code"] = code_hash()
-    return json.loads(json.dumps(own))
 
 
 def untrained(
@@ -271,7 +263,7 @@ def run_forecaster(
     seed: int = 0,  # of first weights and order
     progress: bool = False,  # show bars
     # test and, in the plane, filmed and estimated: (n, horizon, k, d) forecasts in boxes, of the filmed windows from
-    # reference and from estimated histories; curves and weights (paths); made: settings and provenance
+    # reference and from estimated histories; seconds, curves, weights and made, see `experiments.cache.Run`
 ) -> dict:
     "Train a forecaster, choose on validation windows, keep what it says about test windows."
     if name not in FORECASTERS:
@@ -279,14 +271,10 @@ def run_forecaster(
     if on not in _SETS:
         raise ValueError(f"no set {on!r}; there are {', '.join(_SETS)}")
     own, model = FORECASTERS[name], untrained(name, on, budget, seed)
-    settings = forecast_config(name, on, budget, fold, seed, model)
-    folder = (
-        cache_folder() / "forecasters" / hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-    )
-    if not (folder / "forecasts.npz").exists():
-        made, data = settings | provenance(), course(on, budget, fold, seed)
+
+    def train(folder):
+        data = course(on, budget, fold, seed)
         noise = fitted_noise(on, budget.first, fold) if own.noise else None
-        view = partial(augment_poses, **_VIEW, noise=noise, history=HISTORY)
         steps = budget.steps if fold is None else budget.left_out
         fit(
             model,
@@ -296,7 +284,7 @@ def run_forecaster(
             epochs=steps / max(1, round(len(data["train"]) / budget.batch)),
             batch=budget.batch,
             lr=budget.lr,
-            augment=view,
+            augment=partial(augment_poses, **_VIEW, noise=noise, history=HISTORY),
             seed=seed,
             out=folder,
             resume=True,
@@ -313,18 +301,11 @@ def run_forecaster(
                 else forecast_windows(best, data["filmed"], **told(data["filmed"]))
             )
             said["estimated"] = forecast_windows(best, data["filmed"], True, **told(data["filmed"]))
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **said)
-        write_atomic(folder / "settings.json", json.dumps(made, indent=1).encode())
-        write_atomic(folder / "forecasts.npz", buffer.getvalue())
-    with np.load(folder / "forecasts.npz") as file:
-        said = {k: file[k] for k in file.files}
-    return said | dict(
-        curves=folder / "curves.csv",
-        weights=folder / "best.safetensors",
-        seconds=float(pd.read_csv(folder / "curves.csv")["seconds"].iloc[-1]),
-        made=json.loads((folder / "settings.json").read_text()),
-    )
+        return said
+
+    data = _data_hash(on, budget.cameras if _SETS[on][1] == 2 else 0)
+    kept = Run("experiments.forecast_runs", forecast_config(name, on, budget, fold, seed, model), data)
+    return kept.get_or_train(train)
 
 # %% ../../nbs/960_experiments.forecast_runs.ipynb #cf01a47b
 def naive_runs(

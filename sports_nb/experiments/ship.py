@@ -21,7 +21,7 @@ from .estimated import estimated_motions
 from .forecast_benchmark import distances
 from .forecast_runs import plain_windows
 from ..io.files import write_atomic
-from ..train.calibrate import Views, action_figures, calibrate, calibrate_actions, calibrate_refiner
+from ..train.calibrate import Views, recogniser_figures, calibrate, calibrate_actions, calibrate_refiner
 from sports_nb.train.checkpoints import (
     estimator_hash,
     list_pretrained,
@@ -205,7 +205,7 @@ def ship(
         card = _merge_head(trained, model, sources, task)
         card["actions"]["shipped"] = here
     elif task is not None and task.name == "recognise":
-        figures = action_figures(model, held_out_sets(recipe), task)
+        figures = recogniser_figures(model, held_out_sets(recipe), task)
         card |= dict(classes=list(task.classes), figures=figures, shipped=here)
     elif done := _calibrate(model, held_out):
         card["calibration"] = done | here

@@ -34,15 +34,10 @@ def _unpack(path, packed, shape):
         f"line 1: an array of shape {tuple(shape)} is missing; the file is damaged",
     )
     try:
-        raw = base64.b64decode(packed["data"], validate=True)
+        values = np.frombuffer(base64.b64decode(packed["data"], validate=True), "<f4").reshape(shape)
     except ValueError:
         raise FormatError(f"{path}: line 1: an array cannot be read; the file is damaged") from None
-    require(
-        len(raw) == 4 * int(np.prod(shape)),
-        path,
-        "line 1: an array is not of the size that it says; the file is damaged",
-    )
-    return np.frombuffer(raw, "<f4").reshape(shape).astype(np.float32)
+    return values.astype(np.float32)
 
 
 class Annotation:
@@ -303,9 +298,9 @@ class Annotation:
                 _unpack(path, head["position"], (len(times), self.skeleton.n, 2)),
                 _unpack(path, head["confidence"], (len(times), self.skeleton.n)),
             )
+        except FormatError:
+            raise
         except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, FormatError):
-                raise
             raise FormatError(f"{path}: line 1: {error}") from None
         for number, line in enumerate(whole[1:], 2):
             try:

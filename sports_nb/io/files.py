@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MAX_BYTES', 'MAX_VALUES', 'appearing', 'write_together', 'write_atomic', 'FormatError', 'require', 'read_text',
-           'read_json', 'to_numbers', 'file_poses', 'require_px', 'frame_numbers']
+           'read_json', 'to_numbers', 'file_poses', 'require_px', 'frame_numbers', 'marked_poses', 'require_field']
 
 # %% ../../nbs/130_io.files.ipynb #16431391
 import json
@@ -223,3 +223,57 @@ def frame_numbers(
             f"the coordinate `frame` must be increasing numbers from 0, one for each time; got {numbers.tolist()[:10]}"
         )
     return numbers
+
+# %% ../../nbs/130_io.files.ipynb #68c78fa9
+def marked_poses(
+    path,  # the file
+    names,  # keypoint names, in the file's order
+    marks: dict,  # (frame, person) -> keypoints (k, 2) px and confidence (k,)
+    frames,  # numbers of all frames; those without a mark are kept
+    times=None,  # of these frames, seconds; None: frame / fps
+    **kw,  # of `file_poses`
+):  # poses in px
+    "Poses from marks: person p in frame f has these keypoints."
+    people = sorted({p for _, p in marks}, key=lambda p: (isinstance(p, str), p)) or [0]
+    order = np.argsort(frames, kind="stable")
+    frames = [frames[i] for i in order]
+    if times is not None:
+        kw["time"] = [times[i] for i in order]
+    require(
+        len(frames) * len(people) * len(names) * 2 <= MAX_VALUES,
+        path,
+        f"{len(frames):,} frames with {len(people):,} people are too many for one file; cut it into pieces",
+    )
+    row, column = ({v: i for i, v in enumerate(values)} for values in (frames, people))
+    position, confidence = (
+        np.full((len(frames), len(people), len(names), 2), np.nan),
+        np.full((len(frames), len(people), len(names)), np.nan),
+    )
+    for (f, p), (xy, c) in marks.items():
+        position[row[f], column[p]], confidence[row[f], column[p]] = xy, c
+    return file_poses(
+        path,
+        names,
+        position,
+        confidence=confidence,
+        frames=frames,
+        individuals=[p if isinstance(p, str) else f"id_{p}" for p in people],
+        **kw,
+    )
+
+
+def require_field(
+    path,  # the file
+    where: str,  # the record, for the message
+    record,  # a dictionary, if the file is whole
+    name: str,  # of the field
+    kind: type = object,  # what it must be
+):  # its value
+    "A field of a record, or an error that says where it is missing."
+    require(isinstance(record, dict) and name in record, path, f"{where} has no {name!r}; export the file again")
+    require(
+        isinstance(record[name], kind) and not (kind is int and isinstance(record[name], bool)),
+        path,
+        f"{where}: {name!r} is {str(record[name])[:40]!r}, which cannot be; export the file again",
+    )
+    return record[name]

@@ -10,26 +10,14 @@ from pathlib import Path
 
 import xarray as xr
 
+from .arrays import read_mat, read_netcdf, write_netcdf
 from .files import FormatError, require
+from .hdf5 import open_h5
+from .labels import read_cvat, read_label_studio
 from .mocap import read_c3d, read_trc, write_trc
-from sports_nb.io.pictures import (
-    read_coco,
-    read_cvat,
-    read_label_studio,
-    read_openpose,
-    write_coco,
-    write_openpose,
-)
-from .tables import read_mat, read_netcdf, read_table, write_netcdf, write_table
-from sports_nb.io.trackers import (
-    open_h5,
-    read_dlc_csv,
-    read_dlc_h5,
-    read_sleap,
-    write_dlc_csv,
-    write_dlc_h5,
-    write_sleap,
-)
+from .pictures import read_coco, read_openpose, write_coco, write_openpose
+from .tables import read_table, write_table
+from .trackers import read_dlc_csv, read_dlc_h5, read_sleap, write_dlc_csv, write_dlc_h5, write_sleap
 
 # %% ../../nbs/120_io.poses.ipynb #23217f40
 READERS = {

@@ -93,7 +93,7 @@ def appearance_features(
 
 # %% ../../nbs/420_layers.heads.ipynb #993beaf8
 class Trust(nn.Module):
-    "How far each joint can be trusted, from its map and its appearance"
+    "Confidence and 50 % radius of each joint, from its map and its appearance"
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class Trust(nn.Module):
         # before calibration: logit of being right, and expected distance from the truth (part of the crop's side); b t
         # k each
     ):
-        "How far each joint can be believed."
+        "Evidence for the confidence and the radius of each joint."
         look = torch.cat([self.norm(appearance.detach().float()), map_evidence(maps.detach(), keypoints.detach())], -1)
         right, distance = self.out(torch.nn.functional.gelu(self.evidence(look) + self.joint)).float().unbind(-1)
         return right, (distance - 3).exp()
@@ -132,7 +132,7 @@ class Trust(nn.Module):
         right,  # what `forward` returned: logit of being right, b t k
         distance,  # what `forward` returned: expected distance, b t k
     ):  # confidence b t k in [0, 1], radius50 b t k (part of the crop's side)
-        "The two answers as they are shown"
+        "Calibrated confidence and 50 % radius"
         return (right * self.slope + self.offset).sigmoid(), distance * self.factor
 
 # %% ../../nbs/420_layers.heads.ipynb #aa5b4616

@@ -42,7 +42,7 @@ def unfold_involution2d(
     stride=1,  # pixels from one place of the kernel to the next
     dilation=1,  # pixels between its taps
 ):  # b c h' w'
-    "The textbook form of eq. (3), which copies the input K*K times: the oracle for tests"
+    "The textbook form of eq. (3), which copies the input K*K times: the reference implementation in the checks"
     b, g, k, _, h, w = weight.shape
     cols = F.unfold(x, k, dilation=dilation, padding=(k // 2) * dilation, stride=stride)
     cols = rearrange(cols, "b (g c k) (h w) -> b g c k h w", g=g, k=k * k, h=h)

@@ -461,9 +461,10 @@ async function render({ model, el }) {
     const legend = element("div", "snp-legend", root);
     const chips = ["video", ...layers.map(l => l.name), "spread", "trails"].filter(name => data.names.includes(name)).map(name => {
       const layer = layers.find(l => l.name === name), chip = element("span", "snp-chip", legend);
-      const b = element("button", "", chip, { type: "button", title: `show or hide ${name}` });
+      const label = name === "spread" ? "50 % radius" : name;
+      const b = element("button", "", chip, { type: "button", title: `show or hide ${label}` });
       if (layer) b.innerHTML = `<svg width="26" height="8"><line x1="2" x2="24" y1="4" y2="4" stroke="${layer.colour}" stroke-width="3.4" stroke-linecap="round" ${layer.dashed ? 'stroke-dasharray="4 6.5"' : ""}/></svg>`;
-      const text = element("span", "", b, { text: name });
+      const text = element("span", "", b, { text: label });
       listen(b, "click", () => set("visible", data.names.filter(v => v === name ? !shows(v) : shows(v))));
       if (layer?.leads) for (const [d, sign] of [[-1, "‹"], [1, "›"]])
         listen(element("button", "snp-step", chip, { type: "button", text: sign, title: d < 0 ? "shorter lead ([)" : "longer lead (])" }), "click", () => stepLead(d));

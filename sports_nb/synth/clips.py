@@ -20,11 +20,11 @@ from tqdm.auto import tqdm
 from ..core.paths import cache_folder
 from ..core.skeleton import convert, get_skeleton
 from ..io.video import Clip
+from .backgrounds import random_background  # noqa: F401 (offered from here)
 from .body import RIG_TO_BODY13, unit
+from .clothes import make_kit
 from .film import SyntheticClip, film
 from .images import random_pose_image  # noqa: F401 (offered from here)
-from .render import make_kit
-from .scene import random_background  # noqa: F401 (offered from here)
 from .skills import ACTIONS, perform
 
 # %% ../../nbs/260_synth.clips.ipynb #9b58c3d2

@@ -16,10 +16,12 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from ..core.poses import poses
-from ..io.video import write_video
+from ..io.video_writer import write_video
+from .backgrounds import random_background
 from .body import BALL_RADIUS, RIG_TO_BODY13, RIM_HEIGHT, unit
-from .render import Camera, ClothedBody, Kit, cover, draw_ball, look_at, paint, shade
-from .scene import Optics, Room, hoop_things, make_occluder, random_background, shadow
+from .clothes import ClothedBody, Kit
+from .render import Camera, cover, draw_ball, look_at, paint, shade
+from .scene import Optics, Room, hoop_things, make_occluder, shadow
 
 # %% ../../nbs/240_synth.film.ipynb #06b37324
 @dataclass

@@ -12,9 +12,11 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from .backgrounds import random_background
 from .body import BALL_RADIUS, RIG_TO_BODY13, SIDE, turn, unit
-from .render import Camera, ClothedBody, cover, draw_ball, look_at, make_kit, paint, shade
-from .scene import Optics, make_occluder, random_background
+from .clothes import ClothedBody, make_kit
+from .render import Camera, cover, draw_ball, look_at, paint, shade
+from .scene import Optics, make_occluder
 from .skills import ACTIONS, perform
 
 # %% ../../nbs/250_synth.images.ipynb #6ad3e826

@@ -6,7 +6,6 @@
 __all__ = ['ACTIONS', 'Track', 'Skill', 'read_skill', 'play', 'get_skill', 'perform']
 
 # %% ../../nbs/210_synth.skills.ipynb #ad24b7b1
-import ast
 import re
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -16,9 +15,6 @@ import numpy as np
 import pandas as pd
 
 from sports_nb.synth.body import (
-    BALL_RADIUS,
-    GRAVITY,
-    RIM_HEIGHT,
     SIDE,
     Athlete,
     Motion,
@@ -32,6 +28,7 @@ from sports_nb.synth.body import (
     step_feet,
     throw,
 )
+from .cells import CELL_FUNCTIONS, cell_value, mix
 
 # %% ../../nbs/210_synth.skills.ipynb #337a6b01
 _BALL_STATES = dict(hand=1, hands=1, path=1, throw=2, fall=2, bounce=0, **{"from": 2})  # and how many cells each needs
@@ -131,63 +128,16 @@ def read_skill(
     return Skill(name, *(tuple(p) if isinstance(p, list) else p for p in parts.values()))
 
 # %% ../../nbs/210_synth.skills.ipynb #35a7ea4c
-_FUNCTIONS = dict(
-    {f.__name__: f for f in (np.sin, np.cos, np.sqrt, np.radians, np.floor, np.clip, np.where, ease, push_down)},
-    **dict(min=min, max=max, int=int, range=range, pi=np.pi, g=GRAVITY, rim=RIM_HEIGHT, radius=BALL_RADIUS),
-    mirror=lambda v: np.multiply(v, (1, -1, 1)),
-    on_floor=lambda a, b, share: (a + (b - a) * share) * (1, 1, 0) + (0, 0, BALL_RADIUS),
-    bounce=lambda u, high, push: fly(np.maximum(u, 0), np.array([0, 0, high]), np.array([0, 0, -push]))[:, 2],
-)
-
-
-_ARITHMETIC = (
-    *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Tuple, ast.List, ast.Dict),
-    ast.Constant,
-    *(ast.Name, ast.Attribute, ast.Subscript, ast.Slice, ast.Call, ast.keyword, ast.Load),
-    *(ast.operator, ast.unaryop, ast.boolop, ast.cmpop),
-)
-
-
-@cache
-def _compiled(cell):  # a table may come from anybody: it works with numbers, and reaches nothing else
-    tree = ast.parse(cell, mode="eval")
-    for node in ast.walk(tree):
-        own = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "a"
-        plain = not isinstance(node, ast.Attribute) or own and node.attr[0] != "_"  # only what the athlete says
-        if not plain or not isinstance(node, _ARITHMETIC):
-            raise ValueError("a cell holds numbers, names, arithmetic and the functions of the tables")
-    return compile(tree, f"<cell {cell}>", "eval")
-
-
-def _value(cell, names, where):  # what a cell says; a tuple becomes a vector
-    try:
-        found = eval(_compiled(cell), {"__builtins__": {}}, names)
-    except Exception as error:
-        raise ValueError(f"{where}: cannot work out {cell!r} ({error})") from error
-    return _vector(found) if isinstance(found, tuple) else found
-
-
-def _vector(values):  # (d,), or (t, d) where a value changes with time
-    return np.stack(np.broadcast_arrays(*values), -1)
-
-
-def _mix(first, *pairs):  # weight, value, weight, value, ...: the first takes what the weights leave
-    values = [_vector(v) if isinstance(v, tuple) else v for v in (first, *pairs[1::2])]
-    wide = max(np.ndim(v) for v in values) > 1 or any(isinstance(v, tuple) for v in (first, *pairs[1::2]))
-    weights = [w[:, None] if wide else w for w in pairs[::2]]
-    return sum((w * v for w, v in zip(weights, values[1:])), values[0] * (1 - sum(weights)))
-
-
 def _once(skill, a, rng):  # the numbers of one try and the tracks as functions of time
-    names = dict(_FUNCTIONS, a=a, h=a.height, k=1 / a.tempo, side=-1.0 if a.right else 1.0)
+    names = dict(CELL_FUNCTIONS, a=a, h=a.height, k=1 / a.tempo, side=-1.0 if a.right else 1.0)
     names.update(kick=0.7, strike=-0.2, hoop=None)
     names.update(uniform=rng.uniform, choice=rng.choice, chance=lambda p: rng.random() < p)
     for name, cell, _ in skill.once:
-        names[name] = _value(cell, names, f"{skill.name}, {name}")
+        names[name] = cell_value(cell, names, f"{skill.name}, {name}")
     for name, track in skill.keys.items():
         n, rows = len(track.columns), []
         for i, row in enumerate(track.rows):
-            time, *cells = (_value(c, names, f"{skill.name}, track {name}, key {i}") for c in row)
+            time, *cells = (cell_value(c, names, f"{skill.name}, track {name}, key {i}") for c in row)
             values = [np.array(cells[j : j + n]) if n > 1 else cells[j] for j in range(0, len(cells), n)]
             rows.append((time, *values))
         names[name] = partial(_at, keyed(*rows), a.height if track.unit == "h" else 1.0)
@@ -202,17 +152,17 @@ def _steps(skill, names, foot):  # where one foot stands, in metres from the lin
     plants = []
     for row in (r for r in skill.steps if r[0] == foot):
         where = f"{skill.name}, steps of the {foot} foot"
-        for i in _value(row[6], names, where) if row[6] else (0,):
-            now = dict(names, i=i, on=_value(row[1], dict(names, i=i), where))
+        for i in cell_value(row[6], names, where) if row[6] else (0,):
+            now = dict(names, i=i, on=cell_value(row[1], dict(names, i=i), where))
             if now["on"] is not None:
-                off, x, y, rise = (_value(c, now, where) for c in row[2:6])
+                off, x, y, rise = (cell_value(c, now, where) for c in row[2:6])
                 plants.append((now["on"], off, (x, y if foot == "strong" else -y, 0.02 * names["h"]), rise))
     return sorted(plants, key=lambda p: p[0])
 
 
 def _pose(skill, a, once, times):  # body, and the names of these moments
     one = np.ones(len(times))
-    names = dict(once, t=times, mix=_mix)
+    names = dict(once, t=times, mix=mix)
     names["every"] = lambda period: range(-8, int((times.max() + 3) / period) + 3)
     names["rise"] = lambda start, over: ease((times - start) / over)
     names["fall"] = lambda start, over: 1 - ease((times - start) / over)
@@ -221,7 +171,7 @@ def _pose(skill, a, once, times):  # body, and the names of these moments
         plants = _steps(skill, names, foot)
         names[f"{foot}_toe"], names[f"{foot}_heel"] = step_feet(times, plants, once["kick"], once["strike"])
     for name, cell, _ in skill.pose:
-        names[name] = _value(cell, names, f"{skill.name}, {name}")
+        names[name] = cell_value(cell, names, f"{skill.name}, {name}")
     side, order = names["side"], ("weak", "strong") if a.right else ("strong", "weak")
     across, turned = np.array([1, side, 1]), np.array([side, 1, side])  # written for the strong side: mirror
     full = lambda name, sign=across: np.broadcast_to(names[name], (len(times), 3)) * sign
@@ -264,7 +214,7 @@ def play(
 ) -> Motion:
     "One performer does a skill once: the tables become a motion"
     once, hands = _once(skill, a, rng), dict(hand=[9 if a.right else 8], hands=[8, 9])
-    across, value = np.array([1, once["side"], 1]), partial(_value, where=f"{skill.name}, ball")
+    across, value = np.array([1, once["side"], 1]), partial(cell_value, where=f"{skill.name}, ball")
     states = [(value(start, once), *row) for start, *row in skill.ball]
     states = [s for s in states if s[0] is not None]
 

@@ -52,22 +52,29 @@ def draw_curves(
     return figure
 
 # %% ../../nbs/805_viz.curves.ipynb #23f776f9
+class _LiveCurves:
+    "A callback of `fit`, and for one version more a function for its `watch`."
+
+    def __init__(self, every):
+        self.every, self.at, self.handle, self.figure = every, -every, None, None
+
+    def after_row(self, training):
+        self(training.curves)
+
+    def __call__(self, curves):
+        if get_ipython() is None or time.monotonic() - self.at < self.every:
+            return
+        self.at = time.monotonic()
+        self.figure = draw_curves(curves, self.figure)
+        plt.close(self.figure)  # shown by us, not once more at the end of the cell
+        if self.handle is None:
+            self.handle = display(self.figure, display_id=True)
+        else:
+            self.handle.update(self.figure)
+
+
 def live_curves(
     every: float = 2.0,  # seconds between two pictures, at least
-):  # to be given to `fit` as `watch`
+):  # a callback of `fit`
     "Shows a training's curves while it goes on."
-    shown = dict(at=-every, handle=None, figure=None)
-
-    def watch(curves):
-        if get_ipython() is None or time.monotonic() - shown["at"] < every:
-            return
-        shown["at"] = time.monotonic()
-        shown["figure"] = draw_curves(curves, shown["figure"])
-        plt.close(shown["figure"])  # shown by us, not once more at the end of the cell
-        if shown["handle"] is None:
-            shown["handle"] = display(shown["figure"], display_id=True)
-        else:
-            shown["handle"].update(shown["figure"])
-
-    watch.shown = shown
-    return watch
+    return _LiveCurves(every)

@@ -20,7 +20,7 @@ from ..io.annotation import Annotation
 from ..io.pictures import write_coco
 from ..io.poses import write_poses
 from ..io.video import Clip
-from ..viz.plots import ESTIMATED, draw_pose
+from ..viz.draw import ESTIMATED, draw_pose
 from .dashboard import Dashboard, Table
 from .player import Player
 

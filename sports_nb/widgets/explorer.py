@@ -22,7 +22,8 @@ from ..core.poses import to_array, valid_at
 from ..io.analysis import Analysis
 from .dashboard import Dashboard
 from .figure import Figure
-from .player import COLOURS, Player, actions_on_frames
+from .on_frames import actions_on_frames
+from .player import COLOURS, Player
 
 # %% ../../nbs/840_widgets.explorer.ipynb #15a7e70e
 def distance(

@@ -15,7 +15,8 @@ import av
 import numpy as np
 
 from ..core.paths import cache_folder
-from ..io.video import Clip, write_video
+from ..io.video import Clip
+from ..io.video_writer import write_video
 
 # %% ../../nbs/820_widgets.proxy.ipynb #3d2c12d9
 GOP = 8  # frames from one key frame to the next; a jump decodes half as many

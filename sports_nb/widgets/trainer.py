@@ -11,6 +11,7 @@ import html
 import inspect
 import threading
 import time
+from warnings import warn
 
 import ipywidgets as W
 import numpy as np
@@ -19,7 +20,8 @@ import traitlets
 from plotly.subplots import make_subplots
 
 from ..viz.curves import draw_curves
-from ..viz.plots import ROLE_COLOURS, contact_sheet, draw_pose
+from ..viz.draw import ROLE_COLOURS, draw_pose
+from ..viz.plots import contact_sheet
 from .dashboard import Dashboard, jpeg, static
 from .figure import Figure
 
@@ -114,6 +116,17 @@ def training_figure() -> go.Figure:  # three empty curves
     )
 
 
+class _Ear:
+    "The dashboard's callback in the training."
+
+    def __init__(self, hear):
+        self.hear = hear
+
+    def after_row(self, training):
+        if not self.hear(training.curves):
+            training.stop()
+
+
 class Trainer(Dashboard, W.VBox):
     "A training beside the notebook: curves, samples, stop and go on."
 
@@ -121,7 +134,7 @@ class Trainer(Dashboard, W.VBox):
 
     def __init__(
         self,
-        # function that trains; takes `watch` and `resume`, returns curves: partial(sn.fit, net, None, train, valid,
+        # function that trains; takes `callbacks` and `resume`, returns curves: partial(sn.fit, net, None, train, valid,
         # out="run")
         job,
         samples=None,  # function without arguments -> list of panels, as `train.samples.panels` makes it
@@ -137,8 +150,11 @@ class Trainer(Dashboard, W.VBox):
                 f"{type(job).__name__}"
             ) from None
         free = any(p.kind is p.VAR_KEYWORD for p in takes.values())
-        if missing := [k for k in ("watch", "resume") if k not in takes and not free]:
-            raise ValueError(f"the job takes no {missing[0]!r}; it is called as job(watch=..., resume=...)")
+        if old := "watch" in takes and "callbacks" not in takes:
+            warn("a job takes `callbacks` now; one that takes `watch` goes with the next version", FutureWarning, 3)
+        if missing := [k for k in ("watch" if old else "callbacks", "resume") if k not in takes and not free]:
+            raise ValueError(f"the job takes no {missing[0]!r}; it is called as job(callbacks=[...], resume=...)")
+        self._hook = dict(watch=self._hear) if old else dict(callbacks=[_Ear(self._hear)])
         self.job, self.samples, self.every, self._resume = job, samples, every, resume
         self._quiet = dict(progress=False) if "progress" in takes else {}
         self.curves = self.result = self.error = self.panels = self.thread = None
@@ -203,7 +219,7 @@ class Trainer(Dashboard, W.VBox):
     # ---- what the training does
     def _run(self, resume):
         try:
-            self.result = self.job(watch=self._hear, resume=resume, **self._quiet)
+            self.result = self.job(resume=resume, **self._hook, **self._quiet)
             ended = "stopped" if self._stop.is_set() else "done"
         except BaseException as error:  # shown, and kept for the notebook: nobody else hears of it in a thread
             self.error, ended = error, "failed"
@@ -324,7 +340,7 @@ def train_dashboard(
     Raises
     ------
     ValueError
-        `job` is no function, or takes no `watch` and `resume`.
+        `job` is no function, or takes no `callbacks` and `resume`.
 
     See Also
     --------
