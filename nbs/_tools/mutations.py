@@ -155,6 +155,29 @@ MUTATIONS = [
         "training.model.load_state_dict(self.mean.module.state_dict())",
         "training.model.state_dict()",
     ),
+    # assessment
+    M("assessment.events", "an arm that is held up releases nothing", "_EXTENDS = 40", "_EXTENDS = 0"),
+    M(
+        "assessment.events",
+        "feet that are tucked are no jump",
+        "_ANKLE, _GATE = 0.05, 0.2, 0.06",
+        "_ANKLE, _GATE = 0.05, 0.2, -9",
+    ),
+    M(
+        "assessment.events",
+        "a release comes after the fastest elbow",
+        "offset=0.04, half=0.05",
+        "offset=-0.04, half=0.05",
+    ),
+    M("assessment.repetitions", "a repetition cut by the clip is said", "if stop > until:", "if stop < 0:"),
+    M(
+        "assessment.repetitions",
+        "landmarks lie at the median durations",
+        "np.cumsum(middle)",
+        "np.cumsum(middle[::-1])",
+    ),
+    M("assessment.measures", "a joint that is lost shuts the gate", ".mean(0).min() < _SEEN", ".mean() < 0"),
+    M("assessment.measures", "a 50 % radius is 1.18 standard deviations", "np.sqrt(2 * np.log(2)))", "1.0)"),
     # core
     M(
         "core.kinematics",

@@ -177,6 +177,9 @@ def _near(t, s, before, after):
     return np.flatnonzero((s.time >= t - before) & (s.time <= t + after))
 
 
+_EXTENDS = 40  # degrees: less is an arm that is held up, and noise
+
+
 def _shooting_arm(s):
     "(frame, side) of each fastest extension of an elbow with the wrist rising above the shoulder; 0.6 s apart"
     found = []
@@ -185,8 +188,9 @@ def _shooting_arm(s):
         wrist = s.height(s.place(f"{side}_wrist"))
         over = wrist - s.height(s.place(f"{side}_shoulder"))
         for i in find_peaks(np.nan_to_num(speed, nan=-1e9), height=150)[0]:
-            after = _near(s.time[i], s, 0, 0.4)
-            if s.rate(wrist)[i] > 0 and np.nanmax(over[after], initial=-1) > 0.3:
+            bent, after = (s.angle(f"{side}_elbow")[_near(s.time[i], s, *reach)] for reach in ((0.3, 0), (0, 0.2)))
+            ends_over = np.nanmax(over[_near(s.time[i], s, 0, 0.4)], initial=-1) > 0.3
+            if s.rate(wrist)[i] > 0 and ends_over and np.nanmax(bent) - np.nanmin(after) > _EXTENDS:
                 found.append((speed[i], i, side))
     best = []
     for _, i, side in sorted(found, reverse=True):

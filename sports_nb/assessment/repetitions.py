@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .events import SKILL_EVENTS, EventError, Signals
+from .events import SKILL_EVENTS, EventError
 from ..core.poses import sample
 
 # %% ../../nbs/660_assessment.repetitions.ipynb #a573c901
