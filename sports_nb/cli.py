@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'info', 'numbers', 'say', 'exit_code', 'try_folder', 'write_report', 'analyse_clip', 'demo', 'show_app',
-           'train', 'main']
+           'train', 'collect', 'ship_weights', 'main']
 
 # %% ../nbs/990_cli.ipynb #34131aa4
 import sys
@@ -266,6 +266,53 @@ def train(
             + f", at step {best.step:.0f}"
         )
     print(f"written   {out / ('best' if len(measured) else 'final')}.safetensors")
+
+# %% ../nbs/990_cli.ipynb #0b61fb65
+@app.command()
+def collect(
+    what: Annotated[str, typer.Argument(help="Tracks for: actions or refiner.", show_default=False)],
+    synthetic: Annotated[
+        int, typer.Option(help="Synthetic clips of each skill.", show_default="actions 40, refiner 20")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="For actions: processes.")] = 2,
+):
+    "Follow athletes through training clips, and keep what a recogniser or the refiner learns from."
+    if what not in ("actions", "refiner"):
+        raise ValueError(f"tracks are collected for actions or refiner, not for {what!r}")
+    from sports_nb.analysis.action_tracks import collect_action_tracks
+    from sports_nb.experiments.estimated import collect_refiner_tracks
+
+    given = {} if synthetic is None else dict(synthetic=synthetic)
+    if what == "actions":
+        folder = collect_action_tracks(workers=workers, progress=True, **given)
+    else:
+        folder = collect_refiner_tracks(progress=True, **given)
+    print(f"written   {folder}")
+
+
+@app.command("ship")
+def ship_weights(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a finished training, or weights (name or path) to calibrate anew.", show_default=False
+        ),
+    ],
+    name: Annotated[
+        str,
+        typer.Argument(help="Of the weights; for an action head, of the estimator that it joins.", show_default=False),
+    ],
+    checkpoint: Annotated[str, typer.Option(help="best or final.", show_default="best, where there is one")] = None,
+    note: Annotated[str, typer.Option(help="What the card should say beside.", show_default=False)] = "",
+    out: Annotated[Path, typer.Option(help="Folder for the weights.", show_default="the package's")] = None,
+    curves: Annotated[
+        Path, typer.Option(help="JSON file that an estimator's training curve is added to.", show_default=False)
+    ] = None,
+):
+    "Calibrate a finished training on held-out data, and write weights and card."
+    from sports_nb.experiments.ship import ship
+
+    print(f"written   {ship(run, name, checkpoint=checkpoint, note=note, out=out, curves=curves)}")
 
 # %% ../nbs/990_cli.ipynb #0410ec76
 app.command("experiment")(run_experiment)

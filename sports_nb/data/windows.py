@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['window_starts', 'window_frames', 'between', 'resample', 'pose_windows', 'denormalise', 'PoseViews', 'clip_windows',
-           'PoseClips']
+           'frames_before', 'PoseClips']
 
 # %% ../../nbs/360_data.windows.ipynb #8b343fd1
 from collections.abc import Sequence
@@ -258,6 +258,18 @@ def clip_windows(
         start = np.r_[start, n - span]
     frame = window_frames(start, size, step)
     return np.minimum(frame, n - 1), frame < n
+
+# %% ../../nbs/360_data.windows.ipynb #7f67cb5c
+def frames_before(
+    times,  # (t,) seconds of the frames that there are
+    end: float,  # last moment of the window, seconds
+    length: int,  # moments of the window
+    apart: float,  # seconds from one to the next
+) -> np.ndarray:  # (n,) numbers of the frames nearest to the moments, n at most `length`
+    "The frames of a window that ends at a moment."
+    wanted = end - apart * np.arange(length - 1, -1, -1)
+    nearest = abs(np.asarray(times) - wanted[:, None]).argmin(1)
+    return nearest[abs(times[nearest] - wanted) <= apart]
 
 # %% ../../nbs/360_data.windows.ipynb #6f7eaad2
 class PoseClips(Sequence):

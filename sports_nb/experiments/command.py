@@ -51,8 +51,8 @@ def run_experiment(
         str,
         typer.Option(
             help=(
-                "Of trained weights: a checkpoint, or the name of shipped weights; for cmu, penn (one of each seed) "
-                "and real_eval several, between commas."
+                "Of trained weights: a checkpoint, or the name of shipped weights; for cmu, penn, agc_lstm_penn "
+                "(one of each seed) and real_eval several, between commas."
             ),
             show_default="the shipped ones",
         ),

@@ -39,10 +39,11 @@ def recognition_figures(
     action: np.ndarray,  # (n,) labels
     logits: np.ndarray,  # (n, c)
     classes: tuple,  # (c,) names of the actions
-) -> dict:  # accuracy, macro_f1, majority
-    "Accuracy, macro F1 and the share of the commonest class, percent."
+) -> dict:  # accuracy, macro_f1, majority, mean_recall
+    "Accuracy, macro F1, the share of the commonest class and the classes' mean recall, percent."
     table = classification_table(action, logits.argmax(-1), classes)
-    return {k: 100 * table[k] for k in ("accuracy", "macro_f1", "majority")}
+    recall = np.mean([r for r in table["recall"] if r is not None])
+    return {k: 100 * table[k] for k in ("accuracy", "macro_f1", "majority")} | dict(mean_recall=100 * float(recall))
 
 
 def right_joints(
