@@ -21,7 +21,7 @@ from .estimated import estimated_motions
 from .forecast_benchmark import distances
 from .forecast_runs import plain_windows
 from ..io.files import write_atomic
-from ..train.calibrate import Views, recogniser_figures, calibrate, calibrate_actions, calibrate_refiner
+from ..train.calibrate import Views, calibrate, calibrate_actions, calibrate_refiner, recogniser_figures
 from sports_nb.train.checkpoints import (
     estimator_hash,
     list_pretrained,
